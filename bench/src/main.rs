@@ -1,0 +1,2 @@
+//! Measures a target and its peers over iSCSI.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Blocks from files, devices and memory.

@@ -1,0 +1,2 @@
+//! A SCSI target in user space.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Turns readiness and completions into calls; owns every thread, descriptor and page.

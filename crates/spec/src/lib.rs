@@ -1,0 +1,2 @@
+//! What the SCSI standards say, as data and total functions.
+#![forbid(unsafe_code)]
