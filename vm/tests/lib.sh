@@ -1,0 +1,1 @@
+# Sourced by the tests, in the guest: . /host/lib.sh
