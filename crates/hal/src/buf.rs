@@ -1,0 +1,233 @@
+//! Data buffers and the pool that they come from.
+//!
+//! A [`Buf`] has one owner at a time and moves with its command: pool → port or engine → store → engine → port → pool.
+//! Its memory is page-aligned, so that it serves O_DIRECT as it is, and is *not* cleared between uses: whoever hands a
+//! buffer on towards an initiator has filled every byte of its length.
+//!
+//! Invariant: the bytes of all buffers of all pools that share a [`Budget`] never exceed its maximum. A buffer that is
+//! dropped instead of given back frees its memory and its share of the budget.
+
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+/// Smallest buffer, bytes, and the alignment of every buffer.
+pub const PAGE_BYTES: usize = 4096;
+
+/// Largest buffer, bytes: twice the longest transfer, for commands that compare before they write.
+pub const BUF_BYTES_MAX: usize = 8 << 20;
+
+const CLASSES: usize = 12;
+const _: () = assert!(class_bytes(CLASSES - 1) == BUF_BYTES_MAX);
+
+/// The stated maximum of buffer memory, shared by the pools of all reactors.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Budget {
+    /// At most `bytes_max` bytes of buffers.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self { bytes: AtomicUsize::new(0), bytes_max })
+    }
+
+    /// Bytes allocated now, in use or cached.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The maximum.
+    #[must_use]
+    pub const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn release(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Page-aligned memory of one size class, counted in the budget for as long as it lives.
+struct Block {
+    memory: Vec<u8>,
+    start: usize,
+    class: usize,
+    budget: Arc<Budget>,
+}
+
+impl Block {
+    fn new(class: usize, budget: &Arc<Budget>) -> Option<Box<Self>> {
+        if !budget.reserve(class_bytes(class)) {
+            return None;
+        }
+        // Over-allocated by a page: safe code cannot ask the allocator for an alignment.
+        let memory = vec![0u8; class_bytes(class) + PAGE_BYTES];
+        let start = memory.as_ptr().align_offset(PAGE_BYTES);
+        Some(Box::new(Self { memory, start, class, budget: Arc::clone(budget) }))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.budget.release(class_bytes(self.class));
+    }
+}
+
+/// A buffer of `len` bytes.
+pub struct Buf {
+    block: Box<Block>,
+    len: usize,
+}
+
+impl Buf {
+    /// Bytes it could hold.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        class_bytes(self.block.class)
+    }
+
+    /// Shortens the buffer, or lengthens it within its capacity; bytes gained hold anything.
+    ///
+    /// # Panics
+    /// When `len` is more than [`Buf::capacity`].
+    pub fn set_len(&mut self, len: usize) {
+        assert!(len <= self.capacity(), "a buffer cannot grow past its capacity");
+        self.len = len;
+    }
+}
+
+impl Deref for Buf {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.block.memory[self.block.start..self.block.start + self.len]
+    }
+}
+
+impl DerefMut for Buf {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.block.memory[self.block.start..self.block.start + self.len]
+    }
+}
+
+impl core::fmt::Debug for Buf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Buf({} of {})", self.len, self.capacity())
+    }
+}
+
+/// A reactor's own store of free buffers.
+#[derive(Debug)]
+pub struct Pool {
+    free: [Vec<Buf>; CLASSES],
+    budget: Arc<Budget>,
+}
+
+impl Pool {
+    /// An empty pool under `budget`.
+    #[must_use]
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self { free: core::array::from_fn(|_| Vec::new()), budget }
+    }
+
+    /// A buffer of exactly `len` bytes with arbitrary content, or `None` when the budget is spent (or `len` exceeds
+    /// [`BUF_BYTES_MAX`]).
+    #[must_use]
+    pub fn take(&mut self, len: usize) -> Option<Buf> {
+        let class = class_of(len)?;
+        let mut buf = match self.free[class].pop() {
+            Some(buf) => buf,
+            None => self.allocate(class)?,
+        };
+        buf.len = len;
+        Some(buf)
+    }
+
+    /// Takes a buffer home.
+    pub fn give(&mut self, buf: Buf) {
+        self.free[buf.block.class].push(buf);
+    }
+
+    /// Frees all that is not in use.
+    pub fn trim(&mut self) {
+        for class in &mut self.free {
+            class.clear();
+        }
+    }
+
+    /// The budget that it shares.
+    #[must_use]
+    pub const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    fn allocate(&mut self, class: usize) -> Option<Buf> {
+        loop {
+            if let Some(block) = Block::new(class, &self.budget) {
+                return Some(Buf { block, len: 0 });
+            }
+            // The budget is spent on other sizes: give up a free buffer, the largest first.
+            let idle = self.free.iter_mut().rev().find(|class| !class.is_empty())?;
+            drop(idle.pop());
+        }
+    }
+}
+
+const fn class_bytes(class: usize) -> usize {
+    PAGE_BYTES << class
+}
+
+fn class_of(len: usize) -> Option<usize> {
+    let pages = len.div_ceil(PAGE_BYTES).max(1).next_power_of_two();
+    let class = usize::try_from(pages.ilog2()).ok()?;
+    (class < CLASSES).then_some(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_page_aligned() {
+        let mut pool = Pool::new(Budget::new(1 << 20));
+        let buf = pool.take(5000).expect("within budget");
+        assert_eq!(buf.as_ptr().align_offset(PAGE_BYTES), 0);
+        assert_eq!((buf.len(), buf.capacity()), (5000, 8192));
+    }
+
+    #[test]
+    fn the_budget_bounds_all_pools_that_share_it() {
+        let budget = Budget::new(8192);
+        let (mut one, mut two) = (Pool::new(Arc::clone(&budget)), Pool::new(budget));
+        let (a, b) = (one.take(1), two.take(1));
+        assert!(a.is_some() && b.is_some() && one.take(1).is_none());
+    }
+
+    #[test]
+    fn free_buffers_make_room_for_another_size() {
+        let mut pool = Pool::new(Budget::new(8192));
+        let small = pool.take(1).expect("within budget");
+        pool.give(small);
+        assert!(pool.take(8192).is_some());
+    }
+
+    #[test]
+    fn a_dropped_buffer_leaves_the_budget() {
+        let mut pool = Pool::new(Budget::new(4096));
+        drop(pool.take(1));
+        assert!(pool.take(1).is_some());
+    }
+
+    #[test]
+    fn more_than_the_largest_buffer_is_refused() {
+        assert!(Pool::new(Budget::new(usize::MAX)).take(BUF_BYTES_MAX + 1).is_none());
+    }
+}

@@ -1,0 +1,186 @@
+//! The seam below the engine: blocks, read and written by byte offset.
+//!
+//! The engine hands a [`Submission`] to the reactor's [`StoreQueue`]; the [`Completion`] brings the buffer home. A queue
+//! serves all stores of one reactor. It may finish an operation at once or later, in any order; two operations that
+//! must not pass each other are never submitted together (the engine sees to it).
+//!
+//! Durability: a completed [`Op::Write`] with [`Durability::Durable`], and every write completed before an [`Op::Flush`]
+//! was submitted, once that flush has completed, survive a power cut. Where [`Limits::write_cache`] is `Off`, every completed
+//! write does (a volatile store, such as memory, keeps this promise for as long as the process lives).
+
+use crate::buf::Buf;
+use crate::ids::{StoreId, TaskId};
+
+/// What one reactor drives.
+pub trait StoreQueue {
+    /// Starts an operation. Rejected: the queue is full and everything comes back; try again after a completion.
+    fn submit(&mut self, submission: Submission) -> Result<(), Submission>;
+    /// Hands over what was batched: at most one system call a turn.
+    fn kick(&mut self);
+    /// Appends what has finished.
+    fn reap(&mut self, done: &mut Vec<Completion>);
+}
+
+/// One operation on its way down.
+#[derive(Debug)]
+pub struct Submission {
+    /// On which store.
+    pub store: StoreId,
+    /// For which task; comes back in the completion.
+    pub task: TaskId,
+    /// What to do.
+    pub op: Op,
+}
+
+/// What a store can do. Offsets and lengths are bytes, and multiples of the unit's block size.
+#[derive(Debug)]
+pub enum Op {
+    /// Fills the whole buffer from offset `at`.
+    Read {
+        /// First byte.
+        at: u64,
+        /// Filled on success.
+        buf: Buf,
+    },
+    /// Writes the whole buffer at offset `at`.
+    Write {
+        /// First byte.
+        at: u64,
+        /// The data.
+        buf: Buf,
+        /// Whether completion promises durability.
+        durability: Durability,
+    },
+    /// Makes every completed write durable.
+    Flush,
+    /// Deallocates a range; it reads as zeros afterwards where [`UnmapLimits::zeroes`] says so.
+    Unmap {
+        /// First byte.
+        at: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// Makes a range read as zeros, keeping it allocated unless `unmap`.
+    Zero {
+        /// First byte.
+        at: u64,
+        /// Bytes.
+        len: u64,
+        /// Whether the range may be deallocated.
+        unmap: bool,
+    },
+    /// Asks whether offset `at` is allocated, and for how many bytes that holds.
+    Extent {
+        /// First byte.
+        at: u64,
+    },
+    /// Brings a range into the cache, if there is one.
+    Prefetch {
+        /// First byte.
+        at: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// Asks for the size, which may have changed.
+    Size,
+}
+
+/// Whether a completed write may still be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// May sit in a volatile cache until the next flush, unless the store has none.
+    Cached,
+    /// On the medium.
+    Durable,
+}
+
+/// One operation on its way up.
+#[derive(Debug)]
+pub struct Completion {
+    /// From which store.
+    pub store: StoreId,
+    /// For which task.
+    pub task: TaskId,
+    /// What became of it.
+    pub result: Result<Done, Failure>,
+    /// The buffer of a read or write, whether or not it went well.
+    pub buf: Option<Buf>,
+}
+
+/// Success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// As asked.
+    Done,
+    /// To [`Op::Extent`].
+    Extent {
+        /// Allocated, or a hole.
+        allocated: bool,
+        /// For so many bytes from the asked offset.
+        len: u64,
+    },
+    /// To [`Op::Size`], bytes.
+    Size(u64),
+}
+
+/// Why an operation failed; the engine gives each its own sense data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The medium cannot be read or written (EIO, EBADMSG …), at this byte offset if that is known.
+    Medium(Option<u64>),
+    /// No space is left (ENOSPC, EDQUOT).
+    NoSpace,
+    /// The store turned read-only (EROFS, EPERM).
+    WriteProtected,
+    /// The store is gone (ENODEV, ENXIO, ESTALE).
+    Gone,
+    /// The store ended before the range did: it was made shorter by someone else.
+    Short,
+    /// Anything else, by errno.
+    Other(i32),
+}
+
+/// What a store is and can do: data, fixed while it is open, but for its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Size, bytes.
+    pub bytes: u64,
+    /// Writes are accepted.
+    pub writable: bool,
+    /// The device's logical block, bytes: offsets and lengths must be multiples (1 where there is none).
+    pub logical_block_bytes: u32,
+    /// The device's physical block, bytes.
+    pub physical_block_bytes: u32,
+    /// The transfer size that it likes best, bytes, if it says so.
+    pub optimal_io_bytes: Option<u32>,
+    /// Longest single transfer, bytes.
+    pub transfer_bytes_max: u32,
+    /// A completed write may be lost by a power cut until it is flushed; what WCE tells the initiator.
+    pub write_cache: WriteCache,
+    /// What can be deallocated, if anything.
+    pub unmap: Option<UnmapLimits>,
+    /// [`Op::Extent`] is answered truthfully.
+    pub extents: bool,
+    /// Rotating medium, if known.
+    pub rotational: Option<bool>,
+}
+
+/// Whether writes are cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteCache {
+    /// Completed writes are durable.
+    Off,
+    /// Completed writes need a flush.
+    On,
+}
+
+/// What can be deallocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnmapLimits {
+    /// Smallest range that frees anything, bytes.
+    pub granularity_bytes: u32,
+    /// Offset of the first such range, bytes.
+    pub alignment_bytes: u32,
+    /// Deallocated ranges read as zeros.
+    pub zeroes: bool,
+}

@@ -1,0 +1,276 @@
+//! Commands as rows: everything that must be known about a CDB before its function runs.
+//!
+//! A row is written once, by the standard's name for the command, beside the fields of its CDB. From the fields the
+//! compiler computes the CDB usage data: it refuses reserved bits with the exact field pointer, and it is the answer to
+//! REPORT SUPPORTED OPERATION CODES. Fields that overlap fail the build.
+//!
+//! Which rows a device server supports, and the function behind each, is the engine's table.
+
+#![expect(clippy::as_conversions, reason = "const fn cannot call From; every cast widens")]
+
+use crate::field::{Bits, Field, Value};
+use crate::sense::{Sense, code};
+
+/// Longest CDB that a row describes, bytes.
+pub const CDB_BYTES_MAX: usize = 32;
+
+/// Which way the data of a command go. Data-In goes to the initiator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// No data.
+    None,
+    /// To the initiator.
+    In,
+    /// From the initiator.
+    Out,
+}
+
+/// What a command does to the medium; the write protection rule follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// Nothing.
+    Untouched,
+    /// Reads it, or needs it to be ready.
+    Read,
+    /// May change it: refused when write protected.
+    Write,
+}
+
+/// SAM-5 "Unit attention condition", SPC-4: what a pending unit attention does to the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// The command ends with it.
+    Report,
+    /// The command runs and leaves it pending: INQUIRY, REPORT LUNS.
+    Bypass,
+    /// The command reports it as parameter data: REQUEST SENSE.
+    Return,
+}
+
+/// Which commands may run side by side on a unit; the engine's matrix gives the rule for each pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serialization {
+    /// Touches no data: runs beside anything.
+    Free,
+    /// Reads an extent.
+    Read,
+    /// Writes an extent.
+    Write,
+    /// Reads, compares or combines, and writes an extent as one step: excludes whatever overlaps.
+    Exclusive,
+    /// Concerns the whole unit.
+    Unit,
+}
+
+/// Who may answer: the nexus's own reactor from its snapshot, or only the unit's home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Any reactor.
+    Local,
+    /// The home reactor.
+    Home,
+}
+
+/// SPC-4 "Persistent reservations": how the command fares where another nexus holds a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// Allowed always.
+    Allowed,
+    /// As a read: conflicts with exclusive access.
+    Read,
+    /// As a write: conflicts with write exclusive and exclusive access.
+    Write,
+}
+
+/// SPC-4 "Target port group access states": the states besides active in which the command is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alua {
+    /// Active states only.
+    Active,
+    /// Also in standby.
+    Standby,
+    /// In every state.
+    Always,
+}
+
+/// A SERVICE ACTION: where it lies and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceAction {
+    /// Its field.
+    pub field: Bits,
+    /// Its value.
+    pub value: u16,
+}
+
+/// One command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The standard's name, as in `READ (16)`.
+    pub name: &'static str,
+    /// OPERATION CODE.
+    pub opcode: u8,
+    /// SERVICE ACTION, for opcodes that have one.
+    pub service_action: Option<ServiceAction>,
+    /// CDB length, bytes.
+    pub length: u8,
+    /// CDB usage data: a one for every bit that is evaluated; byte 0 is the opcode.
+    pub usage: [u8; CDB_BYTES_MAX],
+    /// Data direction.
+    pub direction: Direction,
+    /// Effect on the medium.
+    pub medium: Medium,
+    /// Unit attention rule.
+    pub attention: Attention,
+    /// Serialization class.
+    pub serialization: Serialization,
+    /// Reservation rule.
+    pub reservation: Reservation,
+    /// Asymmetric access rule.
+    pub alua: Alua,
+    /// Who answers.
+    pub place: Place,
+}
+
+impl Row {
+    /// A row with the rules of a harmless command; `const` struct update syntax sets the others.
+    #[must_use]
+    pub const fn new(name: &'static str, opcode: u8, length: u8, fields: &[Bits]) -> Self {
+        Self {
+            name,
+            opcode,
+            service_action: None,
+            length,
+            usage: usage(opcode, length, fields),
+            direction: Direction::None,
+            medium: Medium::Untouched,
+            attention: Attention::Report,
+            serialization: Serialization::Free,
+            reservation: Reservation::Allowed,
+            alua: Alua::Active,
+            place: Place::Home,
+        }
+    }
+
+    /// A row of an opcode with service actions; `field` must not be repeated among `fields`.
+    #[must_use]
+    pub const fn with_service_action(
+        name: &'static str,
+        opcode: u8,
+        field: Bits,
+        value: u16,
+        length: u8,
+        fields: &[Bits],
+    ) -> Self {
+        let mut row = Self::new(name, opcode, length, fields);
+        let mut mask = [0; CDB_BYTES_MAX];
+        field.write(&mut mask, u64::MAX);
+        let mut at = 0;
+        while at < CDB_BYTES_MAX {
+            assert!(row.usage[at] & mask[at] == 0, "a field overlaps the service action");
+            at += 1;
+        }
+        // SPC-4 "CDB usage data": the service action's bits carry its value, not ones.
+        field.write(&mut row.usage, value as u64);
+        row.service_action = Some(ServiceAction { field, value });
+        row
+    }
+
+    /// Refuses a CDB that is too short or has a bit set where nothing is evaluated.
+    //= SPC-4 "Reserved bits, bytes and fields": checking is our right; the field pointer names the bit.
+    pub fn check(&self, cdb: &[u8]) -> Result<(), Sense> {
+        let length = usize::from(self.length);
+        let Some(cdb) = cdb.get(..length) else { return Err(code::INVALID_FIELD_IN_CDB.into()) };
+        let mut allowed = self.usage;
+        if let Some(action) = self.service_action {
+            action.field.write(&mut allowed, u64::MAX);
+        }
+        allowed[0] = 0xff;
+        for (byte, (got, allowed)) in (0u16..).zip(cdb.iter().zip(allowed)) {
+            let surplus = got & !allowed;
+            if let Some(bit) = surplus.checked_ilog2() {
+                let msb = u8::try_from(bit).unwrap_or(7);
+                return Err(Sense::invalid_field(Bits { byte, msb, width: 1 }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bits of the CONTROL byte that we evaluate: NACA. Its place depends on the CDB's length.
+//= SAM-5 "CONTROL byte"
+#[must_use]
+pub const fn control(length: u8) -> Field<bool> {
+    Field::bit(length as u16 - 1, 2)
+}
+
+/// CDB usage data of `fields`.
+///
+/// # Panics
+/// At build time, when two fields overlap or one lies outside the CDB.
+#[must_use]
+pub const fn usage(opcode: u8, length: u8, fields: &[Bits]) -> [u8; CDB_BYTES_MAX] {
+    let mut map = [0; CDB_BYTES_MAX];
+    map[0] = opcode;
+    let mut at = 0;
+    while at < fields.len() {
+        let field = fields[at];
+        let end = field.byte as usize * 8 + (7 - field.msb) as usize + field.width as usize;
+        assert!(field.byte > 0 && end <= length as usize * 8, "a field lies outside the CDB");
+        assert!(field.read(&map) == 0, "two fields of a CDB overlap");
+        field.write(&mut map, u64::MAX);
+        at += 1;
+    }
+    map
+}
+
+/// The bytes of a CDB, kept by value in its command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Cdb {
+    bytes: [u8; CDB_BYTES_MAX],
+    length: u16,
+}
+
+impl Cdb {
+    /// Keeps up to [`CDB_BYTES_MAX`] bytes; the true length is remembered.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut kept = [0; CDB_BYTES_MAX];
+        for (to, from) in kept.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Self { bytes: kept, length: u16::try_from(bytes.len()).unwrap_or(u16::MAX) }
+    }
+
+    /// OPERATION CODE.
+    #[must_use]
+    pub const fn opcode(&self) -> u8 {
+        self.bytes[0]
+    }
+
+    /// The kept bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length).min(CDB_BYTES_MAX)]
+    }
+
+    /// How many bytes the initiator sent.
+    #[must_use]
+    pub const fn length(&self) -> u16 {
+        self.length
+    }
+
+    /// A field's value.
+    #[must_use]
+    pub fn get<T: Value>(&self, field: Field<T>) -> T {
+        field.get(&self.bytes)
+    }
+}
+
+impl core::fmt::Debug for Cdb {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for byte in self.bytes() {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! Sense data: what went wrong, by the names the standards give it.
+//!
+//! A reader starts with [`Sense`]; the constants of [`code`] are the only additional sense codes that felio sends.
+//! Encoding to fixed or descriptor format is [`Sense::encode`]; which of the two is the control mode page's business.
+//!
+//! Not here: unit attention queues (engine).
+
+use crate::field::Bits;
+
+/// SPC-4 "Sense key and sense code definitions".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenseKey(pub u8);
+
+impl SenseKey {
+    /// Nothing to report.
+    pub const NO_SENSE: Self = Self(0x0);
+    /// Done, with our help.
+    pub const RECOVERED_ERROR: Self = Self(0x1);
+    /// Not accessible now.
+    pub const NOT_READY: Self = Self(0x2);
+    /// The medium is flawed.
+    pub const MEDIUM_ERROR: Self = Self(0x3);
+    /// Something below the medium is broken.
+    pub const HARDWARE_ERROR: Self = Self(0x4);
+    /// The request is wrong.
+    pub const ILLEGAL_REQUEST: Self = Self(0x5);
+    /// Something happened that the initiator must know.
+    pub const UNIT_ATTENTION: Self = Self(0x6);
+    /// Protected.
+    pub const DATA_PROTECT: Self = Self(0x7);
+    /// A third party copy failed.
+    pub const COPY_ABORTED: Self = Self(0xa);
+    /// The target gave up the command.
+    pub const ABORTED_COMMAND: Self = Self(0xb);
+    /// The compared data differ.
+    pub const MISCOMPARE: Self = Self(0xe);
+}
+
+/// Sense key, additional sense code and qualifier: one line of SPC-4's "ASC and ASCQ assignments".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The sense key it is reported with.
+    pub key: SenseKey,
+    /// ADDITIONAL SENSE CODE.
+    pub asc: u8,
+    /// ADDITIONAL SENSE CODE QUALIFIER.
+    pub ascq: u8,
+}
+
+/// The table: constant, key, code, qualifier, T10's text.
+macro_rules! codes {
+    ($($name:ident = $key:ident $asc:literal $ascq:literal $text:literal;)*) => {
+        /// Every code that felio sends.
+        pub mod code {
+            use super::{Code, SenseKey};
+            $(#[doc = $text] pub const $name: Code = Code { key: SenseKey::$key, asc: $asc, ascq: $ascq };)*
+            /// Code and text, in table order.
+            pub const ALL: &[(Code, &str)] = &[$(($name, $text)),*];
+        }
+    };
+}
+codes! {
+    NO_ADDITIONAL_SENSE = NO_SENSE 0x00 0x00 "NO ADDITIONAL SENSE INFORMATION";
+    LU_NOT_READY_MANUAL = NOT_READY 0x04 0x03 "LOGICAL UNIT NOT READY, MANUAL INTERVENTION REQUIRED";
+    LU_NOT_READY_INITIALIZING = NOT_READY 0x04 0x02 "LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED";
+    MEDIUM_NOT_PRESENT = NOT_READY 0x3a 0x00 "MEDIUM NOT PRESENT";
+    WRITE_ERROR = MEDIUM_ERROR 0x0c 0x00 "WRITE ERROR";
+    UNRECOVERED_READ_ERROR = MEDIUM_ERROR 0x11 0x00 "UNRECOVERED READ ERROR";
+    INTERNAL_TARGET_FAILURE = HARDWARE_ERROR 0x44 0x00 "INTERNAL TARGET FAILURE";
+    LU_COMMUNICATION_FAILURE = HARDWARE_ERROR 0x08 0x00 "LOGICAL UNIT COMMUNICATION FAILURE";
+    PARAMETER_LIST_LENGTH_ERROR = ILLEGAL_REQUEST 0x1a 0x00 "PARAMETER LIST LENGTH ERROR";
+    INVALID_COMMAND_OPERATION_CODE = ILLEGAL_REQUEST 0x20 0x00 "INVALID COMMAND OPERATION CODE";
+    LBA_OUT_OF_RANGE = ILLEGAL_REQUEST 0x21 0x00 "LOGICAL BLOCK ADDRESS OUT OF RANGE";
+    INVALID_FIELD_IN_CDB = ILLEGAL_REQUEST 0x24 0x00 "INVALID FIELD IN CDB";
+    LU_NOT_SUPPORTED = ILLEGAL_REQUEST 0x25 0x00 "LOGICAL UNIT NOT SUPPORTED";
+    INVALID_FIELD_IN_PARAMETER_LIST = ILLEGAL_REQUEST 0x26 0x00 "INVALID FIELD IN PARAMETER LIST";
+    SAVING_PARAMETERS_NOT_SUPPORTED = ILLEGAL_REQUEST 0x39 0x00 "SAVING PARAMETERS NOT SUPPORTED";
+    MEDIUM_REMOVAL_PREVENTED = ILLEGAL_REQUEST 0x53 0x02 "MEDIUM REMOVAL PREVENTED";
+    INVALID_FIELD_IN_COMMAND_IU = ILLEGAL_REQUEST 0x0e 0x03 "INVALID FIELD IN COMMAND INFORMATION UNIT";
+    POWER_ON_OCCURRED = UNIT_ATTENTION 0x29 0x01 "POWER ON OCCURRED";
+    POWER_ON_OR_RESET = UNIT_ATTENTION 0x29 0x00 "POWER ON, RESET, OR BUS DEVICE RESET OCCURRED";
+    BUS_DEVICE_RESET = UNIT_ATTENTION 0x29 0x03 "BUS DEVICE RESET FUNCTION OCCURRED";
+    DEVICE_INTERNAL_RESET = UNIT_ATTENTION 0x29 0x04 "DEVICE INTERNAL RESET";
+    I_T_NEXUS_LOSS = UNIT_ATTENTION 0x29 0x07 "I_T NEXUS LOSS OCCURRED";
+    MODE_PARAMETERS_CHANGED = UNIT_ATTENTION 0x2a 0x01 "MODE PARAMETERS CHANGED";
+    CAPACITY_DATA_HAS_CHANGED = UNIT_ATTENTION 0x2a 0x09 "CAPACITY DATA HAS CHANGED";
+    COMMANDS_CLEARED = UNIT_ATTENTION 0x2f 0x00 "COMMANDS CLEARED BY ANOTHER INITIATOR";
+    INQUIRY_DATA_HAS_CHANGED = UNIT_ATTENTION 0x3f 0x03 "INQUIRY DATA HAS CHANGED";
+    REPORTED_LUNS_DATA_HAS_CHANGED = UNIT_ATTENTION 0x3f 0x0e "REPORTED LUNS DATA HAS CHANGED";
+    WRITE_PROTECTED = DATA_PROTECT 0x27 0x00 "WRITE PROTECTED";
+    SOFTWARE_WRITE_PROTECTED = DATA_PROTECT 0x27 0x02 "LOGICAL UNIT SOFTWARE WRITE PROTECTED";
+    SPACE_ALLOCATION_FAILED = DATA_PROTECT 0x27 0x07 "SPACE ALLOCATION FAILED WRITE PROTECT";
+    NOT_ENOUGH_UNSOLICITED_DATA = ABORTED_COMMAND 0x0c 0x0d "WRITE ERROR - NOT ENOUGH UNSOLICITED DATA";
+    PROTOCOL_SERVICE_CRC_ERROR = ABORTED_COMMAND 0x47 0x05 "PROTOCOL SERVICE CRC ERROR";
+    OVERLAPPED_COMMANDS_ATTEMPTED = ABORTED_COMMAND 0x4e 0x00 "OVERLAPPED COMMANDS ATTEMPTED";
+    MISCOMPARE_DURING_VERIFY = MISCOMPARE 0x1d 0x00 "MISCOMPARE DURING VERIFY OPERATION";
+}
+
+/// Where the error lies, SPC-4 "Field pointer sense key specific data".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldPointer {
+    /// In the CDB, or else in the parameter data.
+    pub in_cdb: bool,
+    /// The byte where the field starts.
+    pub byte: u16,
+    /// The leftmost bit of the field, where it does not fill its bytes.
+    pub bit: Option<u8>,
+}
+
+/// One condition, as it is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sense {
+    /// Key, code and qualifier.
+    pub code: Code,
+    /// INFORMATION: an LBA, or an offset as the command's clause says.
+    pub information: Option<u64>,
+    /// The field at fault.
+    pub pointer: Option<FieldPointer>,
+}
+
+/// Longest encoding that [`Sense::encode`] makes.
+pub const SENSE_BYTES_MAX: usize = 32;
+
+impl From<Code> for Sense {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl Sense {
+    /// Just the code.
+    #[must_use]
+    pub const fn new(code: Code) -> Self {
+        Self { code, information: None, pointer: None }
+    }
+
+    /// With INFORMATION.
+    #[must_use]
+    pub const fn with_information(code: Code, information: u64) -> Self {
+        Self { code, information: Some(information), pointer: None }
+    }
+
+    /// INVALID FIELD IN CDB that points at `field`.
+    #[must_use]
+    pub const fn invalid_field(field: Bits) -> Self {
+        Self { code: code::INVALID_FIELD_IN_CDB, information: None, pointer: Some(pointer_to(true, field)) }
+    }
+
+    /// INVALID FIELD IN PARAMETER LIST that points at `field`.
+    #[must_use]
+    pub const fn invalid_parameter(field: Bits) -> Self {
+        Self {
+            code: code::INVALID_FIELD_IN_PARAMETER_LIST,
+            information: None,
+            pointer: Some(pointer_to(false, field)),
+        }
+    }
+
+    /// Writes fixed or descriptor format sense data into `out` and returns its length.
+    #[must_use]
+    pub fn encode(&self, descriptor: bool, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
+        out.fill(0);
+        if descriptor { self.encode_descriptor(out) } else { self.encode_fixed(out) }
+    }
+
+    //= SPC-4 "Fixed format sense data"
+    fn encode_fixed(&self, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
+        const LENGTH: u8 = 18;
+        out[0] = 0x70;
+        out[2] = self.code.key.0;
+        out[7] = LENGTH - 8;
+        out[12] = self.code.asc;
+        out[13] = self.code.ascq;
+        // The field has four bytes: a larger value leaves VALID at zero.
+        if let Some(information) = self.information.and_then(|i| u32::try_from(i).ok()) {
+            out[0] |= 0x80;
+            out[3..7].copy_from_slice(&information.to_be_bytes());
+        }
+        if let Some(pointer) = self.pointer {
+            out[15..18].copy_from_slice(&encode_pointer(pointer));
+        }
+        usize::from(LENGTH)
+    }
+
+    //= SPC-4 "Descriptor format sense data"
+    fn encode_descriptor(&self, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
+        out[0] = 0x72;
+        out[1] = self.code.key.0;
+        out[2] = self.code.asc;
+        out[3] = self.code.ascq;
+        let mut at = 8;
+        if let Some(information) = self.information {
+            out[at..at + 4].copy_from_slice(&[0x00, 0x0a, 0x80, 0]);
+            out[at + 4..at + 12].copy_from_slice(&information.to_be_bytes());
+            at += 12;
+        }
+        if let Some(pointer) = self.pointer {
+            out[at..at + 2].copy_from_slice(&[0x02, 0x06]);
+            out[at + 4..at + 7].copy_from_slice(&encode_pointer(pointer));
+            at += 8;
+        }
+        out[7] = u8::try_from(at - 8).unwrap_or(0);
+        at
+    }
+}
+
+const fn pointer_to(in_cdb: bool, field: Bits) -> FieldPointer {
+    let whole_bytes = field.msb == 7 && field.width.is_multiple_of(8);
+    FieldPointer { in_cdb, byte: field.byte, bit: if whole_bytes { None } else { Some(field.msb) } }
+}
+
+//= SPC-4 "Field pointer sense key specific data": SKSV, C/D, BPV, BIT POINTER, FIELD POINTER
+fn encode_pointer(pointer: FieldPointer) -> [u8; 3] {
+    let [high, low] = pointer.byte.to_be_bytes();
+    let flags = 0x80 | (u8::from(pointer.in_cdb) << 6) | pointer.bit.map_or(0, |bit| 0x08 | (bit & 7));
+    [flags, high, low]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::Field;
+
+    fn check(sense: Sense, descriptor: bool, want: &[u8]) {
+        let mut out = [0; SENSE_BYTES_MAX];
+        let length = sense.encode(descriptor, &mut out);
+        assert_eq!(&out[..length], want);
+    }
+
+    #[test]
+    fn fixed_format_points_at_bit_and_byte() {
+        let sense = Sense::invalid_field(Field::<bool>::bit(1, 3).bits);
+        check(sense, false, &[0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x24, 0, 0, 0xcb, 0, 1]);
+    }
+
+    #[test]
+    fn descriptor_format_carries_eight_bytes_of_information() {
+        let sense = Sense::with_information(code::UNRECOVERED_READ_ERROR, 1 << 40);
+        check(sense, true, &[0x72, 3, 0x11, 0, 0, 0, 0, 12, 0, 10, 0x80, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn fixed_format_leaves_out_information_that_does_not_fit() {
+        let sense = Sense::with_information(code::UNRECOVERED_READ_ERROR, 1 << 40);
+        check(sense, false, &[0x70, 0, 3, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x11, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn no_code_stands_twice_in_the_table() {
+        for (i, (one, text)) in code::ALL.iter().enumerate() {
+            assert!(!code::ALL[..i].iter().any(|(other, _)| other == one), "{text}");
+        }
+    }
+}
