@@ -1,6 +1,14 @@
 //! The developer's commands: `cargo xtask COMMAND`. One module each; this file only picks one.
+#![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
 #![forbid(unsafe_code)]
 
+mod bench;
+mod conformance;
+mod fuzz;
+mod host;
+mod qemu;
+mod sim;
+mod test;
 mod vm;
 
 use clap::{Parser, Subcommand};
@@ -16,12 +24,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Install what is needed and run every test.
+    Test(test::Args),
+    /// Run libiscsi's suite against felio.
+    Conformance(conformance::Args),
+    /// Run QEMU's tools against felio.
+    Qemu(qemu::Args),
+    /// Run the simulator.
+    Sim(sim::Args),
+    /// Run the fuzzers.
+    Fuzz(fuzz::Args),
+    /// Measure felio beside its peers.
+    Bench(bench::Args),
     /// Run a script in a virtual machine with Debian's kernel and its iSCSI initiator.
     Vm(vm::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::Test(args) => test::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
+        Command::Qemu(args) => qemu::run(&args),
+        Command::Sim(args) => sim::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Vm(args) => vm::run(&args),
     }
 }

@@ -1,0 +1,81 @@
+//! `cargo xtask test`: everything that judges felio, in the order that finds trouble soonest.
+//!
+//! A step is a row: its name and the command that a developer would type for it alone.
+
+use crate::host::{self, say};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// Installs what it needs and runs every test: style, lints, documentation, dependencies, unit and simulation tests,
+/// fuzzers for a short while, libiscsi's suite, QEMU's tools and the Linux kernel's initiator in a virtual machine.
+///
+/// Each step is a command of its own (`--list` shows them); a failed step does not keep the others from running.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Show the steps and stop.
+    #[arg(long)]
+    list: bool,
+    /// Run only the steps whose name holds this text.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// Name and `cargo` arguments.
+const STEPS: &[(&str, &[&str])] = &[
+    ("format", &["fmt", "--all", "--check"]),
+    ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ("unit", &["test", "--workspace"]),
+    ("documentation", &["doc", "--workspace", "--no-deps"]),
+    ("dependencies", &["deny", "check", "licenses", "bans", "sources"]),
+    ("conformance", &["xtask", "conformance", "--trace"]),
+    ("qemu", &["xtask", "qemu"]),
+    ("simulation", &["xtask", "sim", "--seeds", "200"]),
+    ("fuzzers", &["xtask", "fuzz", "--seconds", "20"]),
+    ("virtual machine", &["xtask", "vm", "--all"]),
+];
+
+/// Cargo's own subcommands that are packages: subcommand, crate.
+const CARGO_TOOLS: &[(&str, &str)] = &[("cargo-deny", "cargo-deny"), ("cargo-fuzz", "cargo-fuzz")];
+
+/// Carries the command out.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let steps: Vec<_> = STEPS.iter().filter(|(name, _)| name.contains(&args.only)).collect();
+    if args.list {
+        for (name, command) in steps {
+            say(&format!("{name:<16} cargo {}", command.join(" ")))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    install_cargo_tools()?;
+    let mut summary = Vec::new();
+    for (name, command) in steps {
+        say(&format!("==== {name}: cargo {}", command.join(" ")))?;
+        let start = Instant::now();
+        let passed =
+            Command::new("cargo").args(*command).env("RUSTDOCFLAGS", "-D warnings").status()?.success();
+        summary.push((name, passed, start.elapsed()));
+    }
+    say("==== summary")?;
+    for (name, passed, took) in &summary {
+        let verdict = if *passed { "passed" } else { "FAILED" };
+        say(&format!("{verdict} {:>5} s  {name}", took.as_secs()))?;
+    }
+    let failed = summary.iter().filter(|(_, passed, _)| !passed).count();
+    say(&format!("{} passed, {failed} failed", summary.len() - failed))?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn install_cargo_tools() -> anyhow::Result<()> {
+    for (program, package) in CARGO_TOOLS {
+        let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
+        let home =
+            home.or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".cargo")));
+        let installed =
+            host::is_installed(program) || home.is_some_and(|home| home.join("bin").join(program).is_file());
+        if !installed {
+            say(&format!("installing {package}"))?;
+            host::cargo(&["install", "--locked", package])?;
+        }
+    }
+    Ok(())
+}
