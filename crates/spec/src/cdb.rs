@@ -115,6 +115,9 @@ pub struct Row {
     pub length: u8,
     /// CDB usage data: a one for every bit that is evaluated; byte 0 is the opcode.
     pub usage: [u8; CDB_BYTES_MAX],
+    /// Fields of the standard that stand for something we do not do: only zero is accepted, as in reserved bits, but
+    /// the field pointer names the field.
+    pub refused: &'static [Bits],
     /// Data direction.
     pub direction: Direction,
     /// Effect on the medium.
@@ -141,6 +144,7 @@ impl Row {
             service_action: None,
             length,
             usage: usage(opcode, length, fields),
+            refused: &[],
             direction: Direction::None,
             medium: Medium::Untouched,
             attention: Attention::Report,
@@ -151,28 +155,24 @@ impl Row {
         }
     }
 
-    /// A row of an opcode with service actions; `field` must not be repeated among `fields`.
+    /// The row as that of one service action; `field` must not be repeated among the row's fields.
+    ///
+    /// # Panics
+    /// At build time, when `field` overlaps another.
     #[must_use]
-    pub const fn with_service_action(
-        name: &'static str,
-        opcode: u8,
-        field: Bits,
-        value: u16,
-        length: u8,
-        fields: &[Bits],
-    ) -> Self {
-        let mut row = Self::new(name, opcode, length, fields);
-        let mut mask = [0; CDB_BYTES_MAX];
-        field.write(&mut mask, u64::MAX);
-        let mut at = 0;
-        while at < CDB_BYTES_MAX {
-            assert!(row.usage[at] & mask[at] == 0, "a field overlaps the service action");
-            at += 1;
-        }
+    pub const fn service_action(mut self, field: Bits, value: u16) -> Self {
+        assert!(field.read(&self.usage) == 0, "a field overlaps the service action");
         // SPC-4 "CDB usage data": the service action's bits carry its value, not ones.
-        field.write(&mut row.usage, value as u64);
-        row.service_action = Some(ServiceAction { field, value });
-        row
+        field.write(&mut self.usage, value as u64);
+        self.service_action = Some(ServiceAction { field, value });
+        self
+    }
+
+    /// The row with fields that must be zero.
+    #[must_use]
+    pub const fn refusing(mut self, fields: &'static [Bits]) -> Self {
+        self.refused = fields;
+        self
     }
 
     /// Refuses a CDB that is too short or has a bit set where nothing is evaluated.
@@ -189,7 +189,8 @@ impl Row {
             let surplus = got & !allowed;
             if let Some(bit) = surplus.checked_ilog2() {
                 let msb = u8::try_from(bit).unwrap_or(7);
-                return Err(Sense::invalid_field(Bits { byte, msb, width: 1 }));
+                let named = self.refused.iter().find(|field| field.read(cdb) != 0 && field.byte <= byte);
+                return Err(Sense::invalid_field(*named.unwrap_or(&Bits { byte, msb, width: 1 })));
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cdb;
+pub mod commands;
 pub mod field;
 pub mod lun;
 pub mod sense;

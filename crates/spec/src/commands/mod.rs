@@ -1,0 +1,234 @@
+//! The commands of SPC-4 and SBC-3: a module each, with its fields and its [`Row`](crate::Row).
+//!
+//! A command reads `name rules "STANDARD NAME" opcode [/ service action], CDB length { fields }`, and a field reads
+//! `NAME: type = byte, most significant bit, width`. The fields of a second pair of braces, after `= 0`, stand for what we
+//! do not do (protection information, saved parameters): anything but zero is refused, and the CDB usage data leave them
+//! out.
+//!
+//! Decided once, for every command:
+//! - GROUP NUMBER is taken (six bits, as in SBC-4) and has no effect: we keep no statistics by group.
+//! - FUA_NV and SYNC_NV are obsolete in SBC-4, but initiators that speak SBC-3 set them: they are taken, and what they
+//!   ask for is included in what FUA and a plain SYNCHRONIZE CACHE do.
+//! - The other obsolete bits (RELADR, CMDDT, PBDATA, LBDATA, the LUN of SCSI-2) and all of CONTROL are refused:
+//!   LINK and FLAG are obsolete, and NACA asks for auto contingent allegiance, which NORMACA=0 denies.
+//!
+//! Which of these a unit supports is the engine's table, not this list.
+
+use crate::cdb::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Serialization};
+
+/// Commands to modules; see the head of this file.
+macro_rules! commands {
+    ($(
+        $(#[$doc:meta])*
+        $module:ident $rules:ident $name:literal $opcode:literal $(/ $action:literal)?, $length:literal {
+            $($(#[$field_doc:meta])* $field:ident: $t:ty = $byte:literal, $msb:literal, $width:literal;)*
+        } $(= 0 {
+            $($(#[$refused_doc:meta])* $refused:ident = $rbyte:literal, $rmsb:literal, $rwidth:literal;)*
+        })?
+    )*) => {$(
+        $(#[$doc])*
+        pub mod $module {
+            #[allow(unused_imports, reason = "some commands have no fields")]
+            use crate::field::{Bits, Field};
+            $(
+                #[doc = concat!("The field of that name: bit ", $msb, " of byte ", $byte, ", bits: ", $width, ".")]
+                $(#[$field_doc])*
+                pub const $field: Field<$t> = Field::new($byte, $msb, $width);
+            )*
+            $($(
+                #[doc = concat!("Must be zero: bit ", $rmsb, " of byte ", $rbyte, ", bits: ", $rwidth, ".")]
+                $(#[$refused_doc])*
+                pub const $refused: Bits = Bits { byte: $rbyte, msb: $rmsb, width: $rwidth };
+            )*)?
+            /// The command's row.
+            pub const ROW: crate::Row = crate::commands::rules::$rules(
+                crate::Row::new($name, $opcode, $length, &[$($field.bits),*])
+                    $(.service_action(crate::commands::SERVICE_ACTION, $action))?
+                    $(.refusing(&[$($refused),*]))?
+            );
+        }
+    )*};
+}
+
+mod identity;
+mod maintenance;
+mod mode;
+mod provisioning;
+mod read;
+mod state;
+mod verify;
+mod write;
+
+pub use identity::*;
+pub use maintenance::*;
+pub use mode::*;
+pub use provisioning::*;
+pub use read::*;
+pub use state::*;
+pub use verify::*;
+pub use write::*;
+
+/// Where SERVICE ACTION lies in CDBs of 6 to 16 bytes, SPC-4 "Typical CDB formats".
+pub const SERVICE_ACTION: crate::Bits = crate::Bits { byte: 1, msb: 4, width: 5 };
+
+/// The rule columns, by what the command does. The reservation column is that of SPC-4 "Commands that are allowed in the
+/// presence of various reservations" and SBC-3's table of the same kind; the asymmetric access column that of SPC-4
+/// "Target port asymmetric access states".
+mod rules {
+    use super::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Serialization};
+
+    /// Reads blocks and hands them over.
+    pub(super) const fn read(row: Row) -> Row {
+        Row { direction: Direction::In, ..look(row) }
+    }
+
+    /// Reads blocks and hands nothing over.
+    pub(super) const fn look(row: Row) -> Row {
+        Row {
+            medium: Medium::Read,
+            serialization: Serialization::Read,
+            reservation: Reservation::Read,
+            place: Place::Local,
+            ..row
+        }
+    }
+
+    /// Compares blocks with Data-Out.
+    pub(super) const fn verify(row: Row) -> Row {
+        Row { direction: Direction::Out, ..look(row) }
+    }
+
+    /// Writes Data-Out to blocks, or tells of blocks to be changed.
+    pub(super) const fn write(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            medium: Medium::Write,
+            serialization: Serialization::Write,
+            reservation: Reservation::Write,
+            place: Place::Local,
+            ..row
+        }
+    }
+
+    /// Reads, combines and writes as one step.
+    pub(super) const fn exclusive(row: Row) -> Row {
+        Row { serialization: Serialization::Exclusive, place: Place::Home, ..write(row) }
+    }
+
+    /// Makes written blocks durable: changes none, so that it is done on a write protected unit too.
+    pub(super) const fn synchronize(row: Row) -> Row {
+        Row { medium: Medium::Read, reservation: Reservation::Write, place: Place::Local, ..row }
+    }
+
+    /// Asks about the unit; answered to anyone while the unit's port group is active.
+    pub(super) const fn ready(row: Row) -> Row {
+        Row { medium: Medium::Read, place: Place::Local, ..row }
+    }
+
+    /// Asks for the capacity. SPC-4 lets a port group in standby answer more than its list: initiators that find their
+    /// units through such a path need this.
+    pub(super) const fn capacity(row: Row) -> Row {
+        Row { direction: Direction::In, alua: Alua::Standby, ..ready(row) }
+    }
+
+    /// INQUIRY, REPORT LUNS: always answered, whatever is pending.
+    pub(super) const fn identity(row: Row) -> Row {
+        Row {
+            direction: Direction::In,
+            attention: Attention::Bypass,
+            alua: Alua::Always,
+            place: Place::Local,
+            ..row
+        }
+    }
+
+    /// REQUEST SENSE.
+    pub(super) const fn sense(row: Row) -> Row {
+        Row { direction: Direction::In, attention: Attention::Return, alua: Alua::Always, ..row }
+    }
+
+    /// Asks what we can do.
+    pub(super) const fn abilities(row: Row) -> Row {
+        Row { direction: Direction::In, reservation: Reservation::Read, place: Place::Local, ..row }
+    }
+
+    /// Reads mode parameters.
+    pub(super) const fn mode_sense(row: Row) -> Row {
+        Row { direction: Direction::In, reservation: Reservation::Read, alua: Alua::Standby, ..row }
+    }
+
+    /// Changes mode parameters: for every nexus, so everything else waits.
+    pub(super) const fn mode_select(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            serialization: Serialization::Unit,
+            reservation: Reservation::Write,
+            alua: Alua::Standby,
+            ..row
+        }
+    }
+
+    /// Changes the state of the unit. SBC-3 lets anyone start the unit and allow removal; where a reservation stands,
+    /// we ask for access to write.
+    pub(super) const fn state(row: Row) -> Row {
+        Row { serialization: Serialization::Unit, reservation: Reservation::Write, ..row }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sense;
+    use crate::sense::Code;
+
+    fn check(row: &Row, cdb: &[u8], want: Result<(), Sense>) {
+        assert_eq!(row.check(cdb), want);
+    }
+
+    #[test]
+    fn usage_data_have_a_one_for_every_evaluated_bit() {
+        let want = [0x28, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0];
+        assert_eq!(read10::ROW.usage[..10], want);
+    }
+
+    #[test]
+    fn usage_data_carry_the_service_action_itself() {
+        assert_eq!(read_capacity16::ROW.usage[..2], [0x9e, 0x10]);
+    }
+
+    #[test]
+    fn the_pointer_names_the_whole_field_that_we_refuse() {
+        let cdb = [0x28, 0x20, 0, 0, 0, 0, 0, 0, 1, 0];
+        check(&read10::ROW, &cdb, Err(Sense::invalid_field(read10::RDPROTECT)));
+    }
+
+    #[test]
+    fn the_pointer_names_the_reserved_bit() {
+        let cdb = [0x28, 0x01, 0, 0, 0, 0, 0, 0, 1, 0];
+        check(&read10::ROW, &cdb, Err(Sense::invalid_field(crate::Bits { byte: 1, msb: 0, width: 1 })));
+    }
+
+    #[test]
+    fn auto_contingent_allegiance_is_refused() {
+        let naca = crate::Bits { byte: 5, msb: 2, width: 1 };
+        check(&test_unit_ready::ROW, &[0, 0, 0, 0, 0, 4], Err(Sense::invalid_field(naca)));
+    }
+
+    #[test]
+    fn what_initiators_set_is_taken() {
+        let everything = [0x2a, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0];
+        check(&write10::ROW, &everything, Ok(()));
+    }
+
+    #[test]
+    fn the_service_action_is_no_reserved_field() {
+        let cdb = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+        check(&read_capacity16::ROW, &cdb, Ok(()));
+    }
+
+    #[test]
+    fn a_short_cdb_is_refused() {
+        let code: Code = crate::sense::code::INVALID_FIELD_IN_CDB;
+        check(&read10::ROW, &[0x28, 0, 0, 0, 0, 0], Err(code.into()));
+    }
+}
