@@ -1,0 +1,78 @@
+# vm: --timeout 300 --mem 1024
+# felio is killed and started again, several times, under a file system in use:
+# the kernel's initiator comes back by itself, the file system notices nothing,
+# and every byte is what was written.
+. /host/lib.sh
+
+image=/root/disk.img
+serve() { felio_start $image --size 512M --portal $PORTAL "$@"; }
+
+# recoveries: how often the initiator lost its connection so far.
+recoveries() { dmesg | grep -c 'detected conn error' || true; }
+
+logged_in() { [ "$(cat /sys/class/iscsi_session/session*/state)" = LOGGED_IN ]; }
+
+# outage SECONDS: felio is gone that long.
+outage() {
+  local before
+  before=$(recoveries)
+  felio_kill
+  sleep "$1"
+  serve
+  eventually 60 logged_in
+  holds "the initiator noticed" "$(recoveries)" -gt "$before"
+  say "killed, $1 s later back, and the initiator is logged in again"
+  kill -0 $fio || failed "fio is still at work; it said: $(cat /run/fio.out)"
+}
+
+serve
+discover
+login
+wait_for_disk 0
+exits 0 mkfs.ext4 -q -F "$disk"
+mount "$disk" /mnt
+cp -a /usr/sbin /mnt/tree
+dd if=/dev/urandom of=/mnt/known bs=1M count=16 status=none
+sha256sum /mnt/known > /run/known.sum
+
+say "fio runs"
+fio_verify /mnt --size=8M --time_based --runtime=45 --verify_backlog=256 & fio=$!
+sleep 3
+outage 0
+sleep 3
+outage 1
+sleep 3
+outage 8
+sleep 3
+outage 0
+wait $fio
+say "fio found all that it wrote"
+
+# Dirty pages are written through a restart as well.
+dd if=/dev/urandom of=/mnt/late bs=1M count=16 status=none
+sha256sum /mnt/late >> /run/known.sum
+felio_kill
+sync & sync=$!
+sleep 2
+serve
+wait $sync
+umount /mnt
+exits 0 fsck.ext4 -fn "$disk"
+mount "$disk" /mnt
+sha256sum --status -c /run/known.sum
+diff -r --no-dereference /usr/sbin /mnt/tree
+umount /mnt
+logout
+no_kernel_errors
+
+say "the same contents after a graceful end"
+sum=$(sha256sum < $image)
+felio_stop
+is "the file after felio's end" "$(sha256sum < $image)" "$sum"
+serve
+login
+wait_for_disk 0
+is "the disk" "$(dd if="$disk" bs=1M iflag=direct status=none | sha256sum)" "$sum"
+logout
+felio_stop
+say "all facts hold"
