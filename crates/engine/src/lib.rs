@@ -1,2 +1,28 @@
 //! A SCSI device server: decides what every command means, and does no I/O.
+//!
+//! A reader starts with [`Engine`] (what goes in and out), then [`commands`] (the table of what is supported) and
+//! `order` (which commands run side by side). One engine serves the units of one reactor; bytes, time and completions
+//! come in as arguments, decisions go out as values.
+//!
+//! Not here: sessions and PDUs (port engines), descriptors and system calls (backstore), threads (runtime).
+//!
+//! Invariants: a command is answered exactly once, by a response or by being abandoned; a task keeps its slot until its
+//! buffer is home; nothing is allocated for a READ or WRITE once the tables have grown to their size.
 #![forbid(unsafe_code)]
+
+mod attention;
+pub mod commands;
+mod config;
+mod engine;
+mod geometry;
+mod order;
+pub mod parameters;
+mod unit;
+mod work;
+mod writer;
+
+pub use config::{Identity, TargetConfig, UnitConfig};
+pub use engine::Engine;
+pub use geometry::Geometry;
+pub use unit::Unit;
+pub use writer::Writer;

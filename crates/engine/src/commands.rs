@@ -1,0 +1,155 @@
+//! THE table: every command that is supported, with the function behind it.
+//!
+//! A command is one row (in `felio_spec::commands`: what the standard says of its CDB) and one function. REPORT SUPPORTED
+//! OPERATION CODES is derived from this table; there is no second list.
+//!
+//! Invariants: rows of one opcode stand together; they all have a service action in the same field, or there is one.
+
+use crate::config::TargetConfig;
+use crate::geometry::Geometry;
+use crate::unit::{Change, Control, Unit};
+use crate::work::Plan;
+use crate::writer::Writer;
+use felio_spec::sense::{Sense, code};
+use felio_spec::{Bits, Cdb, Row};
+
+/// One supported command.
+#[derive(Debug)]
+pub struct Entry {
+    /// What the standard says.
+    pub row: &'static Row,
+    /// What the unit must be able to do.
+    pub needs: Needs,
+    /// What we do.
+    pub run: Run,
+}
+
+/// What a unit must be able to do for a command to be supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Every unit supports it.
+    Nothing,
+    /// Deallocation.
+    Unmap,
+}
+
+/// How a command runs: the shape of its life, and the function that knows its meaning.
+#[derive(Debug)]
+pub enum Run {
+    /// Data-In built in memory.
+    Parameters(Allocation, ParametersFn),
+    /// The same, once the store has told its size.
+    Capacity(Allocation, ParametersFn),
+    /// TEST UNIT READY: nothing, once the store has told its size.
+    Ready,
+    /// REQUEST SENSE: the function is given the most important pending condition.
+    Sense(Allocation, fn(&Sense, &Cdb, &mut Writer) -> Result<(), Sense>),
+    /// Data-Out that changes the unit; the field tells its length.
+    ParameterList(Bits, fn(&mut Unit, &Cdb, &[u8]) -> Result<Change, Sense>),
+    /// Changes the state of the unit.
+    Control(fn(&Cdb) -> Result<Control, Sense>),
+    /// Reads or writes blocks.
+    Medium(fn(&Geometry, &Cdb) -> Result<Plan, Sense>),
+}
+
+/// Builds parameter data; truncation is the caller's.
+pub type ParametersFn = fn(&View<'_>, &Cdb, &mut Writer) -> Result<(), Sense>;
+
+/// What a parameter function sees.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The whole target.
+    pub target: &'a TargetConfig,
+    /// The addressed unit.
+    pub unit: &'a Unit,
+}
+
+/// How much parameter data the initiator wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// As much as the field says.
+    Field(Bits),
+    /// The CDB does not say: all there is.
+    All,
+}
+
+impl Allocation {
+    /// The most bytes to transfer.
+    #[must_use]
+    pub fn bytes(self, cdb: &Cdb) -> usize {
+        match self {
+            Self::Field(field) => usize::try_from(field.read(cdb.bytes())).unwrap_or(usize::MAX),
+            Self::All => usize::MAX,
+        }
+    }
+}
+
+/// A command that is answered where the LUN names no unit.
+#[derive(Debug)]
+pub struct AbsentEntry {
+    /// What the standard says.
+    pub row: &'static Row,
+    /// How much is wanted.
+    pub allocation: Allocation,
+    /// What we say.
+    pub run: fn(&TargetConfig, &Cdb, &mut Writer) -> Result<(), Sense>,
+}
+
+impl Entry {
+    /// Whether a unit supports the command.
+    #[must_use]
+    pub const fn is_supported_by(&self, unit: &Unit) -> bool {
+        match self.needs {
+            Needs::Nothing => true,
+            Needs::Unmap => unit.geometry.unmap.is_some(),
+        }
+    }
+}
+
+/// The entry of a CDB on a unit.
+pub fn find(unit: &Unit, cdb: &Cdb) -> Result<&'static Entry, Sense> {
+    let opcode = cdb.opcode();
+    let first = usize::from(INDEX[usize::from(opcode)]);
+    let mut entries =
+        TABLE.get(first..).unwrap_or_default().iter().take_while(|e| e.row.opcode == opcode).peekable();
+    let Some(Entry { row, .. }) = entries.peek() else {
+        return Err(code::INVALID_COMMAND_OPERATION_CODE.into());
+    };
+    let field = row.service_action.map(|action| action.field);
+    let named = |entry: &&Entry| {
+        entry.row.service_action.is_none_or(|a| a.field.read(cdb.bytes()) == u64::from(a.value))
+    };
+    match (entries.find(named), field) {
+        (Some(entry), _) if entry.is_supported_by(unit) => Ok(entry),
+        (None, Some(field)) => Err(Sense::invalid_field(field)),
+        _ => Err(code::INVALID_COMMAND_OPERATION_CODE.into()),
+    }
+}
+
+/// The table, in the order of operation codes.
+pub const TABLE: &[Entry] = &[];
+
+/// What is answered where there is no unit.
+pub const ABSENT: &[AbsentEntry] = &[];
+
+const NONE: u8 = u8::MAX;
+
+/// Where the rows of an opcode begin in [`TABLE`].
+static INDEX: [u8; 256] = index(TABLE);
+
+const fn index(table: &[Entry]) -> [u8; 256] {
+    let mut index = [NONE; 256];
+    let mut at = 0u8;
+    while (at as usize) < table.len() {
+        let opcode = table[at as usize].row.opcode as usize;
+        if index[opcode] == NONE {
+            index[opcode] = at;
+        } else {
+            let before = &table[at as usize - 1].row;
+            assert!(before.opcode as usize == opcode, "the rows of an opcode stand apart");
+            assert!(before.service_action.is_some(), "an opcode stands twice in the table");
+        }
+        at += 1;
+    }
+    index
+}

@@ -1,0 +1,3 @@
+//! Parameter data: what a unit tells of itself, and what initiators may change.
+
+pub mod mode;

@@ -1,0 +1,122 @@
+//! A unit: its configuration, its blocks, its mode parameters, its state.
+//!
+//! What is pending for each nexus is in `nexus`, the tasks are in `table` and `order`.
+
+use crate::config::UnitConfig;
+use crate::geometry::Geometry;
+use crate::order::TaskSet;
+use crate::parameters::mode::ModePages;
+use felio_hal::Time;
+use felio_hal::store::{Durability, WriteCache};
+use felio_spec::cdb::Medium;
+use felio_spec::sense::{Sense, code};
+
+/// A unit on its home reactor.
+#[derive(Debug)]
+pub struct Unit {
+    /// What the operator decided.
+    pub config: UnitConfig,
+    /// Its blocks.
+    pub geometry: Geometry,
+    /// Its mode parameters.
+    pub mode: ModePages,
+    /// Whether its medium can be accessed.
+    pub(crate) power: Power,
+    /// Its tasks.
+    pub(crate) tasks: TaskSet,
+    /// When its size was last asked for, and whether the answer is still out.
+    pub(crate) probe: Probe,
+}
+
+/// SBC-3 "START STOP UNIT command".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    /// The medium can be accessed.
+    Active,
+    /// Stopped by an initiator.
+    Stopped,
+}
+
+/// Looking whether the store was resized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Not before then.
+    Idle {
+        /// When to look again, if commands arrive.
+        after: Time,
+    },
+    /// The store was asked.
+    Asked,
+}
+
+/// What a parameter list changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Nothing,
+    /// Mode parameters: the other nexuses must be told.
+    ModeParameters,
+}
+
+/// How the state of a unit shall change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Not at all.
+    Nothing,
+    /// The medium shall be accessible.
+    Start,
+    /// It shall not; cached writes are made durable first.
+    Stop,
+    /// It shall not, and cached writes may stay where they are.
+    StopWithoutFlush,
+}
+
+impl Unit {
+    /// A unit as it is after power on.
+    #[must_use]
+    pub fn new(config: UnitConfig) -> Self {
+        let geometry = Geometry::new(&config);
+        let mode = ModePages::new(&config.limits);
+        let probe = Probe::Idle { after: Time(0) };
+        Self { config, geometry, mode, power: Power::Active, tasks: TaskSet::new(), probe }
+    }
+
+    /// What a write must promise when it asks for nothing special, or for the medium itself (FUA).
+    //= SBC-3 "Caching mode page": without a write cache, a write is on the medium before it is answered.
+    pub(crate) fn durability(&self, fua: bool) -> Durability {
+        if fua || !self.mode.write_cache_enabled() { Durability::Durable } else { Durability::Cached }
+    }
+
+    /// Whether written blocks may still sit in a volatile cache.
+    pub(crate) fn is_cached(&self) -> bool {
+        self.geometry.write_cache == WriteCache::On
+    }
+
+    /// Whether a command that does this to the medium may run.
+    pub(crate) fn check_medium(&self, medium: Medium) -> Result<(), Sense> {
+        match (medium, self.power) {
+            (Medium::Untouched, _) => Ok(()),
+            (_, Power::Stopped) => Err(code::LU_NOT_READY_INITIALIZING.into()),
+            (Medium::Read, Power::Active) => Ok(()),
+            (Medium::Write, Power::Active) => self.check_writable(),
+        }
+    }
+
+    //= SBC-3 "Write protection"
+    fn check_writable(&self) -> Result<(), Sense> {
+        if self.config.read_only || !self.config.limits.writable {
+            return Err(code::WRITE_PROTECTED.into());
+        }
+        if self.mode.software_write_protect() {
+            return Err(code::SOFTWARE_WRITE_PROTECTED.into());
+        }
+        Ok(())
+    }
+
+    /// Back to how it was after power on, but for its blocks.
+    //= SAM-5 "Logical unit reset"
+    pub(crate) fn reset(&mut self) {
+        self.mode.reset();
+        self.power = Power::Active;
+    }
+}
