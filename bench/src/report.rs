@@ -1,0 +1,244 @@
+//! Figures as tables or JSON: medians over the rounds, ratios paired by round, goals met and missed.
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cases::{CASES, Contender, GOALS, Goal, Metric},
+    run::{Idle, Sample},
+};
+
+#[derive(Default)]
+pub(crate) struct Report {
+    series: Vec<SeriesOfSamples>,
+    pub(crate) idle: Vec<Idle>,
+}
+
+struct SeriesOfSamples {
+    case: &'static str,
+    contender: Contender,
+    /// By round; a failed one is missing.
+    samples: Vec<Option<Sample>>,
+}
+
+/// How a goal came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    Met,
+    Missed,
+    NotMeasured,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, case: &'static str, contender: Contender, round: usize, sample: Sample) {
+        let at = match self.series.iter().position(|s| s.case == case && s.contender == contender) {
+            Some(at) => at,
+            None => {
+                self.series.push(SeriesOfSamples { case, contender, samples: Vec::new() });
+                self.series.len() - 1
+            }
+        };
+        let samples = &mut self.series[at].samples;
+        samples.resize(round + 1, None);
+        samples[round] = Some(sample);
+    }
+
+    fn find(&self, case: &str, contender: Contender) -> Option<&SeriesOfSamples> {
+        self.series.iter().find(|s| s.case == case && s.contender == contender)
+    }
+
+    /// The median over the rounds of `metric` of one series divided by another's.
+    fn ratio(&self, metric: Metric, of: (&str, Contender), to: (&str, Contender)) -> Option<f64> {
+        let (of, to) = (self.find(of.0, of.1)?, self.find(to.0, to.1)?);
+        let pairs = of.samples.iter().zip(&to.samples).filter_map(|(a, b)| a.zip(*b));
+        median(pairs.map(|(a, b)| a.get(metric) / b.get(metric)))
+    }
+
+    fn judge(&self, goal: &Goal) -> (Option<f64>, Verdict) {
+        let ratio = self.ratio(goal.metric, goal.of, goal.to);
+        let verdict = match ratio {
+            None => Verdict::NotMeasured,
+            Some(ratio) if goal.bound.holds(ratio) => Verdict::Met,
+            Some(_) => Verdict::Missed,
+        };
+        (ratio, verdict)
+    }
+}
+
+impl Sample {
+    fn get(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::Iops => self.iops,
+            Metric::P50 => self.p50,
+            Metric::P99 => self.p99,
+        }
+    }
+}
+
+impl SeriesOfSamples {
+    fn median(&self, of: impl Fn(&Sample) -> f64) -> f64 {
+        median(self.samples.iter().flatten().map(of)).unwrap_or(f64::NAN)
+    }
+
+    /// Half the range of IOPS, as a part of the median.
+    fn spread(&self) -> f64 {
+        let iops = || self.samples.iter().flatten().map(|sample| sample.iops);
+        let (low, high) = (iops().fold(f64::INFINITY, f64::min), iops().fold(0.0, f64::max));
+        (high - low) / 2.0 / self.median(|sample| sample.iops)
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+pub(crate) fn print_tables(report: &Report) {
+    if !report.series.is_empty() {
+        print_figures(report);
+    }
+    if !report.idle.is_empty() {
+        let mut table = table(&["idle sessions", "RSS KiB a session", "PSS KiB a session"]);
+        for idle in &report.idle {
+            let kib = |bytes: f64| format!("{:.1}", bytes / 1024.0);
+            table.add_row([idle.target.to_owned(), kib(idle.rss), kib(idle.pss)]);
+        }
+        println!("\n{table}");
+    }
+    let mut table = table(&["goal", "bound", "ratio", ""]);
+    for goal in GOALS {
+        let (ratio, verdict) = report.judge(goal);
+        let said = match verdict {
+            Verdict::Met => "met",
+            Verdict::Missed => "MISSED",
+            Verdict::NotMeasured => continue,
+        };
+        table.add_row([goal.text.to_owned(), goal.bound.to_string(), times(ratio), said.to_owned()]);
+    }
+    if table.row_count() > 0 {
+        println!("\n{table}");
+    }
+}
+
+fn print_figures(report: &Report) {
+    let header =
+        ["case", "target", "IOPS", "+-", "MB/s", "p50 us", "p99 us", "p99.9 us", "CPU us", "x null", "x tgt"];
+    let mut table = table(&header);
+    for case in CASES {
+        for &contender in case.contenders {
+            let Some(series) = report.find(case.name, contender) else { continue };
+            let ratio_to = |other| report.ratio(Metric::Iops, (case.name, contender), (case.name, other));
+            let beside = series.median(|s| s.beside_mb_s);
+            let mb_s = series.median(|s| s.mb_s);
+            let micros = |of: fn(&Sample) -> f64| format!("{:.1}", series.median(of));
+            table.add_row([
+                case.name.to_owned(),
+                contender.name().to_owned(),
+                format!("{:.0}", series.median(|s| s.iops)),
+                format!("{:.0} %", series.spread() * 100.0),
+                if beside > 0.0 { format!("{mb_s:.0} + {beside:.0}") } else { format!("{mb_s:.0}") },
+                micros(|s| s.p50),
+                micros(|s| s.p99),
+                micros(|s| s.p999),
+                format!("{:.2}", series.median(|s| s.cpu)),
+                times(ratio_to(Contender::Null)),
+                times(ratio_to(Contender::Tgt)),
+            ]);
+        }
+    }
+    println!("{table}");
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+/// Names to the left, figures to the right.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header.iter().copied());
+    for column in table.column_iter_mut() {
+        let is_name = header.get(column.index).is_some_and(|name| ["case", "target", "goal"].contains(name));
+        column.set_cell_alignment(if is_name { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table
+}
+
+pub(crate) fn print_json(report: &Report) -> Result<()> {
+    let results: Vec<Value> = report
+        .series
+        .iter()
+        .map(|series| {
+            let ratio_to =
+                |other| report.ratio(Metric::Iops, (series.case, series.contender), (series.case, other));
+            json!({
+                "case": series.case,
+                "target": series.contender.name(),
+                "median": {
+                    "iops": series.median(|s| s.iops),
+                    "mb_s": series.median(|s| s.mb_s),
+                    "p50": series.median(|s| s.p50),
+                    "p99": series.median(|s| s.p99),
+                    "p999": series.median(|s| s.p999),
+                    "cpu": series.median(|s| s.cpu),
+                    "beside_mb_s": series.median(|s| s.beside_mb_s),
+                },
+                "ratio_to_null": ratio_to(Contender::Null),
+                "ratio_to_tgt": ratio_to(Contender::Tgt),
+                "rounds": series.samples,
+            })
+        })
+        .collect();
+    let goals: Vec<Value> = GOALS
+        .iter()
+        .map(|goal| {
+            let (ratio, verdict) = report.judge(goal);
+            json!({"goal": goal.text, "bound": goal.bound.to_string(), "ratio": ratio, "verdict": verdict})
+        })
+        .collect();
+    let document = json!({"results": results, "idle_bytes_a_session": report.idle, "goals": goals});
+    println!("{}", serde_json::to_string_pretty(&document)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(iops: f64) -> Sample {
+        Sample { iops, mb_s: 0.0, p50: 0.0, p99: 0.0, p999: 0.0, cpu: 0.0, beside_mb_s: 0.0 }
+    }
+
+    #[test]
+    fn ratios_are_paired_by_round() {
+        let mut report = Report::default();
+        for (round, (ours, theirs)) in [(10.0, 1.0), (60.0, 2.0), (20.0, 1.0)].into_iter().enumerate() {
+            report.add("4k-randread", Contender::Felio, round, sample(ours));
+            report.add("4k-randread", Contender::Tgt, round, sample(theirs));
+        }
+        assert_eq!(report.judge(&GOALS[0]), (Some(20.0), Verdict::Met));
+    }
+
+    #[test]
+    fn a_round_that_failed_pairs_with_nothing() {
+        let mut report = Report::default();
+        report.add("4k-randread", Contender::Felio, 1, sample(10.0));
+        report.add("4k-randread", Contender::Tgt, 0, sample(1.0));
+        assert_eq!(report.judge(&GOALS[0]), (None, Verdict::NotMeasured));
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+        assert_eq!(median(std::iter::empty()), None);
+    }
+}
