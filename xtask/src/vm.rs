@@ -8,11 +8,10 @@
 //! What a run leaves behind lies under `target/vm`: the image, and for each script its run directory with console.log
 //! and dmesg. One guest runs at a time: a lock keeps later ones waiting.
 
-use anyhow::{Context, bail, ensure};
-use cargo_metadata::MetadataCommand;
+use crate::host;
+use anyhow::{Context, ensure};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -25,8 +24,6 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("xz", "xz-utils"),
     ("mke2fs", "e2fsprogs"),
 ];
-/// Where programs are looked for beside `PATH`, which lacks the last ones for users other than root.
-const PROGRAM_DIRS: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// What the scripts source; not itself a test.
 const LIBRARY: &str = "lib.sh";
 
@@ -59,36 +56,36 @@ pub(crate) struct Args {
 
 /// Carries the command out.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let metadata = MetadataCommand::new().no_deps().exec().context("cargo metadata failed")?;
-    let host = Host {
-        vmrun: metadata.workspace_root.join("vm/vmrun").into(),
-        tests: metadata.workspace_root.join("vm/tests").into(),
-        work: metadata.target_directory.join("vm").into(),
+    let workspace = host::workspace()?;
+    let lab = Lab {
+        vmrun: workspace.root.join("vm/vmrun"),
+        tests: workspace.root.join("vm/tests"),
+        work: workspace.target.join("vm"),
         options: args.vmrun.iter().flat_map(|option| option.split_whitespace().map(str::to_owned)).collect(),
     };
-    install_missing()?;
-    fs::create_dir_all(&host.work)?;
+    host::install(HOST_PROGRAMS)?;
+    fs::create_dir_all(&lab.work)?;
     let felio = match &args.felio {
         Some(file) => file.clone(),
-        None => build_felio(metadata.target_directory.as_std_path())?,
+        None => host::build_felio(&workspace.target)?,
     };
-    let _one_guest_at_a_time = lock(&host.work)?;
-    host.fill_share(&felio)?;
+    let _one_guest_at_a_time = lock(&lab.work)?;
+    lab.fill_share(&felio)?;
     match &args.script {
-        Some(script) => host.run_script(script, &args.args).map(ExitCode::from),
-        None => host.run_all(),
+        Some(script) => lab.run_script(script, &args.args).map(ExitCode::from),
+        None => lab.run_all(),
     }
 }
 
 /// Where things are on this side of the guest.
-struct Host {
+struct Lab {
     vmrun: PathBuf,
     tests: PathBuf,
     work: PathBuf,
     options: Vec<String>,
 }
 
-impl Host {
+impl Lab {
     /// Lays out what the guest sees at /host.
     fn fill_share(&self, felio: &Path) -> anyhow::Result<()> {
         let share = self.share();
@@ -130,14 +127,14 @@ impl Host {
     fn run_all(&self) -> anyhow::Result<ExitCode> {
         let mut results = Vec::new();
         for script in tests_in(&self.tests)? {
-            say(&format!("==== {}", script.display()))?;
+            host::say(&format!("==== {}", script.display()))?;
             let start = Instant::now();
             let status = self.run_script(&script, &[])?;
             results.push(Outcome { script, status, took: start.elapsed() });
         }
-        say("==== summary")?;
+        host::say("==== summary")?;
         for outcome in &results {
-            say(&outcome.to_string())?;
+            host::say(&outcome.to_string())?;
         }
         let passed = results.iter().all(|outcome| outcome.status == 0);
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -182,81 +179,19 @@ fn tests_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(scripts)
 }
 
-/// Installs what the host lacks, by apt-get.
-fn install_missing() -> anyhow::Result<()> {
-    let missing = missing_packages(HOST_PROGRAMS, is_installed);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list = missing.join(" ");
-    say(&format!("installing what the virtual machine needs: {list}"))?;
-    let install =
-        || apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat());
-    // The package lists of a fresh machine are empty or old: fetch them where the first try fails.
-    let installed = install()? || (apt_get(&["update", "-qq"])? && install()?);
-    if !installed {
-        bail!(
-            "apt-get could not install them: as root, on Debian, run: apt-get update && apt-get install {list}"
-        );
-    }
-    Ok(())
-}
-
-/// The packages of those programs that `is_there` denies.
-fn missing_packages(programs: &[(&str, &'static str)], is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    programs.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect()
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(PROGRAM_DIRS.iter().map(PathBuf::from))
-        .any(|dir| dir.join(program).is_file())
-}
-
-/// Whether apt-get succeeded.
-fn apt_get(args: &[&str]) -> anyhow::Result<bool> {
-    let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).status();
-    Ok(status.context("cannot run apt-get: the virtual machine is made on a Debian host")?.success())
-}
-
-/// Builds felio as users get it; cargo knows whether anything is to do.
-fn build_felio(target: &Path) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "felio"])
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "felio does not build; --felio FILE takes one that is built already");
-    Ok(target.join("release/felio"))
-}
-
 /// Waits for its turn; the turn ends when the file is dropped.
 fn lock(work: &Path) -> anyhow::Result<File> {
     let file = File::create(work.join("guest.lock"))?;
     if file.try_lock().is_err() {
-        say("waiting for another virtual machine to end")?;
+        host::say("waiting for another virtual machine to end")?;
         file.lock()?;
     }
     Ok(file)
 }
 
-/// A line of progress, in order with the guest's own output.
-fn say(line: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    Ok(out.flush()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_packages_whose_program_is_missing_are_installed() {
-        let programs = [("qemu", "qemu-package"), ("cpio", "cpio-package")];
-        assert_eq!(missing_packages(&programs, |program| program == "qemu"), ["cpio-package"]);
-    }
 
     #[test]
     fn a_timeout_is_told_from_a_failure() {
