@@ -215,8 +215,7 @@ pub const fn usage(opcode: u8, length: u8, fields: &[Bits]) -> [u8; CDB_BYTES_MA
     let mut at = 0;
     while at < fields.len() {
         let field = fields[at];
-        let end = field.byte as usize * 8 + (7 - field.msb) as usize + field.width as usize;
-        assert!(field.byte > 0 && end <= length as usize * 8, "a field lies outside the CDB");
+        assert!(field.byte > 0 && field.ends_within(length as usize), "a field lies outside the CDB");
         assert!(field.read(&map) == 0, "two fields of a CDB overlap");
         field.write(&mut map, u64::MAX);
         at += 1;

@@ -41,6 +41,18 @@ impl Bits {
         value
     }
 
+    /// Whether the field's last bit lies in the first `bytes` bytes.
+    #[must_use]
+    pub const fn ends_within(self, bytes: usize) -> bool {
+        self.byte as usize * 8 + (7 - self.msb) as usize + self.width as usize <= bytes * 8
+    }
+
+    /// The same field in a structure that begins at `byte` of a larger one.
+    #[must_use]
+    pub const fn at(self, byte: u16) -> Self {
+        Self { byte: self.byte.saturating_add(byte), ..self }
+    }
+
     /// Puts the low `width` bits of `value` into `bytes`, leaving every other bit alone.
     pub const fn write(self, bytes: &mut [u8], value: u64) {
         let mut at = self.byte as usize;
@@ -107,6 +119,26 @@ impl<T: Value> Field<T> {
     /// Writes `value` into `bytes`.
     pub fn set(self, bytes: &mut [u8], value: T) {
         self.bits.write(bytes, value.into_bits());
+    }
+}
+
+/// A field of left-aligned ASCII, padded with spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// First byte.
+    pub byte: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl Text {
+    /// Writes `text`, cut where the field ends. What is not printable ASCII becomes a space.
+    //= SPC-4 "ASCII data field requirements"
+    pub fn set(self, bytes: &mut [u8], text: &str) {
+        let field = bytes.iter_mut().skip(self.byte).take(self.bytes);
+        for (to, from) in field.zip(text.bytes().chain(core::iter::repeat(b' '))) {
+            *to = if matches!(from, b' '..=b'~') { from } else { b' ' };
+        }
     }
 }
 
@@ -182,6 +214,14 @@ mod tests {
         let mut bytes = [0xff; 2];
         Field::<u8>::new(0, 5, 3).set(&mut bytes, 0);
         assert_eq!(bytes, [0b1100_0111, 0xff]);
+    }
+
+    #[test]
+    fn text_is_cut_and_padded() {
+        let mut bytes = [0xff; 8];
+        Text { byte: 1, bytes: 4 }.set(&mut bytes, "ab");
+        Text { byte: 5, bytes: 2 }.set(&mut bytes, "\ncd");
+        assert_eq!(&bytes, b"\xffab   c\xff");
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! What the SCSI standards say, as data and total functions.
 //!
-//! A reader starts with [`field`] (how a bit field is named), then [`cdb`] (what a command's row says) and
-//! [`sense`] (what a failure is called). Nothing here owns state, allocates or knows a transport.
+//! A reader starts with [`field`] (how a bit field is named), then [`cdb`] (what a command's row says),
+//! [`commands`] (the rows) and [`sense`] (what a failure is called). Parameter data are layouts: [`inquiry`], [`vpd`],
+//! [`mode`], [`report`]. Nothing here owns state, allocates or knows a transport.
 //!
 //! Invariant: no function panics, whatever bytes it is given.
 #![forbid(unsafe_code)]
 
 pub mod cdb;
 pub mod commands;
+pub mod designator;
 pub mod field;
+pub mod inquiry;
+mod layout;
 pub mod lun;
+pub mod mode;
+pub mod report;
 pub mod sense;
 pub mod status;
+pub mod vpd;
 
 pub use cdb::{Cdb, Direction, Row};
 pub use field::{Bits, Field};
