@@ -1,0 +1,337 @@
+//! A disk that can fail, dawdle and lose its power.
+//!
+//! Operations take effect, and complete, at times drawn from the seed, in any order. A completed write sits in a cache until a
+//! flush or its own durability brings it to the medium. When the power fails, each sector keeps its durable content or any of those
+//! that were written since, each sector for itself; writes that were not yet complete may have reached sectors too.
+//!
+//! Invariant: what `hal::store` promises as durable is on the medium, and nothing else need be.
+
+use crate::random::Random;
+use felio_hal::store::{
+    Completion, Done, Durability, Failure, Limits, Op, StoreQueue, Submission, UnmapLimits, WriteCache,
+};
+use felio_hal::{Buf, Time};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Bytes that reach the medium whole or not at all.
+pub const SECTOR_BYTES: usize = 512;
+
+type Sector = [u8; SECTOR_BYTES];
+
+/// How the disk misbehaves, in thousandths.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// Operations that end in [`Failure::Medium`].
+    pub medium: u64,
+    /// Writes that end in [`Failure::NoSpace`].
+    pub no_space: u64,
+    /// Operations that take a hundred times as long.
+    pub slow: u64,
+}
+
+impl Faults {
+    /// A disk without any.
+    pub const NONE: Self = Self { medium: 0, no_space: 0, slow: 0 };
+}
+
+/// The disk.
+#[derive(Debug)]
+pub struct Disk {
+    random: Random,
+    faults: Faults,
+    now: Time,
+    write_cache: WriteCache,
+    medium: Vec<Sector>,
+    /// By sector: what was written since the medium was last brought up to date, oldest first. The last is what a read sees.
+    cached: BTreeMap<usize, Vec<Sector>>,
+    /// Which sectors are deallocated.
+    holes: Vec<bool>,
+    /// Operations under way, by the time at which they complete and the order of arrival.
+    under_way: BTreeMap<(Time, u64), InFlight>,
+    arrivals: u64,
+    depth: usize,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    submission: Submission,
+    /// A flush makes durable what was complete when it arrived: by sector, how many of the cached contents.
+    covers: BTreeMap<usize, Sector>,
+}
+
+impl Disk {
+    /// A disk of zeros.
+    #[must_use]
+    pub fn new(sectors: usize, write_cache: WriteCache, faults: Faults, random: Random) -> Self {
+        Self {
+            random,
+            faults,
+            now: Time(0),
+            write_cache,
+            medium: vec![[0; SECTOR_BYTES]; sectors],
+            cached: BTreeMap::new(),
+            holes: vec![true; sectors],
+            under_way: BTreeMap::new(),
+            arrivals: 0,
+            depth: 64,
+        }
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            bytes: bytes(self.medium.len()),
+            writable: true,
+            logical_block_bytes: 1,
+            physical_block_bytes: 512,
+            optimal_io_bytes: None,
+            transfer_bytes_max: 4 << 20,
+            write_cache: self.write_cache,
+            unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
+            extents: true,
+            rotational: Some(false),
+        }
+    }
+
+    /// Time passes.
+    pub fn advance(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// When the next operation completes.
+    #[must_use]
+    pub fn next_completion(&self) -> Option<Time> {
+        self.under_way.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// The power fails: what is under way is lost or done by halves, and each cached sector takes its chance.
+    pub fn lose_power(&mut self) {
+        for (_, in_flight) in std::mem::take(&mut self.under_way) {
+            // A write that was under way may have reached the cache, and by it the medium, in part.
+            if let Op::Write { at, buf, .. } = &in_flight.submission.op {
+                for (sector, data) in (sector_of(*at)..).zip(buf.chunks_exact(SECTOR_BYTES)) {
+                    if self.random.chance(500) {
+                        self.cache(sector, data);
+                    }
+                }
+            }
+        }
+        for (sector, versions) in std::mem::take(&mut self.cached) {
+            let pick = self.random.index(versions.len() + 1);
+            if let Some(version) = pick.checked_sub(1).and_then(|at| versions.get(at)) {
+                self.medium[sector] = *version;
+            }
+        }
+    }
+
+    /// A sector as a read sees it.
+    #[must_use]
+    pub fn sector(&self, sector: usize) -> &Sector {
+        self.cached.get(&sector).and_then(|versions| versions.last()).unwrap_or(&self.medium[sector])
+    }
+
+    fn cache(&mut self, sector: usize, data: &[u8]) {
+        let mut version = [0; SECTOR_BYTES];
+        version.copy_from_slice(data);
+        self.cached.entry(sector).or_default().push(version);
+        self.holes[sector] = false;
+    }
+
+    /// Brings `version` of a sector to the medium: it and what is older can no longer be lost.
+    fn settle(&mut self, sector: usize, version: &Sector) {
+        self.medium[sector] = *version;
+        if let Some(versions) = self.cached.get_mut(&sector) {
+            if let Some(at) = versions.iter().rposition(|other| other == version) {
+                versions.drain(..=at);
+            }
+            if versions.is_empty() {
+                self.cached.remove(&sector);
+            }
+        }
+    }
+
+    fn draw_failure(&mut self, op: &Op) -> Option<Failure> {
+        let medium = matches!(op, Op::Read { .. } | Op::Write { .. });
+        if medium && self.random.chance(self.faults.medium) {
+            return Some(Failure::Medium(None));
+        }
+        (matches!(op, Op::Write { .. }) && self.random.chance(self.faults.no_space))
+            .then_some(Failure::NoSpace)
+    }
+
+    fn finish(&mut self, in_flight: InFlight) -> Completion {
+        let Submission { store, task, op } = in_flight.submission;
+        let failure = self.draw_failure(&op);
+        let (result, buf) = match (op, failure) {
+            (Op::Read { buf, .. } | Op::Write { buf, .. }, Some(failure)) => (Err(failure), Some(buf)),
+            (op, _) => self.carry_out(op, &in_flight.covers),
+        };
+        Completion { store, task, result, buf }
+    }
+
+    fn carry_out(
+        &mut self,
+        op: Op,
+        covers: &BTreeMap<usize, Sector>,
+    ) -> (Result<Done, Failure>, Option<Buf>) {
+        match op {
+            Op::Read { at, mut buf } => {
+                for (sector, data) in (sector_of(at)..).zip(buf.chunks_exact_mut(SECTOR_BYTES)) {
+                    data.copy_from_slice(self.sector(sector));
+                }
+                (Ok(Done::Done), Some(buf))
+            }
+            Op::Write { at, buf, durability } => {
+                let durable = durability == Durability::Durable || self.write_cache == WriteCache::Off;
+                for (sector, data) in (sector_of(at)..).zip(buf.chunks_exact(SECTOR_BYTES)) {
+                    self.write_sector(sector, data, durable);
+                }
+                (Ok(Done::Done), Some(buf))
+            }
+            Op::Flush => {
+                for (sector, version) in covers {
+                    // Unless something newer was made durable meanwhile.
+                    if self.cached.get(sector).is_some_and(|versions| versions.contains(version)) {
+                        self.settle(*sector, version);
+                    }
+                }
+                (Ok(Done::Done), None)
+            }
+            Op::Unmap { at, len } | Op::Zero { at, len, .. } => {
+                let durable = self.write_cache == WriteCache::Off;
+                for sector in sector_of(at)..sector_of(at + len) {
+                    self.write_sector(sector, &[0; SECTOR_BYTES], durable);
+                    self.holes[sector] = true;
+                }
+                (Ok(Done::Done), None)
+            }
+            Op::Extent { at } => {
+                let first = sector_of(at);
+                let allocated = !self.holes[first];
+                let run = self.holes[first..].iter().take_while(|hole| **hole != allocated).count();
+                (Ok(Done::Extent { allocated, len: bytes(run) }), None)
+            }
+            Op::Prefetch { .. } => (Ok(Done::Done), None),
+            Op::Size => (Ok(Done::Size(bytes(self.medium.len()))), None),
+        }
+    }
+
+    fn write_sector(&mut self, sector: usize, data: &[u8], durable: bool) {
+        self.cache(sector, data);
+        if durable {
+            let version = *self.sector(sector);
+            self.settle(sector, &version);
+        }
+    }
+}
+
+impl StoreQueue for Disk {
+    fn submit(&mut self, submission: Submission) -> Result<(), Submission> {
+        if self.under_way.len() >= self.depth {
+            return Err(submission);
+        }
+        let slow = if self.random.chance(self.faults.slow) { 100 } else { 1 };
+        let delay = Duration::from_micros((5 + self.random.below(500)) * slow);
+        let covers = match submission.op {
+            Op::Flush => self.cached.iter().filter_map(|(s, v)| Some((*s, *v.last()?))).collect(),
+            _ => BTreeMap::new(),
+        };
+        self.arrivals += 1;
+        self.under_way.insert((self.now + delay, self.arrivals), InFlight { submission, covers });
+        Ok(())
+    }
+
+    fn kick(&mut self) {}
+
+    fn reap(&mut self, done: &mut Vec<Completion>) {
+        while let Some(entry) = self.under_way.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            let in_flight = entry.remove();
+            let completion = self.finish(in_flight);
+            done.push(completion);
+        }
+    }
+}
+
+fn sector_of(at: u64) -> usize {
+    usize::try_from(at).expect("the disk fits in memory") / SECTOR_BYTES
+}
+
+fn bytes(sectors: usize) -> u64 {
+    u64::try_from(sectors * SECTOR_BYTES).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use felio_hal::buf::Budget;
+    use felio_hal::{Pool, StoreId, TaskId};
+
+    const TASK: TaskId = TaskId { reactor: 0, slot: 0, generation: 0 };
+    const END: Time = Time(u64::MAX);
+
+    fn disk(write_cache: WriteCache, seed: u64) -> Disk {
+        Disk::new(8, write_cache, Faults::NONE, Random::new(seed))
+    }
+
+    fn run(disk: &mut Disk, op: Op) {
+        disk.submit(Submission { store: StoreId(0), task: TASK, op }).expect("there is room");
+        disk.advance(END);
+        let mut done = Vec::new();
+        disk.reap(&mut done);
+        disk.advance(Time(0));
+        assert!(done.iter().all(|completion| completion.result.is_ok()));
+    }
+
+    fn write(value: u8, durability: Durability) -> Op {
+        let mut buf = Pool::new(Budget::new(1 << 20)).take(SECTOR_BYTES).expect("within budget");
+        buf.fill(value);
+        Op::Write { at: 0, buf, durability }
+    }
+
+    fn survives(write_cache: WriteCache, ops: impl Fn() -> Vec<Op>) -> bool {
+        (0..64).all(|seed| {
+            let mut disk = disk(write_cache, seed);
+            ops().into_iter().for_each(|op| run(&mut disk, op));
+            disk.lose_power();
+            disk.sector(0)[0] == 7
+        })
+    }
+
+    #[test]
+    fn a_cached_write_can_be_lost() {
+        assert!(!survives(WriteCache::On, || vec![write(7, Durability::Cached)]));
+    }
+
+    #[test]
+    fn a_durable_write_survives() {
+        assert!(survives(WriteCache::On, || vec![write(7, Durability::Durable)]));
+    }
+
+    #[test]
+    fn a_flushed_write_survives() {
+        assert!(survives(WriteCache::On, || vec![write(7, Durability::Cached), Op::Flush]));
+    }
+
+    #[test]
+    fn without_a_cache_every_write_survives() {
+        assert!(survives(WriteCache::Off, || vec![write(7, Durability::Cached)]));
+    }
+
+    #[test]
+    fn a_write_under_way_may_be_torn_or_lost() {
+        let mut seen = [false; 2];
+        for seed in 0..64 {
+            let mut disk = disk(WriteCache::On, seed);
+            let op = write(7, Durability::Durable);
+            disk.submit(Submission { store: StoreId(0), task: TASK, op }).expect("there is room");
+            disk.lose_power();
+            seen[usize::from(disk.sector(0)[0] == 7)] = true;
+        }
+        assert_eq!(seen, [true, true]);
+    }
+}
