@@ -1,0 +1,389 @@
+//! One reactor's parts and the only place where they meet: ports, engine, stores, timers, other reactors.
+//!
+//! A driver (the Linux reactor, the simulator) tells the hub what happened (`handle_*`), calls [`Hub::turn`] once, and sleeps until
+//! something happens or [`Hub::poll_timeout`] comes, unless [`Hub::is_busy`]. The hub makes no system call and asks no clock.
+//!
+//! A turn: deadlines, what stalled, receive, settle (messages, store operations, completions, answers) until nothing moves, send.
+//! So whatever arrived together is submitted together, and its answers leave in one send for each connection.
+//!
+//! Bounds, so that no connection starves another: a turn receives at most [`RECEIVE_BYTES`] and makes one send for each connection,
+//! of [`SEND_BYTES`] shared among those that have something to send. Connections without work cost nothing.
+//!
+//! Reading order: here, `flow` (bytes), `route` (events, requests, messages), `sessions` (who may exist), `stop`.
+
+mod connection;
+mod flow;
+mod io;
+mod route;
+mod sessions;
+mod slots;
+mod stop;
+mod timers;
+
+pub use io::{Event, Io, Message, Received, Sent};
+
+use connection::{Connection, End, Input};
+use core::time::Duration;
+use felio_engine::{Engine, TargetConfig, UnitConfig};
+use felio_hal::{Completion, NexusId, Pool, Port, PortRequest, StoreId, Time};
+use route::{Fanout, Loss};
+use sessions::Sessions;
+use slots::{Key, Slots};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use stop::Phase;
+use timers::Timers;
+
+/// Bytes received for one connection in a turn, about.
+pub const RECEIVE_BYTES: usize = 256 << 10;
+
+/// The receive buffer that all connections of a reactor share.
+pub const SCRATCH_BYTES: usize = 256 << 10;
+
+/// Bytes sent in a turn, about, over all connections; one alone may have them all.
+pub const SEND_BYTES: usize = 4 << 20;
+
+/// Bytes sent for one connection in a turn, about, however many there are.
+pub const SEND_BYTES_MIN: usize = 256 << 10;
+
+/// Input that one connection's port could not take yet, at the most.
+pub const STASH_BYTES_MAX: usize = SCRATCH_BYTES;
+
+/// Above this much stashed input of all connections together, each receives little at a time.
+pub const STASH_BYTES_HIGH: usize = 4 << 20;
+
+/// Rounds of store operations and answers in a turn.
+const ROUNDS_MAX: usize = 8;
+
+/// How long a peer may take to accept the last bytes of a finished connection.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How soon stalled input is offered again when nothing else happens.
+const STALL_RETRY: Duration = Duration::from_millis(2);
+
+/// What a hub is told at birth.
+#[derive(Clone, Debug)]
+pub struct HubConfig {
+    /// This reactor.
+    pub reactor: u16,
+    /// How many there are.
+    pub reactors: u16,
+    /// Connections on this reactor, at the most.
+    pub connections_max: usize,
+    /// Connections without a session on this reactor, at the most; the oldest goes when one more comes.
+    pub logins_max: usize,
+    /// Sessions of the process, at the most.
+    pub sessions_max: usize,
+    /// Commands on this reactor, at the most.
+    pub tasks_max: u32,
+}
+
+/// One reactor's parts.
+pub struct Hub<P> {
+    config: HubConfig,
+    /// Stores to be made durable by this reactor before it stops.
+    flush: Vec<StoreId>,
+    /// Home reactors by LUN number.
+    homes: Vec<u16>,
+    engine: Engine,
+    pool: Pool,
+    connections: Slots<Connection<P>>,
+    anonymous: usize,
+    sessions: Option<Sessions>,
+    timers: Timers,
+    inbox: VecDeque<Message>,
+    /// Connections that may have input; the second list is the turn's own.
+    readable: [Vec<Key>; 2],
+    /// Connections whose output and deadline want looking at; the second list is the turn's own.
+    touched: [Vec<Key>; 2],
+    /// Connections whose input waits; the second list is the turn's own.
+    stalled: [Vec<Key>; 2],
+    stash_bytes: usize,
+    retry_at: Option<Time>,
+    scratch: Vec<u8>,
+    slices: Vec<IoSlice<'static>>,
+    done: Vec<Completion>,
+    losses: Vec<Loss>,
+    fanouts: Vec<Fanout>,
+    phase: Phase,
+    drained: u16,
+    unsettled: bool,
+}
+
+impl<P: Port> Hub<P> {
+    /// A hub without connections.
+    #[must_use]
+    pub fn new(config: HubConfig, target: &Arc<TargetConfig>, pool: Pool) -> Self {
+        assert!(config.reactor < config.reactors, "a reactor is one of them");
+        let registrar = config.reactor == route::REGISTRAR;
+        Self {
+            homes: homes_by_number(config.reactor, &target.units),
+            flush: flushed_by(config.reactor, &target.units),
+            engine: Engine::new(Arc::clone(target), config.reactor, config.tasks_max),
+            pool,
+            connections: Slots::new(config.connections_max),
+            anonymous: 0,
+            sessions: registrar.then(|| Sessions::new(config.sessions_max)),
+            timers: Timers::default(),
+            inbox: VecDeque::new(),
+            readable: Default::default(),
+            touched: Default::default(),
+            stalled: Default::default(),
+            stash_bytes: 0,
+            retry_at: None,
+            scratch: vec![0; SCRATCH_BYTES],
+            slices: Vec::new(),
+            done: Vec::new(),
+            losses: Vec::new(),
+            fanouts: Vec::new(),
+            phase: Phase::Serving,
+            drained: 0,
+            unsettled: false,
+            config,
+        }
+    }
+
+    /// A peer connected. The name by which [`Io`] knows the connection, or the port back when there is no room.
+    pub fn handle_accept(
+        &mut self,
+        now: Time,
+        port: P,
+        peer: SocketAddr,
+        io: &mut impl Io,
+    ) -> Result<NexusId, P> {
+        if !matches!(self.phase, Phase::Serving) {
+            return Err(port);
+        }
+        if self.anonymous >= self.config.logins_max {
+            self.drop_oldest_login(now, io);
+        }
+        let mut connection = Connection::new(port, peer, now);
+        connection.input = Input::Readable;
+        let key = self.connections.insert(connection).map_err(|connection| connection.port)?;
+        self.anonymous += 1;
+        self.readable[0].push(key);
+        self.touch(key);
+        Ok(self.nexus(key))
+    }
+
+    /// There may be something to receive.
+    pub fn handle_readable(&mut self, conn: NexusId) {
+        let key = key(conn);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match &mut connection.input {
+            Input::Idle => {
+                connection.input = Input::Readable;
+                self.readable[0].push(key);
+            }
+            Input::Readable => {}
+            Input::Stalled { readable, .. } => *readable = true,
+        }
+    }
+
+    /// There is room to send again.
+    pub fn handle_writable(&mut self, conn: NexusId) {
+        let key = key(conn);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.writable {
+            connection.writable = true;
+            self.touch(key);
+        }
+    }
+
+    /// Another hub wrote.
+    pub fn handle_message(&mut self, message: Message) {
+        self.inbox.push_back(message);
+    }
+
+    /// Asks every initiator to log out within `grace`; then finishes what runs and flushes the stores, until [`Hub::is_stopped`].
+    /// Every reactor must be told.
+    pub fn handle_stop(&mut self, now: Time, grace: Duration) {
+        self.begin_stop(now, grace);
+    }
+
+    /// Does all that can be done now, within bounds.
+    pub fn turn(&mut self, now: Time, io: &mut impl Io) {
+        self.unsettled = false;
+        self.run_deadlines(now, io);
+        self.retry_stalled(now, io);
+        self.receive_all(now, io);
+        self.settle(now, io);
+        self.send_all(now, io);
+        self.settle_losses(io);
+        self.advance_stop(now, io);
+        self.retry_at = if self.stalled[0].is_empty() { None } else { Some(now + STALL_RETRY) };
+    }
+
+    /// There is more to do at once: take another turn before sleeping.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.unsettled
+            || !self.readable[0].is_empty()
+            || !self.touched[0].is_empty()
+            || !self.inbox.is_empty()
+    }
+
+    /// When to take a turn if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let times = [self.timers.next(), self.engine.poll_timeout(), self.retry_at, self.phase.until()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Everything is answered, flushed and closed.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Stopped)
+    }
+
+    /// Connections now.
+    #[must_use]
+    pub const fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The buffers of this reactor.
+    #[must_use]
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The device server of this reactor.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Store operations, completions, answers and messages, until nothing moves.
+    fn settle(&mut self, now: Time, io: &mut impl Io) {
+        for _ in 0..ROUNDS_MAX {
+            let mut moved = self.route_messages(now, io);
+            moved |= self.submit_all(io);
+            moved |= self.complete_all(now, io);
+            moved |= self.route_requests(now, io);
+            if !moved {
+                return;
+            }
+        }
+        self.unsettled = true;
+    }
+
+    fn submit_all(&mut self, io: &mut impl Io) -> bool {
+        let mut moved = false;
+        while let Some(submission) = self.engine.poll_submission() {
+            if let Err(submission) = io.stores().submit(submission) {
+                self.engine.unsubmit(submission);
+                break;
+            }
+            moved = true;
+        }
+        if moved {
+            io.stores().kick();
+        }
+        moved
+    }
+
+    fn complete_all(&mut self, now: Time, io: &mut impl Io) -> bool {
+        let mut done = core::mem::take(&mut self.done);
+        io.stores().reap(&mut done);
+        let moved = !done.is_empty();
+        for completion in done.drain(..) {
+            match self.own_flush(completion, io) {
+                Some(completion) => self.engine.handle_completion(now, completion, &mut self.pool),
+                None => self.unsettled = true,
+            }
+        }
+        self.done = done;
+        moved
+    }
+
+    /// Deadlines of the engine and of connections.
+    fn run_deadlines(&mut self, now: Time, io: &mut impl Io) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now, &mut self.pool);
+        }
+        while let Some((at, key)) = self.timers.pop(now) {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if !connection.armed.is_at(at) {
+                continue;
+            }
+            connection.armed.clear();
+            if connection.finish_by.is_some_and(|at| at <= now) {
+                self.end(now, key, End::Fatal("the peer did not take the last bytes in time"), io);
+            } else if connection.port.poll_timeout().is_some_and(|at| at <= now) {
+                match connection.port.handle_timeout(now) {
+                    Ok(()) => self.touch(key),
+                    Err(fatal) => self.end(now, key, End::Fatal(fatal.0), io),
+                }
+            } else {
+                self.touch(key);
+            }
+        }
+        if self.timers.len() > 64 + 4 * self.connections.len() {
+            let connections = &mut self.connections;
+            let counts = |at, key| connections.get_mut(key).is_some_and(|connection| connection.armed.is_at(at));
+            self.timers.retain(counts);
+        }
+    }
+
+    fn drop_oldest_login(&mut self, now: Time, io: &mut impl Io) {
+        let anonymous = self.connections.iter().filter(|(_, connection)| connection.is_anonymous());
+        let oldest = anonymous.min_by_key(|(_, connection)| connection.since).map(|(key, _)| key);
+        if let Some(key) = oldest {
+            self.end(now, key, End::Fatal("too many connections without a session"), io);
+        }
+    }
+
+    /// Puts a connection on the list of those to look at before the turn ends.
+    fn touch(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.touched {
+            connection.touched = true;
+            self.touched[0].push(key);
+        }
+    }
+
+    const fn nexus(&self, key: Key) -> NexusId {
+        NexusId { reactor: self.config.reactor, slot: key.slot, generation: key.generation }
+    }
+
+    fn request(&mut self, now: Time, key: Key, request: PortRequest) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.port.handle_request(now, request, &mut self.pool);
+        self.touch(key);
+    }
+}
+
+impl<P> core::fmt::Debug for Hub<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Hub")
+            .field("reactor", &self.config.reactor)
+            .field("connections", &self.connections.len())
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+const fn key(nexus: NexusId) -> Key {
+    Key { slot: nexus.slot, generation: nexus.generation }
+}
+
+/// Units without an entry are answered for where the command arrived.
+fn homes_by_number(reactor: u16, units: &[UnitConfig]) -> Vec<u16> {
+    let mut homes = Vec::new();
+    for unit in units {
+        let number = usize::from(unit.lun);
+        if homes.len() <= number {
+            homes.resize(number + 1, reactor);
+        }
+        homes[number] = unit.home;
+    }
+    homes
+}
+
+fn flushed_by(reactor: u16, units: &[UnitConfig]) -> Vec<StoreId> {
+    let mine = units.iter().filter(|unit| unit.home == reactor && unit.limits.writable && !unit.read_only);
+    mine.map(|unit| unit.store).collect()
+}

@@ -1,0 +1,318 @@
+//! Who gets what: port events to engines, engine requests to ports, and both across reactors.
+//!
+//! A command goes to the reactor where its unit is at home; answers go to the reactor of the port. A buffer that travels is given back
+//! where it ends. Sessions are registered with the first reactor ([`REGISTRAR`]).
+//!
+//! Invariant: messages between two reactors keep their order, so that every engine knows of a nexus before its first command and
+//! forgets it after its last.
+
+use super::connection::{End, Standing};
+use super::sessions::Verdict;
+use super::slots::Key;
+use super::{Event, Hub, Io, Message, key};
+use felio_hal::port::{Login, LoginKind, LossReason, TaskManagement};
+use felio_hal::{NexusId, Port, PortEvent, PortRequest, PortTag, Time};
+use felio_spec::{Lun, TaskManagementFunction};
+use felio_spec::status::TaskManagementResponse;
+
+/// The reactor that keeps the register of sessions.
+pub(super) const REGISTRAR: u16 = 0;
+
+/// A nexus that is gone here and still known elsewhere.
+#[derive(Debug)]
+pub(super) struct Loss {
+    nexus: NexusId,
+    /// Reactors that have not yet said that they have nothing of it.
+    left: u16,
+}
+
+/// A task management function that every reactor must carry out.
+#[derive(Debug)]
+pub(super) struct Fanout {
+    pub(super) nexus: NexusId,
+    tag: PortTag,
+    left: u16,
+    response: TaskManagementResponse,
+    cold: bool,
+}
+
+impl<P: Port> Hub<P> {
+    /// Whatever a port tells, until it has no more. `end`: its connection is being given up for this.
+    pub(super) fn drain_events(&mut self, now: Time, key: Key, end: Option<End>, io: &mut impl Io) {
+        while let Some(connection) = self.connections.get_mut(key) {
+            let Some(event) = connection.port.poll_event() else { return };
+            self.route_event(now, key, event, end, io);
+        }
+    }
+
+    pub(super) fn route_messages(&mut self, now: Time, io: &mut impl Io) -> bool {
+        let mut moved = false;
+        while let Some(message) = self.inbox.pop_front() {
+            moved = true;
+            self.route_message(now, message, io);
+        }
+        moved
+    }
+
+    pub(super) fn route_requests(&mut self, now: Time, io: &mut impl Io) -> bool {
+        let mut moved = false;
+        while let Some((nexus, request)) = self.engine.poll_request() {
+            moved = true;
+            self.route_request(now, nexus, request, io);
+        }
+        moved
+    }
+
+    /// Tells the register of sessions of which no reactor holds anything any more.
+    pub(super) fn settle_losses(&mut self, io: &mut impl Io) {
+        while let Some(at) = self.losses.iter().position(|loss| loss.left == 0) {
+            let nexus = self.losses.swap_remove(at).nexus;
+            self.post(REGISTRAR, Message::Release { nexus }, io);
+        }
+    }
+
+    pub(super) fn broadcast(&self, io: &mut impl Io, message: impl Fn() -> Message) {
+        for reactor in (0..self.config.reactors).filter(|reactor| *reactor != self.config.reactor) {
+            io.post(reactor, message());
+        }
+    }
+
+    pub(super) fn post(&mut self, reactor: u16, message: Message, io: &mut impl Io) {
+        if reactor == self.config.reactor {
+            self.inbox.push_back(message);
+        } else {
+            io.post(reactor, message);
+        }
+    }
+
+    fn route_event(&mut self, now: Time, key: Key, event: PortEvent, end: Option<End>, io: &mut impl Io) {
+        let nexus = self.nexus(key);
+        match event {
+            PortEvent::Command(command) => match self.home(command.lun) {
+                home if home == self.config.reactor => {
+                    self.engine.handle_command(now, nexus, command, &mut self.pool);
+                }
+                home => io.post(home, Message::Command { nexus, command }),
+            },
+            PortEvent::DataOut { task, buf } if task.reactor == self.config.reactor => {
+                self.engine.handle_data_out(now, task, buf, &mut self.pool);
+            }
+            PortEvent::DataOut { task, buf } => io.post(task.reactor, Message::DataOut { task, buf }),
+            PortEvent::TaskManagement(function) => self.route_task_management(now, nexus, function, io),
+            PortEvent::Login(login) => self.register(key, login, io),
+            PortEvent::NexusLoss { reason } => self.lose(now, key, reason, end, io),
+        }
+    }
+
+    fn route_message(&mut self, now: Time, message: Message, io: &mut impl Io) {
+        match message {
+            Message::Command { nexus, command } => {
+                self.engine.handle_command(now, nexus, command, &mut self.pool);
+            }
+            Message::DataOut { task, buf } => {
+                self.engine.handle_data_out(now, task, buf, &mut self.pool);
+            }
+            Message::TaskManagement { nexus, function } => {
+                self.engine.handle_task_management(now, nexus, function, &mut self.pool);
+            }
+            Message::Request { nexus, request } => self.route_request(now, nexus, request, io),
+            Message::Register { nexus, login } => self.ask_register(io, |register| register.handle_login(nexus, login)),
+            Message::Admit { nexus, session } => self.admit(now, key(nexus), session, io),
+            Message::Release { nexus } => self.ask_register(io, |register| register.handle_release(nexus)),
+            Message::Login { nexus, login } => self.engine.handle_login(now, nexus, &login),
+            Message::NexusLoss { nexus } => {
+                self.engine.handle_nexus_loss(now, nexus, &mut self.pool);
+                io.post(nexus.reactor, Message::NexusGone { nexus });
+            }
+            Message::NexusGone { nexus } => {
+                if let Some(loss) = self.losses.iter_mut().find(|loss| loss.nexus == nexus) {
+                    loss.left -= 1;
+                }
+            }
+            Message::CloseAll => self.close_all(now, LossReason::Administrative),
+            Message::Trim => self.pool.trim(),
+            Message::Drained => self.drained += 1,
+        }
+    }
+
+    /// To the port that it is for, wherever that is.
+    fn route_request(&mut self, now: Time, nexus: NexusId, request: PortRequest, io: &mut impl Io) {
+        if nexus.reactor != self.config.reactor {
+            return io.post(nexus.reactor, Message::Request { nexus, request });
+        }
+        let key = key(nexus);
+        let Some(request) = self.collect(nexus, request, io) else { return };
+        if let PortRequest::Refuse(refusal) = &request {
+            self.refused(key, *refusal, io);
+        }
+        if self.connections.get_mut(key).is_some() {
+            self.request(now, key, request);
+            self.drain_events(now, key, None, io);
+        } else if let PortRequest::Respond(response) = request
+            && let Some(buf) = response.data
+        {
+            self.pool.give(buf);
+        }
+    }
+
+    fn home(&self, lun: Lun) -> u16 {
+        let number = lun.number().map(usize::from);
+        number.and_then(|number| self.homes.get(number)).copied().unwrap_or(self.config.reactor)
+    }
+
+    /// A function that names a unit goes to its home; one that names the target goes to every reactor and is answered once all have.
+    fn route_task_management(&mut self, now: Time, nexus: NexusId, function: TaskManagement, io: &mut impl Io) {
+        let cold = matches!(function.function, TaskManagementFunction::TargetColdReset);
+        let everywhere = cold
+            || matches!(
+                function.function,
+                TaskManagementFunction::TargetWarmReset | TaskManagementFunction::ITNexusReset
+            );
+        if !everywhere {
+            let home = self.home(function.lun);
+            return self.post_task_management(now, home, nexus, function, io);
+        }
+        self.fanouts.push(Fanout {
+            nexus,
+            tag: function.tag,
+            left: self.config.reactors,
+            response: TaskManagementResponse::FunctionComplete,
+            cold,
+        });
+        for reactor in 0..self.config.reactors {
+            self.post_task_management(now, reactor, nexus, function, io);
+        }
+    }
+
+    fn post_task_management(&mut self, now: Time, to: u16, nexus: NexusId, function: TaskManagement, io: &mut impl Io) {
+        if to == self.config.reactor {
+            self.engine.handle_task_management(now, nexus, function, &mut self.pool);
+        } else {
+            io.post(to, Message::TaskManagement { nexus, function });
+        }
+    }
+
+    /// Holds back the answers of a function that went to every reactor until the last; passes on everything else.
+    fn collect(&mut self, nexus: NexusId, request: PortRequest, io: &mut impl Io) -> Option<PortRequest> {
+        let PortRequest::TaskManagementResult { tag, response } = request else { return Some(request) };
+        let same = |fanout: &Fanout| fanout.nexus == nexus && fanout.tag == tag;
+        let Some(at) = self.fanouts.iter().position(same) else { return Some(request) };
+        let fanout = &mut self.fanouts[at];
+        fanout.left -= 1;
+        if response != TaskManagementResponse::FunctionComplete {
+            fanout.response = response;
+        }
+        if fanout.left > 0 {
+            return None;
+        }
+        let fanout = self.fanouts.swap_remove(at);
+        //= RFC 7143 "Task Management Function Request": TARGET COLD RESET also ends all sessions.
+        if fanout.cold && fanout.response == TaskManagementResponse::FunctionComplete {
+            self.inbox.push_back(Message::CloseAll);
+            self.broadcast(io, || Message::CloseAll);
+        }
+        Some(PortRequest::TaskManagementResult { tag, response: fanout.response })
+    }
+
+    fn register(&mut self, key: Key, login: Login, io: &mut impl Io) {
+        let nexus = self.nexus(key);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.standing = Standing::Waiting(login.clone());
+        self.post(REGISTRAR, Message::Register { nexus, login }, io);
+    }
+
+    fn ask_register(&mut self, io: &mut impl Io, ask: impl FnOnce(&mut super::Sessions)) {
+        let Some(register) = &mut self.sessions else { return };
+        ask(register);
+        while let Some(verdict) = self.sessions.as_mut().and_then(super::Sessions::poll_verdict) {
+            let (nexus, message) = match verdict {
+                Verdict::Admit { nexus, session } => (nexus, Message::Admit { nexus, session }),
+                Verdict::Refuse { nexus, refusal } => {
+                    (nexus, Message::Request { nexus, request: PortRequest::Refuse(refusal) })
+                }
+                Verdict::Close { nexus } => {
+                    (nexus, Message::Request { nexus, request: PortRequest::Close(LossReason::Reinstated) })
+                }
+            };
+            self.post(nexus.reactor, message, io);
+        }
+    }
+
+    /// The register agreed: every engine learns of the nexus, then the port may begin.
+    fn admit(&mut self, now: Time, key: Key, session: u16, io: &mut impl Io) {
+        let nexus = self.nexus(key);
+        // A connection that ended meanwhile has released its wish already.
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let login = match connection.take_standing() {
+            Standing::Waiting(login) => login,
+            other => {
+                connection.standing = other;
+                return;
+            }
+        };
+        self.anonymous -= 1;
+        io.tell(Event::Login {
+            peer: connection.peer,
+            initiator_port: login.initiator_port.clone(),
+            initiator: login.initiator.clone(),
+            target: login.target.clone(),
+            kind: login.kind,
+            session,
+        });
+        if login.kind == LoginKind::Normal {
+            self.engine.handle_login(now, nexus, &login);
+            self.broadcast(io, || Message::Login { nexus, login: login.clone() });
+        }
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.standing = Standing::Admitted { login, session };
+        }
+        self.request(now, key, PortRequest::Admit { session });
+        self.drain_events(now, key, None, io);
+    }
+
+    /// The register said no; the port will say so to the peer and finish.
+    fn refused(&mut self, key: Key, refusal: felio_hal::port::Refusal, io: &mut impl Io) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Standing::Waiting(login) = connection.take_standing() {
+            self.anonymous -= 1;
+            io.tell(Event::Refused { peer: connection.peer, initiator: login.initiator, refusal });
+        }
+    }
+
+    /// A port's session is over: every engine forgets it, then the register.
+    pub(super) fn lose(&mut self, now: Time, key: Key, reason: LossReason, end: Option<End>, io: &mut impl Io) {
+        let nexus = self.nexus(key);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let (login, session) = match connection.take_standing() {
+            Standing::Admitted { login, session } => (login, session),
+            other => {
+                connection.standing = other;
+                return;
+            }
+        };
+        let peer = connection.peer;
+        if login.kind == LoginKind::Normal {
+            self.engine.handle_nexus_loss(now, nexus, &mut self.pool);
+            self.broadcast(io, || Message::NexusLoss { nexus });
+            self.losses.push(Loss { nexus, left: self.config.reactors - 1 });
+        } else {
+            self.post(REGISTRAR, Message::Release { nexus }, io);
+        }
+        io.tell(Event::Logout {
+            peer,
+            initiator: login.initiator,
+            target: login.target,
+            kind: login.kind,
+            session,
+            reason,
+            cause: if reason == LossReason::Connection { end.and_then(End::cause) } else { None },
+        });
+    }
+
+    pub(super) fn close_all(&mut self, now: Time, reason: LossReason) {
+        let keys: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.request(now, key, PortRequest::Close(reason));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The whole data plane of a process: binds the portals, starts the reactors, stops them.
+//!
+//! Everything that can fail because of what the operator asked for fails in [`Runtime::start`], before the first connection is accepted.
+//!
+//! Memory, at the most: `buffer_bytes_max` of data buffers, shared by all reactors; [`hub::SCRATCH_BYTES`] a reactor; a task table of
+//! `tasks_max` a reactor; for each of `connections_max` connections its protocol state and, under pressure, waiting input
+//! ([`hub::STASH_BYTES_HIGH`] a reactor in all, then a little for each connection).
+
+use crate::hub::{self, Event, Hub, HubConfig};
+use crate::mailbox::Mailbox;
+use crate::reactor::{MakePort, Reactor};
+use crate::sys::{self, Listener};
+use core::time::Duration;
+use felio_backstore::{IoMode, Lane, Store};
+use felio_engine::TargetConfig;
+use felio_hal::Pool;
+use felio_hal::buf::Budget;
+use felio_iscsi::Connection;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// News that wait to be read, at the most; more are dropped.
+const NOTICES_MAX: usize = 4096;
+
+/// What the operator decided.
+pub struct RuntimeConfig {
+    /// Reactors.
+    pub cores: u16,
+    /// Whether each reactor keeps to one processor.
+    pub pin: bool,
+    /// How long a reactor looks again before it sleeps.
+    pub spin: Duration,
+    /// Data buffers of the process.
+    pub buffer_bytes_max: usize,
+    /// Connections of the process, at the most.
+    pub connections_max: usize,
+    /// Connections that have no session yet, at the most.
+    pub logins_max: usize,
+    /// Sessions of the process, at the most.
+    pub sessions_max: usize,
+    /// Commands of a reactor, at the most.
+    pub tasks_max: u32,
+    /// Where to listen; port 0 picks a free one.
+    pub portals: Vec<SocketAddr>,
+    /// What logins and discovery need to know. The portals of its targets are filled in.
+    pub iscsi: felio_iscsi::config::Config,
+    /// What the device server serves. Each unit's home is chosen here.
+    pub target: TargetConfig,
+    /// The stores, in the order of their identifiers.
+    pub stores: Vec<Arc<dyn Store>>,
+    /// How stores do what cannot be done at once.
+    pub io: IoMode,
+}
+
+/// Why it did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A portal could not be opened.
+    #[error("cannot listen on {portal}")]
+    Listen {
+        /// Which.
+        portal: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A store queue could not be made.
+    #[error("cannot set up disk I/O")]
+    Stores(#[source] io::Error),
+    /// The kernel refused epoll, an eventfd or a thread.
+    #[error("cannot set up a reactor")]
+    Reactor(#[source] io::Error),
+}
+
+/// News from the reactors.
+#[derive(Debug)]
+pub enum Notice {
+    /// Something happened.
+    Event(Event),
+    /// A reactor's thread is over.
+    Ended {
+        /// Which.
+        reactor: u16,
+        /// It panicked: a bug of ours. The others may wait for it in vain.
+        panicked: bool,
+    },
+}
+
+/// A running data plane.
+#[derive(Debug)]
+pub struct Runtime {
+    portals: Vec<SocketAddr>,
+    mailboxes: Arc<[Mailbox]>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Runtime {
+    /// Binds the portals and starts the reactors. The receiver brings their news; it ends when the last reactor has.
+    pub fn start(mut config: RuntimeConfig) -> Result<(Self, Receiver<Notice>), StartError> {
+        sys::raise_descriptor_limit();
+        let reactors = config.cores.max(1);
+        let (listeners, portals) = listen(&config.portals)?;
+        for target in &mut config.iscsi.targets {
+            target.portals.clone_from(&portals);
+        }
+        for (unit, home) in config.target.units.iter_mut().zip((0..reactors).cycle()) {
+            unit.home = home;
+        }
+        let (notices, news) = sync_channel(NOTICES_MAX);
+        let mailboxes: Result<Arc<[Mailbox]>, _> = (0..reactors).map(|_| Mailbox::new()).collect();
+        let mailboxes = mailboxes.map_err(StartError::Reactor)?;
+        let built = build(&config, reactors, listeners, &mailboxes, &notices)?;
+        let threads = spawn(built, config.pin, &notices).map_err(StartError::Reactor)?;
+        Ok((Self { portals, mailboxes, threads }, news))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn portals(&self) -> &[SocketAddr] {
+        &self.portals
+    }
+
+    /// Stops accepting, asks the initiators to log out within `grace`, finishes what runs, flushes. [`Notice::Ended`] tells of each
+    /// reactor that is through.
+    pub fn stop(&self, grace: Duration) {
+        for mailbox in &*self.mailboxes {
+            mailbox.stop(grace);
+        }
+    }
+
+    /// Waits until all reactors have ended.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A panic was told as a notice.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(portals: &[SocketAddr]) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
+    let (mut listeners, mut locals) = (Vec::new(), Vec::new());
+    for portal in portals {
+        let failed = |source| StartError::Listen { portal: *portal, source };
+        let listener = Listener::bind(*portal).map_err(failed)?;
+        locals.push(listener.local().map_err(failed)?);
+        listeners.push(listener);
+    }
+    Ok((listeners, locals))
+}
+
+fn build(
+    config: &RuntimeConfig,
+    reactors: u16,
+    listeners: Vec<Listener>,
+    mailboxes: &Arc<[Mailbox]>,
+    notices: &SyncSender<Notice>,
+) -> Result<Vec<Reactor>, StartError> {
+    let share = |whole: usize| whole.div_ceil(usize::from(reactors));
+    let budget = Budget::new(config.buffer_bytes_max);
+    let target = Arc::new(config.target.clone());
+    let make_port = port_maker(config);
+    let mut listeners = Some(listeners);
+    let mut built = Vec::new();
+    for reactor in 0..reactors {
+        let hub_config = HubConfig {
+            reactor,
+            reactors,
+            connections_max: share(config.connections_max),
+            logins_max: share(config.logins_max),
+            sessions_max: config.sessions_max,
+            tasks_max: config.tasks_max,
+        };
+        let hub = Hub::new(hub_config, &target, Pool::new(Arc::clone(&budget)));
+        let lane = Lane::new(config.stores.clone(), config.io).map_err(StartError::Stores)?;
+        let listeners = listeners.take().unwrap_or_default();
+        let reactor = Reactor::new(
+            reactor,
+            hub,
+            lane,
+            listeners,
+            Arc::clone(&make_port),
+            config.spin,
+            Arc::clone(mailboxes),
+            notices.clone(),
+        );
+        built.push(reactor.map_err(StartError::Reactor)?);
+    }
+    Ok(built)
+}
+
+fn port_maker(config: &RuntimeConfig) -> Arc<MakePort> {
+    let iscsi = Arc::new(config.iscsi.clone());
+    Arc::new(move |now, peer, local| Connection::new(now, Arc::clone(&iscsi), peer, local))
+}
+
+fn spawn(
+    reactors: Vec<Reactor>,
+    pin: bool,
+    notices: &SyncSender<Notice>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let processors = if pin { sys::processors() } else { Vec::new() };
+    let pinned = processors.into_iter().map(Some).chain(core::iter::repeat(None));
+    let mut threads = Vec::new();
+    for ((number, reactor), processor) in (0u16..).zip(reactors).zip(pinned) {
+        let ended = EndNotice { reactor: number, notices: notices.clone() };
+        let thread = std::thread::Builder::new().name(format!("reactor-{number}")).spawn(move || {
+            let _ended = ended;
+            if let Some(processor) = processor {
+                sys::pin(processor);
+            }
+            reactor.run();
+        })?;
+        threads.push(thread);
+    }
+    Ok(threads)
+}
+
+/// Tells that a thread is over, however it ended.
+struct EndNotice {
+    reactor: u16,
+    notices: SyncSender<Notice>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        let _ = self.notices.send(Notice::Ended { reactor: self.reactor, panicked: std::thread::panicking() });
+    }
+}
+
+#[allow(unused_imports, reason = "named in the documentation")]
+use hub as _;
