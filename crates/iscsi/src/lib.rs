@@ -10,6 +10,7 @@ pub mod config;
 pub mod digest;
 pub mod discovery;
 pub mod keys;
+pub mod login;
 pub mod name;
 pub mod pdu;
 pub mod text;

@@ -1,0 +1,126 @@
+//! The security stage: which proof is demanded, and how far it has come.
+//!
+//! Not here: the stage's place in login (`login`), CHAP itself (`chap`).
+
+use super::Why;
+use crate::chap::{Answer, Challenged, Credentials, Random};
+use crate::config::{Auth, Target};
+use crate::keys::Special;
+use crate::text::Outgoing;
+
+/// What the targets that count demand.
+pub(super) struct Demands<'a> {
+    auths: Vec<&'a Auth>,
+}
+
+impl<'a> Demands<'a> {
+    pub(super) fn of(targets: impl Iterator<Item = &'a Target>) -> Self {
+        Self { auths: targets.map(|target| &target.auth).collect() }
+    }
+
+    /// Whether it works without a proof: one target wants none, or there is no target to protect.
+    pub(super) fn may_be_open(&self) -> bool {
+        self.auths.is_empty() || self.auths.iter().any(|auth| auth.credentials().is_none())
+    }
+
+    fn credentials(&self) -> impl Iterator<Item = &'a Credentials> {
+        self.auths.iter().filter_map(|auth| auth.credentials())
+    }
+}
+
+/// How far the initiator's proof has come.
+#[derive(Debug, Default)]
+pub(super) enum Proof {
+    /// There must be one, and nothing has been said of it.
+    #[default]
+    Demanded,
+    /// There need not be one.
+    NotNeeded,
+    /// It will be CHAP.
+    Chap,
+    /// A challenge is set.
+    Challenged(Challenged),
+    /// It was given.
+    Given {
+        /// Who the initiator is.
+        user: String,
+    },
+}
+
+impl Proof {
+    pub(super) fn demanded(open: bool) -> Self {
+        if open { Self::NotNeeded } else { Self::Demanded }
+    }
+
+    /// Whether the stage can be left.
+    pub(super) fn is_enough(&self) -> bool {
+        matches!(self, Self::NotNeeded | Self::Given { .. })
+    }
+
+    /// Follows what one text says. A text may hold several steps.
+    pub(super) fn handle_text(
+        mut self,
+        text: &SecurityText<'_>,
+        demands: &Demands<'_>,
+        out: &mut Outgoing,
+        random: Random<'_>,
+    ) -> Result<Self, Why> {
+        if let Some(list) = text.method {
+            self = self.choose_method(list, demands, out)?;
+        }
+        if let Some(list) = text.algorithms {
+            let Self::Chap = self else { return Err(Why::OutOfOrder("CHAP_A")) };
+            let challenged = Challenged::new(list, random)?;
+            challenged.keys().into_iter().for_each(|(key, value)| out.push(key, value));
+            self = Self::Challenged(challenged);
+        }
+        if text.answered {
+            let Self::Challenged(challenged) = self else { return Err(Why::OutOfOrder("CHAP_R")) };
+            let proven = challenged.verify(&text.answer, demands.credentials())?;
+            proven.keys.into_iter().for_each(|(key, value)| out.push(key, value));
+            self = Self::Given { user: proven.user };
+        }
+        Ok(self)
+    }
+
+    /// The first method of the initiator's list that is good enough.
+    //= RFC 7143 "AuthMethod"
+    fn choose_method(self, list: &str, demands: &Demands<'_>, out: &mut Outgoing) -> Result<Self, Why> {
+        let (Self::Demanded | Self::NotNeeded) = self else { return Err(Why::OutOfOrder("AuthMethod")) };
+        let usable = |method: &&str| match *method {
+            "None" => demands.may_be_open(),
+            "CHAP" => demands.credentials().next().is_some(),
+            _ => false,
+        };
+        let method = list.split(',').find(usable).ok_or(Why::NoMethod)?;
+        out.push("AuthMethod", method);
+        Ok(if method == "CHAP" { Self::Chap } else { Self::NotNeeded })
+    }
+}
+
+/// What one text says about security.
+#[derive(Debug, Default)]
+pub(super) struct SecurityText<'a> {
+    method: Option<&'a str>,
+    algorithms: Option<&'a str>,
+    answer: Answer<'a>,
+    answered: bool,
+}
+
+impl<'a> SecurityText<'a> {
+    pub(super) fn note(&mut self, key: Special, value: &'a str) {
+        let place = match key {
+            Special::AuthMethod => &mut self.method,
+            Special::ChapA => &mut self.algorithms,
+            Special::ChapN => &mut self.answer.name,
+            Special::ChapR => &mut self.answer.response,
+            Special::ChapI => &mut self.answer.identifier,
+            Special::ChapC => &mut self.answer.challenge,
+            Special::InitiatorName | Special::TargetName | Special::SessionType | Special::SendTargets => {
+                return;
+            }
+        };
+        *place = Some(value);
+        self.answered |= !matches!(key, Special::AuthMethod | Special::ChapA);
+    }
+}
