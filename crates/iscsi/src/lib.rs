@@ -9,6 +9,7 @@ pub mod chap;
 pub mod config;
 pub mod digest;
 pub mod discovery;
+pub mod exchange;
 pub mod keys;
 pub mod login;
 pub mod name;

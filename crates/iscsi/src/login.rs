@@ -271,7 +271,7 @@ enum State {
     /// The first text is not complete, so we do not know who it is.
     Introducing(Wire),
     /// We know who it is, or who it says it is.
-    Negotiating(Wire, Negotiation),
+    Negotiating(Wire, Box<Negotiation>),
 }
 
 impl State {
@@ -287,11 +287,11 @@ impl State {
 /// Where a request leads.
 enum Next {
     /// No further for now.
-    Stay(Option<Negotiation>),
+    Stay(Option<Box<Negotiation>>),
     /// To LoginOperationalNegotiation.
-    Operational(Negotiation),
+    Operational(Box<Negotiation>),
     /// To FullFeaturePhase, if admitted.
-    FullFeature(Negotiation),
+    FullFeature(Box<Negotiation>),
 }
 
 /// What the PDUs of a login have in common, and the text on its way.
@@ -518,7 +518,7 @@ fn introduce(
     wire: &mut Wire,
     request: &LoginRequest,
     text: &[Pair<'_>],
-) -> Result<Negotiation, Why> {
+) -> Result<Box<Negotiation>, Why> {
     let value = |key| text.iter().find(|pair| pair.key == key).map(|pair| pair.value);
     let initiator =
         IscsiName::parse(value("InitiatorName").ok_or(Why::Missing("InitiatorName"))?).map_err(Why::Name)?;
@@ -554,12 +554,12 @@ fn introduce(
     };
     let leading = if request.tsih == 0 { Leading::First } else { Leading::Joining };
     let negotiator = Negotiator::new(kind, leading);
-    Ok(Negotiation { initiator, session, peer, negotiator, position, user: None })
+    Ok(Box::new(Negotiation { initiator, session, peer, negotiator, position, user: None }))
 }
 
 /// Goes to the next stage if the initiator wants to and nothing is left to do in this one.
 //= RFC 7143 "Login Negotiation Stage Changes"
-fn advance(mut negotiation: Negotiation, wire: &mut Wire, request: &LoginRequest) -> Result<Next, Why> {
+fn advance(mut negotiation: Box<Negotiation>, wire: &mut Wire, request: &LoginRequest) -> Result<Next, Why> {
     let finished = match &negotiation.position {
         Position::Security(Proof::Demanded) if request.transit => return Err(Why::ProofDemanded),
         Position::Security(proof) => proof.is_enough(),
