@@ -7,11 +7,17 @@
 
 use crate::config::TargetConfig;
 use crate::geometry::Geometry;
+use crate::parameters::{self, capacity, luns, mode, sense, state, supported};
 use crate::unit::{Change, Control, Unit};
 use crate::work::Plan;
 use crate::writer::Writer;
+use felio_spec::commands::{
+    inquiry, mode_select6, mode_select10, mode_sense6, mode_sense10, prevent_allow_medium_removal,
+    read_capacity10, read_capacity16, report_luns, report_supported_operation_codes,
+    report_supported_task_management_functions, request_sense, start_stop_unit, test_unit_ready,
+};
 use felio_spec::sense::{Sense, code};
-use felio_spec::{Bits, Cdb, Row};
+use felio_spec::{Bits, Cdb, Field, Row};
 
 /// One supported command.
 #[derive(Debug)]
@@ -127,10 +133,85 @@ pub fn find(unit: &Unit, cdb: &Cdb) -> Result<&'static Entry, Sense> {
 }
 
 /// The table, in the order of operation codes.
-pub const TABLE: &[Entry] = &[];
+pub const TABLE: &[Entry] = &[
+    Entry { row: &test_unit_ready::ROW, needs: Needs::Nothing, run: Run::Ready },
+    Entry {
+        row: &request_sense::ROW,
+        needs: Needs::Nothing,
+        run: Run::Sense(field(request_sense::ALLOCATION_LENGTH), sense::request_sense),
+    },
+    reports(&inquiry::ROW, field(inquiry::ALLOCATION_LENGTH), parameters::inquiry::inquiry),
+    takes(&mode_select6::ROW, mode_select6::PARAMETER_LIST_LENGTH.bits, mode::mode_select6),
+    reports(&mode_sense6::ROW, field(mode_sense6::ALLOCATION_LENGTH), mode::mode_sense6),
+    controls(&start_stop_unit::ROW, state::start_stop_unit),
+    controls(&prevent_allow_medium_removal::ROW, state::prevent_allow_medium_removal),
+    Entry {
+        row: &read_capacity10::ROW,
+        needs: Needs::Nothing,
+        run: Run::Capacity(Allocation::All, capacity::read_capacity10),
+    },
+    takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
+    reports(&mode_sense10::ROW, field(mode_sense10::ALLOCATION_LENGTH), mode::mode_sense10),
+    Entry {
+        row: &read_capacity16::ROW,
+        needs: Needs::Nothing,
+        run: Run::Capacity(field(read_capacity16::ALLOCATION_LENGTH), capacity::read_capacity16),
+    },
+    reports(&report_luns::ROW, field(report_luns::ALLOCATION_LENGTH), luns::report_luns),
+    reports(
+        &report_supported_operation_codes::ROW,
+        field(report_supported_operation_codes::ALLOCATION_LENGTH),
+        supported::report_operation_codes,
+    ),
+    reports(
+        &report_supported_task_management_functions::ROW,
+        field(report_supported_task_management_functions::ALLOCATION_LENGTH),
+        supported::report_task_management,
+    ),
+];
 
 /// What is answered where there is no unit.
-pub const ABSENT: &[AbsentEntry] = &[];
+//= SPC-4 "Incorrect logical unit number": INQUIRY, REPORT LUNS and REQUEST SENSE are answered all the same.
+pub const ABSENT: &[AbsentEntry] = &[
+    AbsentEntry {
+        row: &request_sense::ROW,
+        allocation: field(request_sense::ALLOCATION_LENGTH),
+        run: sense::request_sense_absent,
+    },
+    AbsentEntry {
+        row: &inquiry::ROW,
+        allocation: field(inquiry::ALLOCATION_LENGTH),
+        run: parameters::inquiry::inquiry_absent,
+    },
+    AbsentEntry {
+        row: &report_luns::ROW,
+        allocation: field(report_luns::ALLOCATION_LENGTH),
+        run: luns::report_luns_absent,
+    },
+];
+
+const fn field<T>(allocation_length: Field<T>) -> Allocation {
+    Allocation::Field(allocation_length.bits)
+}
+
+/// Parameter data that need nothing but what is in memory.
+const fn reports(row: &'static Row, allocation: Allocation, run: ParametersFn) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::Parameters(allocation, run) }
+}
+
+/// A parameter list.
+const fn takes(
+    row: &'static Row,
+    length: Bits,
+    run: fn(&mut Unit, &Cdb, &[u8]) -> Result<Change, Sense>,
+) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::ParameterList(length, run) }
+}
+
+/// A change of state.
+const fn controls(row: &'static Row, run: fn(&Cdb) -> Result<Control, Sense>) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::Control(run) }
+}
 
 const NONE: u8 = u8::MAX;
 

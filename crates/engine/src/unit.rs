@@ -103,7 +103,7 @@ impl Unit {
     }
 
     //= SBC-3 "Write protection"
-    fn check_writable(&self) -> Result<(), Sense> {
+    pub(crate) fn check_writable(&self) -> Result<(), Sense> {
         if self.config.read_only || !self.config.limits.writable {
             return Err(code::WRITE_PROTECTED.into());
         }

@@ -52,6 +52,8 @@ pub const PAGES: &[ModePage] = &[
             (control::GLTSD.bits, 1),
             // Simple tasks may run in any order.
             (control::QUEUE_ALGORITHM_MODIFIER.bits, 1),
+            // Tasks that another nexus ends are answered.
+            (control::TAS.bits, 1),
             // A task may wait for ever.
             (control::BUSY_TIMEOUT_PERIOD.bits, 0xffff),
         ],
@@ -221,6 +223,12 @@ impl ModePage {
     #[must_use]
     pub const fn is_asked(&self, page: u8, subpage: u8) -> bool {
         (page == ALL_PAGES || page == self.page) && (subpage == ALL_SUBPAGES || subpage == self.subpage)
+    }
+
+    /// Length of the page's header.
+    #[must_use]
+    pub const fn header_bytes(&self) -> usize {
+        if self.subpage == 0 { page0::BYTES } else { sub_page::BYTES }
     }
 
     /// Writes the page's header, all else zero, into the first [`ModePage::bytes`] of `out`.

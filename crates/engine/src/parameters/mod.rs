@@ -1,3 +1,22 @@
 //! Parameter data: what a unit tells of itself, and what initiators may change.
+//!
+//! A function for each command, called through the table in [`commands`](crate::commands); the layouts are those of
+//! `felio_spec`. [`inquiry`] and [`vpd`] say who the unit is, [`mode`] how it behaves, [`supported`] what it can do,
+//! [`capacity`], [`luns`] and [`lba_status`] what is there, [`state`] reads the commands that change its state.
+//!
+//! Not here: truncation to the allocation length, checks from the command's row, the telling of other nexuses.
+//!
+//! Invariant: a parameter list takes effect as a whole or not at all.
 
+pub mod capacity;
+pub mod inquiry;
+pub mod lba_status;
+pub mod luns;
 pub mod mode;
+pub mod sense;
+pub mod state;
+pub mod supported;
+pub mod vpd;
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,66 @@
+//! A target with one unit, for the tests of this folder.
+
+use crate::commands::{ParametersFn, View};
+use crate::config::{Identity, TargetConfig, UnitConfig};
+use crate::unit::Unit;
+use crate::writer::Writer;
+use felio_hal::StoreId;
+use felio_hal::store::{Limits, UnmapLimits, WriteCache};
+use felio_spec::{Cdb, Sense};
+
+/// 1 GiB in blocks of 512 bytes, 4 KiB physical; cached, thin, not rotating.
+pub(crate) fn target() -> TargetConfig {
+    TargetConfig {
+        name: "iqn.2026-01.net.x:t".into(),
+        port_group_tag: 1,
+        relative_port: 1,
+        units: vec![unit(0)],
+    }
+}
+
+pub(crate) fn unit(lun: u16) -> UnitConfig {
+    UnitConfig {
+        lun,
+        home: 0,
+        store: StoreId(0),
+        limits: Limits {
+            bytes: 1 << 30,
+            writable: true,
+            logical_block_bytes: 512,
+            physical_block_bytes: 4096,
+            optimal_io_bytes: Some(65_536),
+            transfer_bytes_max: 1 << 20,
+            write_cache: WriteCache::On,
+            unmap: Some(UnmapLimits { granularity_bytes: 4096, alignment_bytes: 512, zeroes: true }),
+            extents: true,
+            rotational: Some(false),
+        },
+        block_bytes: 512,
+        physical_block_bytes: 4096,
+        read_only: false,
+        identity: Identity {
+            vendor: "FELIO".into(),
+            product: "disk".into(),
+            revision: "0.1".into(),
+            serial: "abc12".into(),
+            naa: [0x60, 0x01, 0x40, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        },
+    }
+}
+
+/// What the first unit answers.
+pub(crate) fn ask(target: &TargetConfig, run: ParametersFn, cdb: &[u8]) -> Result<Vec<u8>, Sense> {
+    ask_unit(target, &Unit::new(target.units[0].clone()), run, cdb)
+}
+
+/// What a unit answers.
+pub(crate) fn ask_unit(
+    target: &TargetConfig,
+    unit: &Unit,
+    run: ParametersFn,
+    cdb: &[u8],
+) -> Result<Vec<u8>, Sense> {
+    let mut data = Writer::new();
+    run(&View { target, unit }, &Cdb::new(cdb), &mut data)?;
+    Ok(data.as_slice().to_vec())
+}

@@ -1,0 +1,73 @@
+//! REPORT LUNS: which units there are.
+
+use crate::commands::View;
+use crate::config::TargetConfig;
+use crate::writer::Writer;
+use felio_spec::commands::report_luns::SELECT_REPORT;
+use felio_spec::report::{luns, select_report};
+use felio_spec::{Cdb, Lun, Sense};
+
+/// REPORT LUNS to a unit.
+pub fn report_luns(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
+    report_luns_absent(view.target, cdb, data)
+}
+
+//= SPC-4 "REPORT LUNS command"
+/// REPORT LUNS where there is no unit: every LUN of the target is reported anywhere.
+pub fn report_luns_absent(target: &TargetConfig, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
+    let mut found: Vec<Lun> = match cdb.get(SELECT_REPORT) {
+        select_report::UNITS | select_report::ALL => {
+            target.units.iter().filter_map(|unit| Lun::from_number(unit.lun)).collect()
+        }
+        select_report::WELL_KNOWN => Vec::new(), // We have none.
+        _ => return Err(Sense::invalid_field(SELECT_REPORT.bits)),
+    };
+    found.sort_unstable();
+    data.zeros(luns::BYTES);
+    for lun in found {
+        data.bytes(&lun.0);
+    }
+    let length = data.len() - luns::BYTES;
+    data.set(0, luns::LUN_LIST_LENGTH, u32::try_from(length).unwrap_or(u32::MAX));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::fixture::{self, ask};
+
+    fn check(select: u8, want: Result<Vec<u8>, Sense>) {
+        let mut target = fixture::target();
+        target.units.extend([fixture::unit(300), fixture::unit(2)]);
+        assert_eq!(ask(&target, report_luns, &[0xa0, 0, select, 0, 0, 0, 0, 0, 1, 0, 0, 0]), want);
+    }
+
+    fn all() -> Result<Vec<u8>, Sense> {
+        let mut want = vec![0; 32];
+        want[3] = 24;
+        want[17] = 2;
+        want[24..26].copy_from_slice(&[0x41, 0x2c]);
+        Ok(want)
+    }
+
+    #[test]
+    fn units_are_reported_in_the_order_of_their_addresses() {
+        check(0, all());
+    }
+
+    #[test]
+    fn everything_is_the_units() {
+        check(2, all());
+    }
+
+    #[test]
+    fn there_are_no_well_known_units() {
+        check(1, Ok(vec![0; 8]));
+    }
+
+    #[test]
+    fn other_reports_are_refused() {
+        check(3, Err(Sense::invalid_field(SELECT_REPORT.bits)));
+    }
+}
