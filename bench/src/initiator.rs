@@ -6,6 +6,7 @@
 
 use std::{
     os::fd::AsFd,
+    process,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -71,9 +72,31 @@ pub(crate) struct Tally {
     pub(crate) commands: u64,
     pub(crate) bytes: u64,
     pub(crate) elapsed: Duration,
-    /// Processor time of the target over the same window, all groups.
-    pub(crate) target_cpu: Duration,
+    /// Over the same window, all groups.
+    pub(crate) cpu: Cpu,
     pub(crate) latency: Histogram<u64>,
+}
+
+/// Processor time.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cpu {
+    pub(crate) target: Duration,
+    pub(crate) initiator: Duration,
+}
+
+impl Cpu {
+    /// `target`: the process to ask for, where there is one.
+    pub(crate) fn now(target: Option<u32>) -> Result<Self> {
+        let target = target.map_or(Ok(Duration::ZERO), sys::cpu_time)?;
+        Ok(Self { target, initiator: sys::cpu_time(process::id())? })
+    }
+
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            target: self.target.saturating_sub(before.target),
+            initiator: self.initiator.saturating_sub(before.initiator),
+        }
+    }
 }
 
 /// The sequence of phases is fixed; each ends at an instant or with the last command.
@@ -92,11 +115,11 @@ const STAMP_BYTES: usize = 512;
 /// What a target may have to send at most: "no other initiator is as greedy".
 const SEND_BUDGET: usize = 4 << 20;
 
-/// Logs in, loads, measures, logs out. `target_cpu` reads the target's processor time.
+/// Logs in, loads, measures, logs out. `pid` is the target's process, for its processor time.
 pub(crate) fn run(
     address: &Address,
     load: &Load<'_>,
-    target_cpu: &dyn Fn() -> Duration,
+    pid: Option<u32>,
     stop: &AtomicBool,
 ) -> Result<Vec<Tally>> {
     let payload = payload(load);
@@ -113,7 +136,7 @@ pub(crate) fn run(
     }
     let tallies = load.groups.iter().map(|_| Tally::new()).collect();
     let mut run = Run { load, sessions, epoll, tallies, phase: Phase::WarmUp };
-    run.drive(target_cpu, stop)?;
+    run.drive(pid, stop)?;
     for session in run.sessions {
         session.link.stream.set_nonblocking(false)?;
         session.link.close();
@@ -125,7 +148,7 @@ impl Tally {
     fn new() -> Self {
         let latency =
             Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds and digits are in range");
-        Self { commands: 0, bytes: 0, elapsed: Duration::ZERO, target_cpu: Duration::ZERO, latency }
+        Self { commands: 0, bytes: 0, elapsed: Duration::ZERO, cpu: Cpu::default(), latency }
     }
 }
 
@@ -138,9 +161,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn drive(&mut self, target_cpu: &dyn Fn() -> Duration, stop: &AtomicBool) -> Result<()> {
+    fn drive(&mut self, pid: Option<u32>, stop: &AtomicBool) -> Result<()> {
         let begin = Instant::now();
-        let (mut measured_from, mut cpu_from) = (begin, Duration::ZERO);
+        let (mut measured_from, mut cpu_from) = (begin, Cpu::default());
         let mut last_progress = begin;
         let mut ready = Vec::with_capacity(self.sessions.len());
         (0..self.sessions.len()).try_for_each(|index| self.turn(index).map(|_| ()))?;
@@ -155,13 +178,13 @@ impl Run<'_> {
             let idle = self.sessions.iter().all(Session::is_idle);
             match self.phase {
                 Phase::WarmUp if now >= begin + self.load.warm_up => {
-                    (measured_from, cpu_from) = (now, target_cpu());
+                    (measured_from, cpu_from) = (now, Cpu::now(pid)?);
                     self.phase = Phase::Measure;
                 }
                 Phase::Measure if idle || now >= measured_from + self.load.duration => {
-                    let cpu = target_cpu().saturating_sub(cpu_from);
+                    let cpu = Cpu::now(pid)?.since(cpu_from);
                     for tally in &mut self.tallies {
-                        (tally.elapsed, tally.target_cpu) = (now - measured_from, cpu);
+                        (tally.elapsed, tally.cpu) = (now - measured_from, cpu);
                     }
                     self.phase = Phase::Drain;
                 }
@@ -254,7 +277,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let mut link = Connection::open(address)?;
         let capacity = link.capacity()?;
-        ensure!(spec.bytes % capacity.block_bytes == 0, "blocks of {} bytes", capacity.block_bytes);
+        ensure!(spec.bytes.is_multiple_of(capacity.block_bytes), "blocks of {} bytes", capacity.block_bytes);
         let bytes = (capacity.blocks * u64::from(capacity.block_bytes)).min(load.span);
         let extents = bytes / u64::from(spec.bytes);
         ensure!(extents > 0, "the unit is smaller than {} bytes", spec.bytes);

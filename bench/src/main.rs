@@ -25,6 +25,7 @@ mod sys;
 mod targets;
 
 use std::{
+    io::Write,
     net::SocketAddr,
     process::ExitCode,
     sync::{Arc, atomic::AtomicBool},
@@ -135,9 +136,10 @@ fn answer(command: Subcommands) -> Result<()> {
         Subcommands::Null(options) => null::serve(&options, &stop),
         Subcommands::Initiator(options) => load_once(&options, &stop),
         Subcommands::Cases => {
-            CASES.iter().for_each(|case| println!("{:20} {}", case.name, case.about));
-            println!("{IDLE_CASE:20} memory that each of {IDLE_SESSIONS} idle sessions costs");
-            Ok(())
+            let mut text: String =
+                CASES.iter().map(|case| format!("{:20} {}\n", case.name, case.about)).collect();
+            text += &format!("{IDLE_CASE:20} memory that each of {IDLE_SESSIONS} idle sessions costs\n");
+            Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
     }
 }
@@ -161,7 +163,6 @@ fn load_once(options: &InitiatorOptions, stop: &AtomicBool) -> Result<()> {
     let (payload, span) =
         if options.verify { (Payload::Stamped, VERIFIED_BYTES) } else { (Payload::Ignored, u64::MAX) };
     let duration = Duration::from_secs_f64(options.seconds);
-    let cpu = || options.pid.and_then(|pid| sys::cpu_time(pid).ok()).unwrap_or_default();
     let mut load = Load {
         groups: &[group],
         waiting: if options.spin { Waiting::Spin } else { Waiting::Sleep },
@@ -173,10 +174,10 @@ fn load_once(options: &InitiatorOptions, stop: &AtomicBool) -> Result<()> {
     if options.verify {
         let fill = [Group { sessions: 1, direction: Direction::Write, order: Order::Once, ..group }];
         let load = Load { groups: &fill, duration: Duration::from_secs(3600), ..load };
-        initiator::run(&address, &load, &cpu, stop)?;
+        initiator::run(&address, &load, options.pid, stop)?;
     }
     load.warm_up = duration / 10;
-    let sample = Sample::of(&initiator::run(&address, &load, &cpu, stop)?)?;
+    let sample = Sample::of(&initiator::run(&address, &load, options.pid, stop)?)?;
     println!("{}", serde_json::to_string_pretty(&sample)?);
     Ok(())
 }

@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// MaxBurstLength to agree to
     #[arg(long, default_value = "1M", value_parser = sys::parse_size)]
     max_burst: u64,
+    /// Bytes of one gathered send: small is fair to other connections, large is fast
+    #[arg(long, default_value = "4M", value_parser = sys::parse_size)]
+    send_budget: u64,
 }
 
 pub(crate) const TARGET: &str = "iqn.2026-01.example.felio:null";
@@ -51,7 +54,6 @@ const INBOX_BYTES: usize = 256 << 10;
 /// Payload from here on is received straight into the region; behind it only little is read ahead.
 const STRAIGHT_BYTES: usize = 32 << 10;
 const READ_AHEAD_BYTES: usize = 4 << 10;
-const SEND_BUDGET: usize = 4 << 20;
 /// MaxCmdSN stands so far above ExpCmdSN.
 const WINDOW: u32 = 255;
 const LISTENER: u64 = u64::MAX;
@@ -128,6 +130,7 @@ struct Connection {
     inbox: Inbox,
     outbox: Outbox,
     blocked: Flushed,
+    send_budget: usize,
     own_segment: u64,
     own_first_burst: u64,
     own_max_burst: u64,
@@ -135,7 +138,6 @@ struct Connection {
     segment: usize,
     max_burst: usize,
     first_burst: usize,
-    initial_r2t: bool,
     stat_sn: u32,
     exp_cmd_sn: u32,
     writes: Vec<WriteTask>,
@@ -150,13 +152,13 @@ impl Connection {
             inbox: Inbox::new(INBOX_BYTES),
             outbox: Outbox::new(),
             blocked: Flushed::All,
+            send_budget: sys::place(options.send_budget),
             own_segment: options.segment,
             own_first_burst: options.first_burst,
             own_max_burst: options.max_burst,
             segment: 8192,
             max_burst: 262_144,
             first_burst: 65_536,
-            initial_r2t: true,
             stat_sn: 1,
             exp_cmd_sn: 1,
             writes: Vec::new(),
@@ -170,7 +172,7 @@ impl Connection {
         if self.blocked == Flushed::All {
             self.receive(region)?;
         }
-        let flushed = self.outbox.flush(&self.stream, region, SEND_BUDGET)?;
+        let flushed = self.outbox.flush(&self.stream, region, self.send_budget)?;
         if flushed != self.blocked {
             self.blocked = flushed;
             let events = match flushed {
@@ -419,15 +421,13 @@ impl Connection {
                 self.max_burst = sys::place(number.min(self.own_max_burst));
                 Some(self.max_burst.to_string())
             }
-            "InitialR2T" => {
-                self.initial_r2t = value == "Yes";
-                Some(value.to_owned())
-            }
             "MaxOutstandingR2T" | "MaxConnections" => Some("1".to_owned()),
             "ErrorRecoveryLevel" | "DefaultTime2Retain" => Some("0".to_owned()),
-            "ImmediateData" | "DefaultTime2Wait" | "DataPDUInOrder" | "DataSequenceInOrder" => {
-                Some(value.to_owned())
-            }
+            "InitialR2T"
+            | "ImmediateData"
+            | "DefaultTime2Wait"
+            | "DataPDUInOrder"
+            | "DataSequenceInOrder" => Some(value.to_owned()),
             _ => Some("NotUnderstood".to_owned()),
         }
     }

@@ -10,10 +10,15 @@ use crate::{
     run::{Idle, Sample},
 };
 
+/// Above this the reader is warned.
+const OTHERS_MAX: f64 = 0.03;
+
 #[derive(Default)]
 pub(crate) struct Report {
     series: Vec<SeriesOfSamples>,
     pub(crate) idle: Vec<Idle>,
+    /// The part of the two cores that other processes had.
+    pub(crate) others: f64,
 }
 
 struct SeriesOfSamples {
@@ -102,9 +107,10 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-pub(crate) fn print_tables(report: &Report) {
+pub(crate) fn tables(report: &Report) -> String {
+    let mut text = String::new();
     if !report.series.is_empty() {
-        print_figures(report);
+        text += &format!("{}\n", figures(report));
     }
     if !report.idle.is_empty() {
         let mut table = table(&["idle sessions", "RSS KiB a session", "PSS KiB a session"]);
@@ -112,7 +118,7 @@ pub(crate) fn print_tables(report: &Report) {
             let kib = |bytes: f64| format!("{:.1}", bytes / 1024.0);
             table.add_row([idle.target.to_owned(), kib(idle.rss), kib(idle.pss)]);
         }
-        println!("\n{table}");
+        text += &format!("\n{table}\n");
     }
     let mut table = table(&["goal", "bound", "ratio", ""]);
     for goal in GOALS {
@@ -125,14 +131,30 @@ pub(crate) fn print_tables(report: &Report) {
         table.add_row([goal.text.to_owned(), goal.bound.to_string(), times(ratio), said.to_owned()]);
     }
     if table.row_count() > 0 {
-        println!("\n{table}");
+        text += &format!("\n{table}\n");
     }
+    if report.others > OTHERS_MAX {
+        let percent = report.others * 100.0;
+        text += &format!("\nOther processes had {percent:.0} % of the two cores: expect noise.\n");
+    }
+    text
 }
 
-fn print_figures(report: &Report) {
-    let header =
-        ["case", "target", "IOPS", "+-", "MB/s", "p50 us", "p99 us", "p99.9 us", "CPU us", "x null", "x tgt"];
-    let mut table = table(&header);
+fn figures(report: &Report) -> Table {
+    let mut table = table(&[
+        "case",
+        "target",
+        "IOPS",
+        "+-",
+        "MB/s",
+        "p50 us",
+        "p99 us",
+        "p99.9 us",
+        "CPU us",
+        "client us",
+        "x null",
+        "x tgt",
+    ]);
     for case in CASES {
         for &contender in case.contenders {
             let Some(series) = report.find(case.name, contender) else { continue };
@@ -150,12 +172,13 @@ fn print_figures(report: &Report) {
                 micros(|s| s.p99),
                 micros(|s| s.p999),
                 format!("{:.2}", series.median(|s| s.cpu)),
+                format!("{:.2}", series.median(|s| s.client_cpu)),
                 times(ratio_to(Contender::Null)),
                 times(ratio_to(Contender::Tgt)),
             ]);
         }
     }
-    println!("{table}");
+    table
 }
 
 fn times(ratio: Option<f64>) -> String {
@@ -173,7 +196,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-pub(crate) fn print_json(report: &Report) -> Result<()> {
+pub(crate) fn json(report: &Report) -> Result<String> {
     let results: Vec<Value> = report
         .series
         .iter()
@@ -190,6 +213,7 @@ pub(crate) fn print_json(report: &Report) -> Result<()> {
                     "p99": series.median(|s| s.p99),
                     "p999": series.median(|s| s.p999),
                     "cpu": series.median(|s| s.cpu),
+                    "client_cpu": series.median(|s| s.client_cpu),
                     "beside_mb_s": series.median(|s| s.beside_mb_s),
                 },
                 "ratio_to_null": ratio_to(Contender::Null),
@@ -205,9 +229,8 @@ pub(crate) fn print_json(report: &Report) -> Result<()> {
             json!({"goal": goal.text, "bound": goal.bound.to_string(), "ratio": ratio, "verdict": verdict})
         })
         .collect();
-    let document = json!({"results": results, "idle_bytes_a_session": report.idle, "goals": goals});
-    println!("{}", serde_json::to_string_pretty(&document)?);
-    Ok(())
+    let document = json!({"results": results, "idle_bytes_a_session": report.idle, "goals": goals, "others": report.others});
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
 #[cfg(test)]
@@ -215,7 +238,7 @@ mod tests {
     use super::*;
 
     fn sample(iops: f64) -> Sample {
-        Sample { iops, mb_s: 0.0, p50: 0.0, p99: 0.0, p999: 0.0, cpu: 0.0, beside_mb_s: 0.0 }
+        Sample { iops, mb_s: 0.0, p50: 0.0, p99: 0.0, p999: 0.0, cpu: 0.0, client_cpu: 0.0, beside_mb_s: 0.0 }
     }
 
     #[test]

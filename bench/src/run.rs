@@ -4,10 +4,11 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,7 +17,7 @@ use serde::Serialize;
 use crate::{
     cases::{CASES, Case, Contender, FILL, Family, IDLE_CASE, IDLE_SESSIONS},
     connection::{Address, Connection},
-    initiator::{self, Group, Load, Payload, Tally, Waiting},
+    initiator::{self, Cpu, Group, Load, Payload, Tally, Waiting},
     pdu::{Cdb, Direction},
     report::{self, Report},
     sys,
@@ -67,6 +68,8 @@ pub(crate) struct Sample {
     pub(crate) p999: f64,
     /// Processor time of the target a command.
     pub(crate) cpu: f64,
+    /// The same of the initiator, to show that it is not the limit.
+    pub(crate) client_cpu: f64,
     /// What the groups beside the measured one moved.
     pub(crate) beside_mb_s: f64,
 }
@@ -102,6 +105,7 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
             directory: options.directory.clone(),
         }),
         failures: BTreeSet::new(),
+        machine: Machine::default(),
     };
     let mut report = Report::default();
     for round in 0..options.rounds {
@@ -120,6 +124,9 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
             report.idle.extend(driver.attempt(contender, |driver| driver.idle(contender))?);
         }
     }
+    if !driver.machine.elapsed.is_zero() {
+        report.others = driver.machine.others.as_secs_f64() / driver.machine.elapsed.as_secs_f64();
+    }
     if options.json {
         report::print_json(&report)?
     } else {
@@ -129,12 +136,21 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
+/// What the two cores did besides the measured pair, while something was measured.
+#[derive(Default)]
+struct Machine {
+    others: Duration,
+    /// Of both cores.
+    elapsed: Duration,
+}
+
 struct Driver<'a> {
     options: &'a Options,
     stop: &'a AtomicBool,
     fleet: Fleet,
     /// What has been said once.
     failures: BTreeSet<String>,
+    machine: Machine,
 }
 
 impl Driver<'_> {
@@ -166,7 +182,7 @@ impl Driver<'_> {
         self.fleet.get(contender, |target| {
             eprintln!("filling {}", contender.name());
             let load = load(FILL, Waiting::Sleep, Duration::ZERO, Duration::from_secs(3600), options.size);
-            initiator::run(&target.address, &load, &|| Duration::ZERO, stop)?;
+            initiator::run(&target.address, &load, None, stop)?;
             Ok(())
         })
     }
@@ -176,12 +192,17 @@ impl Driver<'_> {
         if contender == Contender::Fio {
             return self.measure_fio(&case.groups[0], duration);
         }
-        let (span, stop) = (self.options.size, self.stop);
+        let (options, stop) = (self.options, self.stop);
         let target = self.target(contender)?;
-        let cpu = || sys::cpu_time(target.pid).unwrap_or_default();
-        let load = load(case.groups, case.waiting, duration / 10, duration, span);
-        let tallies = initiator::run(&target.address, &load, &cpu, stop)
+        let load = load(case.groups, case.waiting, duration / 10, duration, options.size);
+        let pid = Some(target.pid);
+        let cores = [options.target_core, options.initiator_core];
+        let (began, cpu, busy) = (Instant::now(), Cpu::now(pid)?, sys::busy_time(cores)?);
+        let tallies = initiator::run(&target.address, &load, pid, stop)
             .with_context(|| format!("{} in {}", contender.name(), case.name))?;
+        let (cpu, busy) = (Cpu::now(pid)?.since(cpu), sys::busy_time(cores)?.saturating_sub(busy));
+        self.machine.others += busy.saturating_sub(cpu.target + cpu.initiator);
+        self.machine.elapsed += began.elapsed() * 2;
         Sample::of(&tallies)
     }
 
@@ -229,13 +250,15 @@ impl Sample {
         let micros = |quantile| sys::float(first.latency.value_at_quantile(quantile)) / 1e3;
         let commands: u64 = tallies.iter().map(|tally| tally.commands).sum();
         let beside: u64 = others.iter().map(|tally| tally.bytes).sum();
+        let cpu = |time: Duration| time.as_secs_f64() * 1e6 / sys::float(commands);
         Ok(Self {
             iops: sys::float(first.commands) / seconds,
             mb_s: sys::float(first.bytes) / seconds / 1e6,
             p50: micros(0.5),
             p99: micros(0.99),
             p999: micros(0.999),
-            cpu: first.target_cpu.as_secs_f64() * 1e6 / sys::float(commands),
+            cpu: cpu(first.cpu.target),
+            client_cpu: cpu(first.cpu.initiator),
             beside_mb_s: sys::float(beside) / seconds / 1e6,
         })
     }
@@ -271,6 +294,7 @@ fn fio(file: &Path, group: &Group, duration: Duration, core: usize) -> Result<Sa
         p99: latency("99.000000")?,
         p999: latency("99.900000")?,
         cpu: busy * 1e6 / iops,
+        client_cpu: 0.0,
         beside_mb_s: 0.0,
     })
 }

@@ -25,6 +25,22 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// Time that some cores were busy with anything, to the tick.
+pub(crate) fn busy_time(cores: [usize; 2]) -> Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let mut ticks = 0;
+    for core in cores {
+        let name = format!("cpu{core} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name)).context("/proc/stat")?;
+        let states = line.split(' ').enumerate().filter(|(at, _)| !IDLE_STATES.contains(at));
+        ticks += states.filter_map(|(_, n)| n.parse::<u64>().ok()).sum::<u64>();
+    }
+    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+}
+
+/// `idle` and `iowait`, and the guests that are already in `user` and `nice`.
+const IDLE_STATES: [usize; 4] = [3, 4, 8, 9];
+
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
     pub(crate) rss: u64,
