@@ -88,7 +88,10 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
     sys::pin(options.initiator_core)?;
     let selected =
         |name: &str| options.cases.is_empty() || options.cases.iter().any(|part| name.contains(part));
-    let cases: Vec<&Case> = CASES.iter().filter(|case| selected(case.name)).collect();
+    let measured = |case: &&Case| {
+        selected(case.name) && case.contenders.iter().any(|one| options.targets.contains(&one.family()))
+    };
+    let cases: Vec<&Case> = CASES.iter().filter(measured).collect();
     ensure!(
         !cases.is_empty() || selected(IDLE_CASE),
         "no case has such a name; `felio-bench cases` lists them"
@@ -127,11 +130,8 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
     if !driver.machine.elapsed.is_zero() {
         report.others = driver.machine.others.as_secs_f64() / driver.machine.elapsed.as_secs_f64();
     }
-    if options.json {
-        report::print_json(&report)?
-    } else {
-        report::print_tables(&report)
-    }
+    let text = if options.json { report::json(&report)? } else { report::tables(&report) };
+    std::io::stdout().write_all(text.as_bytes())?;
     ensure!(driver.failures.is_empty(), "not everything could be measured");
     Ok(())
 }
