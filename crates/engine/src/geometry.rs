@@ -17,8 +17,8 @@ pub const COMPARE_AND_WRITE_BLOCKS_MAX: u32 = 255;
 pub const WRITE_SAME_BYTES_MAX: u64 = 256 << 20;
 /// Most block descriptors of one UNMAP.
 pub const UNMAP_DESCRIPTORS_MAX: u32 = 256;
-/// Most bytes of one UNMAP.
-pub const UNMAP_BYTES_MAX: u64 = 64 << 30;
+/// Most blocks of one UNMAP: what an initiator would still call a sane limit (libiscsi's suite says 1 Mi).
+pub const UNMAP_BLOCKS_MAX: u32 = 1 << 20;
 /// Longest store operation of a command that works in pieces, bytes.
 pub const PIECE_BYTES_MAX: u32 = 1 << 20;
 
@@ -110,8 +110,8 @@ impl Geometry {
 
     /// MAXIMUM UNMAP LBA COUNT, blocks.
     #[must_use]
-    pub fn unmap_blocks_max(&self) -> u32 {
-        u32::try_from(UNMAP_BYTES_MAX / u64::from(self.block_bytes)).unwrap_or(u32::MAX)
+    pub const fn unmap_blocks_max(&self) -> u32 {
+        UNMAP_BLOCKS_MAX
     }
 
     /// Blocks of one piece of a command that works in pieces.

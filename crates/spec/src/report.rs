@@ -1,4 +1,4 @@
-//! Parameter data of the commands that report: capacity, LUNs, LBA status, what is supported.
+//! Parameter data of the commands that report (capacity, LUNs, LBA status, what is supported), and the UNMAP list.
 
 use crate::layout::layouts;
 
@@ -41,6 +41,18 @@ layouts! {
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 8, 7, 32;
         /// 0: mapped or unknown, 1: deallocated, 2: anchored.
         PROVISIONING_STATUS: u8 = 12, 3, 4;
+    }
+
+    /// SBC-3 "UNMAP parameter list": what stands before the descriptors.
+    unmap_list, 8 {
+        UNMAP_DATA_LENGTH: u16 = 0, 7, 16;
+        UNMAP_BLOCK_DESCRIPTOR_DATA_LENGTH: u16 = 2, 7, 16;
+    }
+
+    /// SBC-3 "UNMAP block descriptor".
+    unmap_block_descriptor, 16 {
+        UNMAP_LBA: u64 = 0, 7, 64;
+        NUMBER_OF_LOGICAL_BLOCKS: u32 = 8, 7, 32;
     }
 
     /// SPC-4 "All_commands parameter data format": what stands before the descriptors.

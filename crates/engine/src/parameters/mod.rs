@@ -2,15 +2,15 @@
 //!
 //! A function for each command, called through the table in [`commands`](crate::commands); the layouts are those of
 //! `felio_spec`. [`inquiry`] and [`vpd`] say who the unit is, [`mode`] how it behaves, [`supported`] what it can do,
-//! [`capacity`], [`luns`] and [`lba_status`] what is there, [`state`] reads the commands that change its state.
+//! [`capacity`] and [`luns`] what is there, [`sense`] what happened; [`state`] reads the commands that change its state.
 //!
-//! Not here: truncation to the allocation length, checks from the command's row, the telling of other nexuses.
+//! Not here: GET LBA STATUS (it asks the store, see `work`), truncation to the allocation length, checks from the
+//! command's row, the telling of other nexuses.
 //!
 //! Invariant: a parameter list takes effect as a whole or not at all.
 
 pub mod capacity;
 pub mod inquiry;
-pub mod lba_status;
 pub mod luns;
 pub mod mode;
 pub mod sense;
