@@ -112,7 +112,7 @@ const STALL_MAX: Duration = Duration::from_secs(10);
 const INBOX_BYTES: usize = 256 << 10;
 const INBOX_BYTES_SHARED: usize = 64 << 10;
 const STAMP_BYTES: usize = 512;
-/// What a target may have to send at most: "no other initiator is as greedy".
+/// Bytes of one gathered send.
 const SEND_BUDGET: usize = 4 << 20;
 
 /// Logs in, loads, measures, logs out. `pid` is the target's process, for its processor time.
