@@ -68,9 +68,12 @@ attach() {
   discover
   login
   wait_for_disk 0
+  eventually 10 [ -e "/sys/block/${disk#/dev/}/device/generic" ]
   queue=/sys/block/${disk#/dev/}/queue
   unit=/sys/block/${disk#/dev/}/device
   scsi_disk=$(echo "$unit"/scsi_disk/*)
+  # Commands go through the generic device: a disk that is write protected cannot be opened for them.
+  sg=/dev/$(basename "$(readlink "$unit/generic")")
 }
 
 detach() {
@@ -78,38 +81,40 @@ detach() {
   felio_stop
 }
 
-# identity DISK LUN: what the disk says of itself is what felio said.
+# identity DISK GENERIC LUN: what the disk says of itself is what felio said.
 identity() {
   local serial naa
-  serial=$(ready ".luns[$2].serial")
-  naa=$(ready ".luns[$2].naa" | tr A-F a-f)
+  serial=$(ready ".luns[$3].serial")
+  naa=$(ready ".luns[$3].naa" | tr A-F a-f)
   naa=${naa#naa.}; naa=${naa#0x}
   holds "the serial is told" -n "$serial"
-  is "serial by VPD" "$(sg_vpd --page=sn "$1" | sed -n 's/^ *Unit serial number: *//p' | xargs)" "$serial"
-  is "serial by sg_inq" "$(sg_inq "$1" | sed -n 's/^ *Unit serial number: *//p' | xargs)" "$serial"
-  has "NAA" "$(sg_vpd --page=di "$1")" "^ *0x$naa\$"
-  is "size" "$(cat "/sys/block/${1#/dev/}/size")" $(($(ready ".luns[$2].bytes") / 512))
-  is "supported pages" "$(sg_vpd --page=sv --raw "$1" | od -An -v -tx1 -j4 | xargs)" "$pages"
-  sg_vpd --all "$1" > /run/said 2>&1 || failed "sg_vpd -a decodes every page: $(cat /run/said)"
+  is "serial by VPD" "$(sg_vpd --page=sn "$2" | sed -n 's/^ *Unit serial number: *//p' | xargs)" "$serial"
+  is "serial by sg_inq" "$(sg_inq "$2" | sed -n 's/^ *Unit serial number: *//p' | xargs)" "$serial"
+  has "NAA" "$(sg_vpd --page=di "$2")" "^ *0x$naa\$"
+  is "size" "$(cat "/sys/block/${1#/dev/}/size")" $(($(ready ".luns[$3].bytes") / 512))
+  is "supported pages" "$(sg_vpd --page=sv --raw "$2" | od -An -v -tx1 -j4 | xargs)" "$pages"
+  sg_vpd --all "$2" > /run/said 2>&1 || failed "sg_vpd -a decodes every page: $(cat /run/said)"
   lacks "sg_vpd -a" "$(cat /run/said)" '[Mm]alformed|[Ff]ailed|[Tt]oo short|unable|not decoded'
 }
 
 # agrees BLOCK_SIZE WCE WP: the disk and what the kernel made of it, with the configuration.
 agrees() {
-  local block=$1 wce=$2 wp=$3 bytes capacity modes caching
+  local block=$1 wce=$2 wp=$3 bytes capacity modes caching cache='write back'
   bytes=$(ready '.luns[0].bytes')
-  identity "$disk" 0
-  capacity=$(sg_readcap --long "$disk")
+  identity "$disk" "$sg" 0
+  capacity=$(sg_readcap --long "$sg")
   has "capacity" "$capacity" "Number of logical blocks=$((bytes / block))\$"
   has "capacity" "$capacity" "Logical block length=$block bytes\$"
   has "capacity" "$capacity" 'lbpme=1, lbprz=1'
   is "the kernel's block size" "$(cat "$queue/logical_block_size")" "$block"
-  exits 0 sg_modes --all "$disk"
+  exits 0 sg_modes --all "$sg"
   modes=$(cat /run/said)
   has "mode parameter header" "$modes" "WP=$wp, DpoFua=1"
   caching=$(awk '/^>> Caching/ { getline; print $4 }' <<< "$modes")
   is "WCE" $(((0x$caching >> 2) & 1)) "$wce"
-  is "the kernel's idea of the cache" "$(cat "$scsi_disk/cache_type")" "$([ "$wce" = 1 ] && echo 'write back' || echo 'write through')"
+  # The kernel has no use for a cache that it cannot write to.
+  [ "$wce$wp" = 10 ] || cache='write through'
+  is "the kernel's idea of the cache" "$(cat "$scsi_disk/cache_type")" "$cache"
   is "the kernel's idea of FUA" "$(cat "$scsi_disk/FUA")" 1
   is "the kernel's idea of write protection" "$(cat "/sys/block/${disk#/dev/}/ro")" "$wp"
   is "mode pages" "$(sed -n 's/^>> \(.*\), page_control: current$/\1/p' <<< "$modes")" "$mode_pages"
@@ -117,23 +122,23 @@ agrees() {
 
 provisioning() {
   local limits
-  limits=$(sg_vpd --page=bl "$disk")
+  limits=$(sg_vpd --page=bl "$sg")
   has "block limits" "$limits" '^ *Maximum compare and write length: [1-9]'
   has "block limits" "$limits" '^ *Maximum unmap LBA count: (-1|[1-9])'
-  has "provisioning" "$(sg_vpd --page=lbpv "$disk")" '\(LBPU\): 1'
-  has "provisioning" "$(sg_vpd --page=lbpv "$disk")" '\(LBPWS\): 1'
+  has "provisioning" "$(sg_vpd --page=lbpv "$sg")" '\(LBPU\): 1'
+  has "provisioning" "$(sg_vpd --page=lbpv "$sg")" '\(LBPWS\): 1'
   holds "the kernel discards" "$(cat "$queue/discard_max_bytes")" -gt 0
 }
 
 command_tables() {
   local table name
-  table=$(sg_opcodes "$disk")
+  table=$(sg_opcodes "$sg")
   while read -r name; do
     has "sg_opcodes" "$table" "  $name\$"
   done < <(tr '|' '\n' <<< "$opcodes")
-  exits 0 sg_opcodes --tmf "$disk"
+  exits 0 sg_opcodes --tmf "$sg"
   has "sg_opcodes -t" "$(cat /run/said)" "[Aa]bort task"
-  has "sg_luns" "$(sg_luns "$disk")" '^Lun list length = 16 '
+  has "sg_luns" "$(sg_luns "$sg")" '^Lun list length = 16 '
 }
 
 # --------------------------------------------------------------- commands
@@ -146,7 +151,7 @@ filled() { fill $(($1 * 512)) "$2" | sha256sum; }
 put() { fill $(($2 * 512)) "$3" | dd of="$disk" bs=512 seek="$1" oflag=direct iflag=fullblock conv=notrunc status=none; }
 
 # provisioned LBA: mapped or deallocated.
-provisioned() { sg_get_lba_status --lba="$1" "$disk" | awk '/^\[1\]/ { print $6 }'; }
+provisioned() { sg_get_lba_status --lba="$1" "$sg" | awk '/^\[1\]/ { print $6 }'; }
 
 commands() {
   local before
@@ -155,7 +160,7 @@ commands() {
   is "LBA status of others" "$(provisioned 65536)" deallocated
 
   before=$(allocated $image)
-  exits 0 sg_unmap --force --lba=1024 --num=2048 "$disk"
+  exits 0 sg_unmap --force --lba=1024 --num=2048 "$sg"
   is "unmapped blocks" "$(content 1024 2048)" "$(filled 2048 '\0')"
   is "the block before" "$(content 1023 1)" "$(filled 1 A)"
   is "the block after" "$(content 3072 1)" "$(filled 1 A)"
@@ -163,25 +168,25 @@ commands() {
   is "bytes given back by UNMAP" $((before - $(allocated $image))) $((2048 * 512))
 
   fill 512 B > /run/block
-  exits 0 sg_write_same --16 --in=/run/block --lba=2000 --num=100 "$disk"
+  exits 0 sg_write_same --16 --in=/run/block --lba=2000 --num=100 "$sg"
   is "WRITE SAME (16)" "$(content 2000 100)" "$(filled 100 B)"
-  exits 0 sg_write_same --10 --in=/run/block --lba=3000 --num=72 "$disk"
+  exits 0 sg_write_same --10 --in=/run/block --lba=3000 --num=72 "$sg"
   is "WRITE SAME (10)" "$(content 3000 72)" "$(filled 72 B)"
-  exits 0 sg_write_same --16 --unmap --lba=2000 --num=100 "$disk"
+  exits 0 sg_write_same --16 --unmap --lba=2000 --num=100 "$sg"
   is "WRITE SAME (16) with UNMAP" "$(content 2000 100)" "$(filled 100 '\0')"
 
   { fill 512 A; fill 512 C; } > /run/compare
-  exits 0 sg_compare_and_write --lba=8 --num=1 --in=/run/compare "$disk"
+  exits 0 sg_compare_and_write --lba=8 --num=1 --in=/run/compare "$sg"
   is "COMPARE AND WRITE that compares" "$(content 8 1)" "$(filled 1 C)"
   # 14: miscompare.
-  exits 14 sg_compare_and_write --lba=8 --num=1 --in=/run/compare "$disk"
+  exits 14 sg_compare_and_write --lba=8 --num=1 --in=/run/compare "$sg"
   is "COMPARE AND WRITE that does not" "$(content 8 1)" "$(filled 1 C)"
 
-  exits 0 sg_verify --lba=0 --count=64 "$disk"
-  exits 0 sg_sync "$disk"
-  exits 0 sg_turs "$disk"
+  exits 0 sg_verify --lba=0 --count=64 "$sg"
+  exits 0 sg_sync "$sg"
+  exits 0 sg_turs "$sg"
   # 5: illegal request, as any block past the end is.
-  exits 5 sg_verify --16 --lba="$(cat "/sys/block/${disk#/dev/}/size")" --count=1 "$disk"
+  exits 5 sg_verify --16 --lba="$(cat "/sys/block/${disk#/dev/}/size")" --count=1 "$sg"
 }
 
 # ------------------------------------------------------------ file systems
@@ -192,7 +197,7 @@ filesystem() {
   say "$type: mkfs, fio with verify, fsck, fstrim"
   exits 0 "$@" "$disk"
   mount -t "$type" "$disk" /mnt
-  fio_verify /mnt --size=8M
+  fio_verify --directory=/mnt --size=8M
   dd if=/dev/urandom of=/mnt/big bs=1M count=64 status=none
   cp -a /usr/sbin /mnt/tree
   sha256sum /mnt/big > /run/big.sum
@@ -223,10 +228,10 @@ felio_start $image ram:64M --size 1G --portal $PORTAL
 discover
 login
 wait_for_disk 1
-identity "$disk" 1
+identity "$disk" "$disk" 1
 is "sg_luns" "$(sg_luns "$disk" | grep -Ec '^ *000[01]000000000000$')" 2
 is "digests in use" "$(cat /sys/class/iscsi_connection/*/header_digest /sys/class/iscsi_connection/*/data_digest | xargs)" "1 1"
-fio_verify /dev --filename="$disk" --size=4M --offset_increment=4M
+fio_verify --filename="$disk" --size=4M --offset_increment=4M
 detach
 setting 'node.conn[0].iscsi.HeaderDigest' None
 setting 'node.conn[0].iscsi.DataDigest' None
@@ -255,7 +260,7 @@ attach --block-size 4096 --cache direct
 agrees 4096 1 0
 exits 0 mkfs.ext4 -q -F "$disk"
 mount "$disk" /mnt
-fio_verify /mnt --size=4M
+fio_verify --directory=/mnt --size=4M
 umount /mnt
 exits 0 fsck.ext4 -fn "$disk"
 detach
@@ -264,7 +269,7 @@ say "read-only"
 attach --block-size 4096 --read-only
 agrees 4096 1 1
 # 7: data protect.
-exits 7 sg_write_same --16 --lba=0 --num=1 "$disk"
+exits 7 sg_write_same --16 --lba=0 --num=1 "$sg"
 mount -o ro,noload "$disk" /mnt
 cat /mnt/verify.* > /dev/null
 umount /mnt

@@ -141,11 +141,9 @@ allocated() { echo $(($(stat -c '%b * %B' "$1"))); }
 # fill BYTES CHARACTER: that many of it.
 fill() { head -c "$1" /dev/zero | tr '\0' "$2"; }
 
-# fio_verify DIRECTORY OPTIONS...: random writes through four jobs, each block read back and its checksum compared.
+# fio_verify OPTIONS...: random writes through four jobs, each block read back and its checksum compared.
 fio_verify() {
-  local directory=$1
-  shift
-  fio --name=verify --directory="$directory" --numjobs=4 --iodepth=16 --ioengine=libaio --direct=1 --rw=randwrite --bs=8k \
+  fio --name=verify --numjobs=4 --iodepth=16 --ioengine=libaio --direct=1 --rw=randwrite --bs=8k \
     --verify=crc32c --verify_fatal=1 --group_reporting --output-format=terse "$@" > /run/fio.out 2>&1 ||
     failed "fio finds what it wrote; it said:
 $(cat /run/fio.out)"

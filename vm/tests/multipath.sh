@@ -26,8 +26,10 @@ defaults {
   no_path_retry fail
   user_friendly_names no
 }
-blacklist { devnode "^vd" }
-E2
+blacklist {
+  devnode "^vd"
+}
+END
 
 # As multipath-tools advise for iSCSI: a dead path is told from a slow one soon.
 setting 'node.conn[0].timeo.noop_out_interval' 2
@@ -45,7 +47,6 @@ cut_path() {
   say "one path left"
   sleep 3
   ip link set "path$1" up
-  # The kernel forgets the addresses' routes with the link, not the addresses.
   eventually 60 paths_are 2
   say "path $1 is back"
   kill -0 $fio || failed "fio is still at work; it said: $(cat /run/fio.out)"
@@ -70,7 +71,7 @@ exits 0 mkfs.ext4 -q -F "$map"
 mount "$map" /mnt
 dd if=/dev/urandom of=/mnt/known bs=1M count=16 status=none
 sha256sum /mnt/known > /run/known.sum
-fio_verify /mnt --size=8M --time_based --runtime=50 --verify_backlog=256 & fio=$!
+fio_verify --directory=/mnt --size=8M --time_based --runtime=50 --verify_backlog=256 & fio=$!
 sleep 4
 cut_path 1
 sleep 2

@@ -36,7 +36,7 @@ dd if=/dev/urandom of=/mnt/known bs=1M count=16 status=none
 sha256sum /mnt/known > /run/known.sum
 
 say "fio runs"
-fio_verify /mnt --size=8M --time_based --runtime=45 --verify_backlog=256 & fio=$!
+fio_verify --directory=/mnt --size=8M --time_based --runtime=45 --verify_backlog=256 & fio=$!
 sleep 3
 outage 0
 sleep 3
