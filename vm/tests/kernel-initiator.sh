@@ -143,12 +143,18 @@ command_tables() {
 
 # --------------------------------------------------------------- commands
 # content LBA BLOCKS: what is there, by its checksum.
-content() { dd if="$disk" bs=512 skip="$1" count="$2" iflag=direct status=none | sha256sum; }
+content() {
+  dd if="$disk" bs=1M skip=$(($1 * 512)) count=$(($2 * 512)) iflag=direct,skip_bytes,count_bytes status=none | sha256sum
+}
 
 # filled BLOCKS CHARACTER: the checksum of such blocks.
 filled() { fill $(($1 * 512)) "$2" | sha256sum; }
 
-put() { fill $(($2 * 512)) "$3" | dd of="$disk" bs=512 seek="$1" oflag=direct iflag=fullblock conv=notrunc status=none; }
+# put LBA BLOCKS CHARACTER.
+put() {
+  fill $(($2 * 512)) "$3" |
+    dd of="$disk" bs=1M seek=$(($1 * 512)) iflag=fullblock oflag=direct,seek_bytes conv=notrunc status=none
+}
 
 # provisioned LBA: mapped or deallocated.
 provisioned() { sg_get_lba_status --lba="$1" "$sg" | awk '/^\[1\]/ { print $6 }'; }
@@ -249,7 +255,10 @@ filesystem ext4 mkfs.ext4 -q -F
 filesystem xfs mkfs.xfs -q -f
 detach
 
-say "the same file, write-through"
+say "the same file under another name, write-through"
+mv $image /root/moved.img
+image=/root/moved.img
+hostname elsewhere
 attach --cache write-through
 agrees 512 0 0
 is "the serial of the same file" "$(ready '.luns[0].serial')" "$serial"

@@ -1,7 +1,7 @@
 # vm: --timeout 300 --mem 1024
-# felio is killed and started again, several times, under a file system in use:
-# the kernel's initiator comes back by itself, the file system notices nothing,
-# and every byte is what was written.
+# felio is killed or stopped and started again, several times, under a file system
+# in use: the kernel's initiator comes back by itself, the file system notices
+# nothing, and every byte is what was written.
 . /host/lib.sh
 
 image=/root/disk.img
@@ -12,16 +12,16 @@ recoveries() { dmesg | grep -c 'detected conn error' || true; }
 
 logged_in() { [ "$(cat /sys/class/iscsi_session/session*/state)" = LOGGED_IN ]; }
 
-# outage SECONDS: felio is gone that long.
+# outage END SECONDS: felio ends so, and is gone that long.
 outage() {
   local before
   before=$(recoveries)
-  felio_kill
-  sleep "$1"
+  "$1"
+  sleep "$2"
   serve
   eventually 60 logged_in
   holds "the initiator noticed" "$(recoveries)" -gt "$before"
-  say "killed, $1 s later back, and the initiator is logged in again"
+  say "$1, $2 s later back, and the initiator is logged in again"
   kill -0 $fio || failed "fio is still at work; it said: $(cat /run/fio.out)"
 }
 
@@ -38,13 +38,13 @@ sha256sum /mnt/known > /run/known.sum
 say "fio runs"
 fio_verify --directory=/mnt --size=8M --time_based --runtime=45 --verify_backlog=256 & fio=$!
 sleep 3
-outage 0
+outage felio_kill 0
 sleep 3
-outage 1
+outage felio_kill 1
 sleep 3
-outage 8
+outage felio_stop 1
 sleep 3
-outage 0
+outage felio_kill 8
 wait $fio
 say "fio found all that it wrote"
 
