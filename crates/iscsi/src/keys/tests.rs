@@ -1,7 +1,9 @@
 //! Negotiation in table form: what the initiator says, what the target answers.
 
 use super::*;
-use crate::text;
+use crate::config::Offer;
+use crate::digest::Digests;
+use crate::text::{self, Outgoing};
 use proptest::prelude::*;
 
 fn negotiator() -> Negotiator {

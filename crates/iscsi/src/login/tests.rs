@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::chap::{Account, Algorithm, Credentials, Secret};
-use crate::config::{Allow, Auth};
+use crate::config::{Allow, Auth, Target};
 use crate::digest::Digest;
 use crate::pdu::{Opcode, TaskTag};
 use crate::text::hex;
@@ -175,7 +175,7 @@ fn open_iscsi_logs_in() {
 }
 
 #[test]
-fn libiscsi_repeats_its_names_in_the_operational_stage() {
+fn an_older_libiscsi_repeats_its_names_in_the_operational_stage() {
     check(
         open(),
         &[
@@ -185,6 +185,23 @@ fn libiscsi_repeats_its_names_in_the_operational_stage() {
                 "> O/F {WHO} InitiatorAlias=me HeaderDigest=None,CRC32C InitialR2T=No ImmediateData=Yes"
             ),
             &format!("< O/F HeaderDigest=None InitialR2T=No ImmediateData=Yes {DECLARED}"),
+        ],
+    );
+}
+
+#[test]
+fn libiscsi_without_credentials_begins_in_the_operational_stage() {
+    check(
+        open(),
+        &[
+            &format!(
+                "> O/F {WHO} HeaderDigest=None,CRC32C DataDigest=None InitialR2T=No ImmediateData=Yes MaxBurstLength=262144 \
+                 FirstBurstLength=262144 DefaultTime2Wait=2 DefaultTime2Retain=0 MaxOutstandingR2T=1 ErrorRecoveryLevel=0 \
+                 IFMarker=No OFMarker=No MaxConnections=1 MaxRecvDataSegmentLength=262144 DataPDUInOrder=Yes DataSequenceInOrder=Yes"
+            ),
+            "< O/F TargetPortalGroupTag=1 HeaderDigest=None DataDigest=None InitialR2T=No ImmediateData=Yes MaxBurstLength=262144 \
+             DefaultTime2Wait=2 DefaultTime2Retain=0 MaxOutstandingR2T=1 ErrorRecoveryLevel=0 IFMarker=No OFMarker=No \
+             MaxConnections=1 DataPDUInOrder=Yes DataSequenceInOrder=Yes FirstBurstLength=262144 MaxRecvDataSegmentLength=262144",
         ],
     );
 }

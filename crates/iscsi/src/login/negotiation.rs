@@ -1,0 +1,201 @@
+//! What a login negotiates, and how it gets from stage to stage.
+
+use super::security::{Demands, Proof, SecurityText};
+use super::wire::Wire;
+use super::{Admission, Facts, LOGIN_SEGMENT_BYTES_MAX, Peer, Session, Why};
+use crate::chap::Random;
+use crate::config::{Config, Target};
+use crate::keys::{Leading, Negotiator, Phase, SessionType, Special};
+use crate::name::IscsiName;
+use crate::pdu::{LoginRequest, Stage};
+use crate::text::{Outgoing, Pair};
+
+/// A login whose names are known.
+#[derive(Debug)]
+pub(super) struct Negotiation {
+    initiator: IscsiName,
+    session: Session,
+    peer: Peer,
+    negotiator: Negotiator,
+    position: Position,
+    user: Option<String>,
+}
+
+/// The stage, with what is yet to be done in it.
+#[derive(Debug)]
+enum Position {
+    /// SecurityNegotiation.
+    Security(Proof),
+    /// LoginOperationalNegotiation; our own declarations are to be made.
+    EnteringOperational,
+    /// LoginOperationalNegotiation.
+    Operational,
+}
+
+impl Negotiation {
+    /// Follows all that one text says.
+    pub(super) fn handle_text(
+        &mut self,
+        config: &Config,
+        out: &mut Outgoing,
+        text: &[Pair<'_>],
+        random: Random<'_>,
+    ) -> Result<(), Why> {
+        let phase = match self.position {
+            Position::Security(_) => Phase::Security,
+            Position::EnteringOperational | Position::Operational => Phase::Operational,
+        };
+        let special = self.negotiator.handle_pairs(phase, &config.offer, text, out)?;
+        let mut security = SecurityText::default();
+        for (key, value) in special {
+            match key {
+                Special::InitiatorName if IscsiName::parse(value).as_ref() != Ok(&self.initiator) => {
+                    return Err(Why::Changed("InitiatorName"));
+                }
+                Special::TargetName
+                    if self
+                        .session
+                        .target()
+                        .is_some_and(|target| IscsiName::parse(value).as_ref() != Ok(target)) =>
+                {
+                    return Err(Why::Changed("TargetName"));
+                }
+                Special::SessionType if SessionType::from_text(value) != Some(self.session.kind()) => {
+                    return Err(Why::Changed("SessionType"));
+                }
+                Special::InitiatorName
+                | Special::TargetName
+                | Special::SessionType
+                | Special::SendTargets => {}
+                key => security.note(key, value),
+            }
+        }
+        match &mut self.position {
+            Position::Security(proof) => {
+                let demanding = demanding(config, &self.initiator, &self.session, self.peer);
+                *proof = std::mem::take(proof).handle_text(&security, &demanding, out, random)?;
+                if let Proof::Given { user } = proof {
+                    self.user = Some(user.clone());
+                }
+            }
+            Position::EnteringOperational => {
+                self.declare(config, out);
+                self.position = Position::Operational;
+            }
+            Position::Operational => {}
+        }
+        Ok(())
+    }
+
+    /// Says what a target says of itself.
+    fn declare(&mut self, config: &Config, out: &mut Outgoing) {
+        let target = self.session.target().and_then(|name| config.target(name));
+        if let Some(alias) = target.and_then(|target| target.alias.as_ref()) {
+            out.push("TargetAlias", alias);
+        }
+        self.negotiator.declare(&config.offer, out);
+    }
+
+    pub(super) fn ask(self, wire: Wire, request: &LoginRequest) -> Admission {
+        let facts = Facts {
+            initiator: self.initiator,
+            session: self.session,
+            isid: request.isid,
+            tsih: request.tsih,
+            cid: request.cid,
+            cmd_sn: request.cmd_sn,
+            parameters: self.negotiator.finish(),
+            user: self.user,
+            peer: self.peer,
+        };
+        Admission { facts, wire, request: *request }
+    }
+}
+
+/// Finds out who it is, from the first text.
+//= RFC 7143 "Login Phase Start"
+pub(super) fn introduce(
+    config: &Config,
+    peer: Peer,
+    wire: &mut Wire,
+    request: &LoginRequest,
+    text: &[Pair<'_>],
+) -> Result<Box<Negotiation>, Why> {
+    let value = |key| text.iter().find(|pair| pair.key == key).map(|pair| pair.value);
+    let initiator =
+        IscsiName::parse(value("InitiatorName").ok_or(Why::Missing("InitiatorName"))?).map_err(Why::Name)?;
+    let kind = value("SessionType")
+        .map_or(Some(SessionType::Normal), SessionType::from_text)
+        .ok_or(Why::SessionType)?;
+    let session = match kind {
+        SessionType::Discovery if request.tsih != 0 => return Err(Why::DiscoveryJoin),
+        SessionType::Discovery => {
+            let welcome =
+                config.targets.is_empty() || config.visible(&initiator, peer.address).next().is_some();
+            if welcome { Session::Discovery } else { return Err(Why::NotAllowed) }
+        }
+        SessionType::Normal => {
+            let name = value("TargetName").ok_or(Why::Missing("TargetName"))?;
+            let target = IscsiName::parse(name)
+                .ok()
+                .and_then(|name| config.target(&name))
+                .ok_or(Why::UnknownTarget)?;
+            if !target.allow.permits(&initiator, peer.address) {
+                return Err(Why::NotAllowed);
+            }
+            let portal_group_tag = target.portal_group_tag.get();
+            wire.outgoing.push("TargetPortalGroupTag", portal_group_tag);
+            Session::Normal { target: target.name.clone(), portal_group_tag }
+        }
+    };
+    let open = demanding(config, &initiator, &session, peer).may_be_open();
+    let position = match (request.current_stage, open) {
+        (Stage::SECURITY, _) => Position::Security(Proof::demanded(open)),
+        (_, true) => Position::EnteringOperational,
+        (_, false) => return Err(Why::ProofDemanded),
+    };
+    let leading = if request.tsih == 0 { Leading::First } else { Leading::Joining };
+    let negotiator = Negotiator::new(kind, leading);
+    Ok(Box::new(Negotiation { initiator, session, peer, negotiator, position, user: None }))
+}
+
+/// Goes to the next stage if the initiator wants to and nothing is left to do in this one.
+//= RFC 7143 "Login Negotiation Stage Changes"
+pub(super) fn advance(
+    mut negotiation: Box<Negotiation>,
+    wire: &mut Wire,
+    request: &LoginRequest,
+) -> Result<Next, Why> {
+    let finished = match &negotiation.position {
+        Position::Security(Proof::Demanded) if request.transit => return Err(Why::ProofDemanded),
+        Position::Security(proof) => proof.is_enough(),
+        Position::EnteringOperational | Position::Operational => true,
+    };
+    if !request.transit || !finished || wire.outgoing.bytes() > LOGIN_SEGMENT_BYTES_MAX {
+        return Ok(Next::Stay(Some(negotiation)));
+    }
+    if request.next_stage == Stage::FULL_FEATURE {
+        return Ok(Next::FullFeature(negotiation));
+    }
+    negotiation.position = Position::EnteringOperational;
+    Ok(Next::Operational(negotiation))
+}
+
+/// The targets whose demands count: the one that is used, or in discovery all that the initiator may come to.
+fn demanding<'a>(config: &'a Config, initiator: &IscsiName, session: &Session, peer: Peer) -> Demands<'a> {
+    let counts = |target: &&Target| match session.target() {
+        Some(name) => target.name == *name,
+        None => target.allow.permits(initiator, peer.address),
+    };
+    Demands::of(config.targets.iter().filter(counts))
+}
+
+/// Where a request leads.
+pub(super) enum Next {
+    /// No further for now.
+    Stay(Option<Box<Negotiation>>),
+    /// To LoginOperationalNegotiation.
+    Operational(Box<Negotiation>),
+    /// To FullFeaturePhase, if admitted.
+    FullFeature(Box<Negotiation>),
+}
