@@ -4,7 +4,7 @@
 //!
 //! Invariant: never longer than [`BYTES_MAX`]; what exceeds it is dropped.
 
-use felio_spec::field::{Field, Value};
+use felio_spec::field::{Field, Value, graphic};
 
 /// Longest parameter data: the REPORT LUNS data of every LUN that there can be.
 pub const BYTES_MAX: usize = 8 + 8 * 16_384;
@@ -60,9 +60,7 @@ impl Writer {
     }
 
     /// Appends `text`, left-aligned in `width` bytes and padded with spaces; what is not graphic ASCII becomes a space.
-    //= SPC-4 "ASCII data field requirements"
     pub fn text(&mut self, text: &str, width: usize) {
-        let graphic = |byte: u8| if (0x20..0x7f).contains(&byte) { byte } else { b' ' };
         let padding = core::iter::repeat(b' ');
         for byte in text.bytes().map(graphic).chain(padding).take(width) {
             self.u8(byte);

@@ -197,13 +197,6 @@ impl Row {
     }
 }
 
-/// The bits of the CONTROL byte that we evaluate: NACA. Its place depends on the CDB's length.
-//= SAM-5 "CONTROL byte"
-#[must_use]
-pub const fn control(length: u8) -> Field<bool> {
-    Field::bit(length as u16 - 1, 2)
-}
-
 /// CDB usage data of `fields`.
 ///
 /// # Panics

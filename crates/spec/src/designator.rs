@@ -1,6 +1,6 @@
 //! Names of units, ports and devices as SPC-4 "Device Identification VPD page" spells them.
 
-use crate::field::Text;
+use crate::field::{Text, graphic};
 use crate::layout::layouts;
 
 /// SPC-4 "Protocol identifier". Open.
@@ -62,6 +62,7 @@ impl Designator<'_> {
             Self::T10Vendor { vendor, identifier } => {
                 T10_VENDOR.set(body, vendor);
                 let end = identifier.iter().fold(T10_VENDOR.bytes, |at, text| put(body, at, text.as_bytes()));
+                body[..end].iter_mut().for_each(|byte| *byte = graphic(*byte));
                 (T10, end)
             }
             Self::RelativeTargetPort(protocol, port) => (RELATIVE_PORT.of(protocol), put_number(body, port)),

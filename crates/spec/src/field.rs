@@ -132,14 +132,20 @@ pub struct Text {
 }
 
 impl Text {
-    /// Writes `text`, cut where the field ends. What is not printable ASCII becomes a space.
-    //= SPC-4 "ASCII data field requirements"
+    /// Writes `text`, cut where the field ends.
     pub fn set(self, bytes: &mut [u8], text: &str) {
         let field = bytes.iter_mut().skip(self.byte).take(self.bytes);
         for (to, from) in field.zip(text.bytes().chain(core::iter::repeat(b' '))) {
-            *to = if matches!(from, b' '..=b'~') { from } else { b' ' };
+            *to = graphic(from);
         }
     }
+}
+
+/// A byte of text as the standards allow it: what is not graphic ASCII becomes a space.
+//= SPC-4 "ASCII data field requirements"
+#[must_use]
+pub const fn graphic(byte: u8) -> u8 {
+    if matches!(byte, b' '..=b'~') { byte } else { b' ' }
 }
 
 /// What a field can hold.

@@ -534,6 +534,18 @@ mod tests {
         assert_eq!(got, Err(Sense::invalid_field(mode_select6::PF.bits)));
     }
 
+    #[test]
+    fn whatever_a_list_holds_it_takes_effect_whole_or_not_at_all() {
+        let told = ask(&fixture::target(), mode_sense6, &[0x1a, 0, 0x3f, 0, 255, 0]).expect("all pages");
+        let bent = (0..told.len() * 8).map(|bit| told.clone().tap(|list| list[bit / 8] ^= 1 << (bit % 8)));
+        let cut = (0..told.len()).map(|end| told[..end].to_vec());
+        for list in bent.chain(cut) {
+            let mut unit = unit();
+            let changed = select6(&mut unit, &list) == Ok(Change::ModeParameters);
+            assert_eq!(changed, unit.mode.current != unit.mode.default, "{list:02x?}");
+        }
+    }
+
     /// A value with a change made to it.
     trait Tap: Sized {
         fn tap(mut self, change: impl FnOnce(&mut Self)) -> Self {
