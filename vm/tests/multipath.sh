@@ -16,7 +16,7 @@ for n in 1 2; do
   ip -n target link set eth$n up
 done
 
-cat > /etc/multipath.conf <<E2
+cat > /etc/multipath.conf << END
 defaults {
   find_multipaths no
   path_grouping_policy multibus

@@ -5,7 +5,7 @@
 . /host/lib.sh
 
 image=/root/disk.img
-serve() { felio_start $image --size 512M --portal $PORTAL "$@"; }
+serve() { felio_start $image --size 256M --portal $PORTAL "$@"; }
 
 # recoveries: how often the initiator lost its connection so far.
 recoveries() { dmesg | grep -c 'detected conn error' || true; }
@@ -66,13 +66,14 @@ logout
 no_kernel_errors
 
 say "the same contents after a graceful end"
-sum=$(sha256sum < $image)
 felio_stop
-is "the file after felio's end" "$(sha256sum < $image)" "$sum"
 serve
 login
 wait_for_disk 0
-is "the disk" "$(dd if="$disk" bs=1M iflag=direct status=none | sha256sum)" "$sum"
+cmp <(dd if="$disk" bs=1M iflag=direct status=none) $image
+mount "$disk" /mnt
+sha256sum --status -c /run/known.sum
+umount /mnt
 logout
 felio_stop
 say "all facts hold"
