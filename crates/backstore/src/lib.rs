@@ -1,1 +1,41 @@
 //! Blocks from files, devices and memory.
+//!
+//! A reader starts with [`Store`]: what one file, device or piece of memory can do. [`open()`] makes one from a [`Spec`].
+//! A reactor does not speak to stores but to its [`Lane`], which tries each operation on the spot, and gives what would
+//! block to an io_uring ring or, where that is refused, to helper threads. [`policy`] is the one place that says what a
+//! cache mode promises and how it keeps it. [`Fault`] is a store around a store that fails as told.
+//!
+//! Not here: what a command means (the engine), and when to wait (the reactor).
+//!
+//! Invariant: memory that the kernel may still write to is owned by the ring or by a helper thread, never by a caller.
+#![deny(unsafe_code)]
+
+pub mod fault;
+pub mod identity;
+pub mod lane;
+pub mod open;
+pub mod policy;
+
+mod block;
+mod disk;
+mod errno;
+mod file;
+mod granules;
+mod helpers;
+mod null;
+mod ram;
+mod store;
+#[allow(unsafe_code)]
+mod sys;
+mod transfer;
+
+pub use block::Block;
+pub use fault::Fault;
+pub use file::File;
+pub use identity::Identity;
+pub use lane::{Engine, Lane, LaneConfig, LaneError};
+pub use null::Null;
+pub use open::{OpenError, Opened, Source, Spec, open};
+pub use policy::CacheMode;
+pub use ram::Ram;
+pub use store::{Answer, Attempt, Entry, Store};

@@ -1,0 +1,429 @@
+//! From what an operator asks for to a store, or to an error that says what to do about it.
+//!
+//! Opening changes nothing in what is there: an existing file is never made longer or shorter. A writable file or device
+//! is locked against a second felio (`flock`; devices also by `O_EXCL`, against mounts).
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use felio_hal::store::Limits;
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, ftruncate};
+use rustix::io::Errno;
+
+use crate::block::{self, Block};
+use crate::file::{self, File};
+use crate::identity::{self, Carry, Identity};
+use crate::null::Null;
+use crate::policy::{CacheMode, Policy};
+use crate::ram::Ram;
+use crate::store::Store;
+
+/// What an operator asks for.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// From where.
+    pub source: Source,
+    /// How large: a file that does not exist is created so, one that does must be so.
+    pub size: Option<u64>,
+    /// How it is cached.
+    pub cache: CacheMode,
+    /// Not to be written.
+    pub read_only: bool,
+    /// The logical unit's block.
+    pub block_bytes: u32,
+    /// What tells memory from other memory, such as the target's name and the LUN.
+    pub label: String,
+}
+
+/// Where blocks come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file or block device.
+    Path(PathBuf),
+    /// So many bytes of memory.
+    Ram(u64),
+    /// So many bytes of nothing.
+    Null(u64),
+}
+
+/// What became of it.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// What it can do.
+    pub limits: Limits,
+    /// Who it is.
+    pub identity: Identity,
+    /// What it turned out to be.
+    pub kind: Kind,
+    /// It did not exist before.
+    pub created: bool,
+    /// It could not be locked: its filesystem knows no locks.
+    pub unlocked: bool,
+}
+
+/// What a source turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A block device.
+    Block,
+    /// Memory.
+    Ram,
+    /// Nothing.
+    Null,
+}
+
+/// Why a source cannot be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is not there, and no size was given to create it with.
+    #[error("{path} does not exist; give --size to create it, or correct the path")]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The folder to create it in is not there.
+    #[error("the folder of {path} does not exist; create it, or correct the path")]
+    NoFolder {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It was to be created, but not to be written.
+    #[error("{path} does not exist, and a new file would be empty; leave out --read-only to create it")]
+    MissingReadOnly {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The operator may not.
+    #[error(
+        "no permission to open {path} for {access}; change its owner or mode{hint}, or run felio as another user"
+    )]
+    Permission {
+        /// Which.
+        path: PathBuf,
+        /// For what.
+        access: &'static str,
+        /// A further way out.
+        hint: &'static str,
+    },
+    /// Someone else has it.
+    #[error("{path} is in use by another program ({how}); stop that program, or unmount the device")]
+    Busy {
+        /// Which.
+        path: PathBuf,
+        /// How that shows.
+        how: &'static str,
+    },
+    /// It is neither a file nor a block device.
+    #[error("{path} is {found}; give a regular file or a block device")]
+    Kind {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// Its filesystem or device takes no writes.
+    #[error("{path} cannot be written, its filesystem or device is read-only; export it with --read-only")]
+    ReadOnly {
+        /// Which.
+        path: PathBuf,
+    },
+    /// There are no blocks in it.
+    #[error(
+        "{path} is empty; remove it and give --size to create it anew, or make it longer (truncate -s SIZE)"
+    )]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Zero bytes of memory.
+    #[error("a size of zero makes no disk; give a size such as ram:1G")]
+    NoSize,
+    /// It has another size than was asked for.
+    #[error(
+        "{path} exists and has {have} bytes, not {want}; leave out --size to export it as it is, or change its size yourself (truncate -s {want})"
+    )]
+    OtherSize {
+        /// Which.
+        path: PathBuf,
+        /// As it is.
+        have: u64,
+        /// As asked for.
+        want: u64,
+    },
+    /// The last block would be cut.
+    #[error("{what} has {bytes} bytes, no multiple of the block size {block_bytes}; {next}")]
+    NotMultiple {
+        /// Which.
+        what: String,
+        /// Its size.
+        bytes: u64,
+        /// The block.
+        block_bytes: u32,
+        /// What to do.
+        next: String,
+    },
+    /// The device or `O_DIRECT` wants larger blocks.
+    #[error(
+        "{path} is read and written in blocks of {needed} bytes{why}; give --block-size {needed}{otherwise}"
+    )]
+    BlockTooSmall {
+        /// Which.
+        path: PathBuf,
+        /// The smallest possible.
+        needed: u32,
+        /// Who says so.
+        why: &'static str,
+        /// A further way out.
+        otherwise: &'static str,
+    },
+    /// No `O_DIRECT`.
+    #[error("the filesystem of {path} has no direct I/O; give --cache write-back or --cache write-through")]
+    Direct {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The filesystem has no room for the file, or cannot make it so long.
+    #[error(
+        "{path} cannot be made {bytes} bytes long: {source}; give a smaller --size or another filesystem"
+    )]
+    Create {
+        /// Which.
+        path: PathBuf,
+        /// How long it should be.
+        bytes: u64,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Not so much memory.
+    #[error("no {bytes} bytes of memory to be had: {source}; give a smaller size")]
+    Memory {
+        /// How much.
+        bytes: u64,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("{path}: {call}: {source}")]
+    System {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        call: &'static str,
+        /// What came of it.
+        source: io::Error,
+    },
+}
+
+/// Opens what an operator asks for.
+pub fn open(spec: &Spec) -> Result<Opened, OpenError> {
+    match &spec.source {
+        Source::Path(path) => open_path(path, spec),
+        Source::Ram(bytes) => {
+            let bytes = memory_bytes("ram", *bytes, spec)?;
+            let store = Ram::new(bytes, !spec.read_only)
+                .map_err(|errno| OpenError::Memory { bytes, source: errno.into() })?;
+            Ok(opened_memory(Arc::new(store), Kind::Ram, format!("ram:{bytes} {}", spec.label)))
+        }
+        Source::Null(bytes) => {
+            let bytes = memory_bytes("null", *bytes, spec)?;
+            let store = Null::new(bytes, !spec.read_only);
+            Ok(opened_memory(Arc::new(store), Kind::Null, format!("null:{bytes} {}", spec.label)))
+        }
+    }
+}
+
+fn memory_bytes(name: &str, bytes: u64, spec: &Spec) -> Result<u64, OpenError> {
+    if bytes == 0 {
+        return Err(OpenError::NoSize);
+    }
+    multiple(&format!("{name}:{bytes}"), bytes, spec)?;
+    Ok(bytes)
+}
+
+fn opened_memory(store: Arc<dyn Store>, kind: Kind, words: String) -> Opened {
+    let identity = identity::of_words(&words);
+    Opened { limits: store.limits(), store, identity, kind, created: false, unlocked: false }
+}
+
+fn open_path(path: &Path, spec: &Spec) -> Result<Opened, OpenError> {
+    let at = At { path, spec };
+    match fs::metadata(path) {
+        Ok(found) if found.file_type().is_block_device() => at.open_device(),
+        Ok(found) if found.is_file() => at.open_file(),
+        Ok(found) => Err(OpenError::Kind { path: path.into(), found: kind_name(found.file_type()) }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => at.create_file(),
+        Err(error) => Err(at.error("look at", &error)),
+    }
+}
+
+/// A path on its way to being open.
+struct At<'a> {
+    path: &'a Path,
+    spec: &'a Spec,
+}
+
+impl At<'_> {
+    fn create_file(&self) -> Result<Opened, OpenError> {
+        let path = || self.path.to_path_buf();
+        let bytes = self.spec.size.ok_or_else(|| OpenError::Missing { path: path() })?;
+        if self.spec.read_only {
+            return Err(OpenError::MissingReadOnly { path: path() });
+        }
+        if bytes == 0 {
+            return Err(OpenError::NoSize);
+        }
+        multiple(&self.path.display().to_string(), bytes, self.spec)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let fd = rustix::fs::open(self.path, flags, mode).map_err(|errno| match errno {
+            Errno::NOENT => OpenError::NoFolder { path: path() },
+            errno => self.error("create", &errno.into()),
+        })?;
+        let made = ftruncate(&fd, bytes).map_err(|errno| {
+            let source = errno.into();
+            OpenError::Create { path: path(), bytes, source }
+        });
+        // A file that was made here and is of no use leaves nothing behind.
+        made.and_then(|()| self.finish_file(fd)).map(|opened| Opened { created: true, ..opened }).inspect_err(
+            |_| {
+                let _ = fs::remove_file(self.path);
+            },
+        )
+    }
+
+    fn open_file(&self) -> Result<Opened, OpenError> {
+        let fd = self.open_fd(OFlags::empty())?;
+        self.finish_file(fd)
+    }
+
+    fn finish_file(&self, fd: OwnedFd) -> Result<Opened, OpenError> {
+        let unlocked = self.lock(fd.as_fd())?;
+        let writable = !self.spec.read_only;
+        let facts =
+            file::Facts::of(fd.as_fd(), writable).map_err(|errno| self.error("look at", &errno.into()))?;
+        self.check_size(facts.bytes)?;
+        let policy = self.cache(fd.as_fd())?;
+        let align_bytes = if policy.direct { file::direct_bytes(fd.as_fd()) } else { 1 };
+        self.check_block(align_bytes, " with direct I/O", ", or --cache write-back")?;
+        let carry = if writable { Carry::Allowed } else { Carry::Forbidden };
+        let identity = identity::of_file(fd.as_fd(), carry);
+        let store: Arc<dyn Store> = Arc::new(File::new(fd, policy, &facts, align_bytes, writable));
+        Ok(Opened { limits: store.limits(), store, identity, kind: Kind::File, created: false, unlocked })
+    }
+
+    fn open_device(&self) -> Result<Opened, OpenError> {
+        // Claimed for ourselves where we write: no mount, no other target.
+        let claim = if self.spec.read_only { OFlags::empty() } else { OFlags::EXCL };
+        let fd = self.open_fd(claim)?;
+        let unlocked = self.lock(fd.as_fd())?;
+        let facts = block::Facts::of(fd.as_fd()).map_err(|errno| self.error("ask", &errno.into()))?;
+        self.check_size(facts.bytes)?;
+        self.check_block(facts.logical_bytes, "", "")?;
+        let policy = self.cache(fd.as_fd())?;
+        let identity = identity::of_device(fd.as_fd(), self.path);
+        let store: Arc<dyn Store> = Arc::new(Block::new(fd, policy, &facts, !self.spec.read_only));
+        Ok(Opened { limits: store.limits(), store, identity, kind: Kind::Block, created: false, unlocked })
+    }
+
+    fn open_fd(&self, extra: OFlags) -> Result<OwnedFd, OpenError> {
+        let access = if self.spec.read_only { OFlags::RDONLY } else { OFlags::RDWR };
+        // Opened without O_DIRECT, which is set later: its absence is then an error of its own.
+        let flags = access | OFlags::CLOEXEC | extra;
+        rustix::fs::open(self.path, flags, Mode::empty()).map_err(|errno| self.error("open", &errno.into()))
+    }
+
+    /// Locks against another felio; whether that was impossible.
+    fn lock(&self, fd: BorrowedFd<'_>) -> Result<bool, OpenError> {
+        let read_only = self.spec.read_only;
+        let lock = if read_only {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        match flock(fd, lock) {
+            Ok(()) => Ok(false),
+            Err(Errno::AGAIN) => Err(OpenError::Busy { path: self.path.into(), how: "it holds a lock" }),
+            Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(true),
+            Err(errno) => Err(self.error("lock", &errno.into())),
+        }
+    }
+
+    /// Sets the descriptor up for the cache mode.
+    fn cache(&self, fd: BorrowedFd<'_>) -> Result<&'static Policy, OpenError> {
+        let policy = Policy::of(self.spec.cache);
+        if policy.direct {
+            let flags = fcntl_getfl(fd).map_err(|errno| self.error("ask", &errno.into()))?;
+            match fcntl_setfl(fd, flags | OFlags::DIRECT) {
+                Ok(()) => {}
+                Err(Errno::INVAL) => return Err(OpenError::Direct { path: self.path.into() }),
+                Err(errno) => return Err(self.error("set up", &errno.into())),
+            }
+        }
+        Ok(policy)
+    }
+
+    fn check_size(&self, have: u64) -> Result<(), OpenError> {
+        if let Some(want) = self.spec.size.filter(|want| *want != have) {
+            return Err(OpenError::OtherSize { path: self.path.into(), have, want });
+        }
+        if have == 0 {
+            return Err(OpenError::Empty { path: self.path.into() });
+        }
+        multiple(&self.path.display().to_string(), have, self.spec)
+    }
+
+    fn check_block(&self, needed: u32, why: &'static str, otherwise: &'static str) -> Result<(), OpenError> {
+        if self.spec.block_bytes.is_multiple_of(needed) {
+            return Ok(());
+        }
+        Err(OpenError::BlockTooSmall { path: self.path.into(), needed, why, otherwise })
+    }
+
+    /// Names the cause of what the system refused.
+    fn error(&self, call: &'static str, source: &io::Error) -> OpenError {
+        let path = self.path.to_path_buf();
+        let read_only = self.spec.read_only;
+        match Errno::from_io_error(source) {
+            Some(Errno::ACCESS | Errno::PERM) => OpenError::Permission {
+                path,
+                access: if read_only { "reading" } else { "reading and writing" },
+                hint: if read_only { "" } else { ", export it with --read-only" },
+            },
+            Some(Errno::ROFS) => OpenError::ReadOnly { path },
+            Some(Errno::BUSY) => OpenError::Busy { path, how: "it is mounted or claimed" },
+            Some(Errno::TXTBSY) => OpenError::Busy { path, how: "it is being executed or used as swap" },
+            Some(Errno::ISDIR) => OpenError::Kind { path, found: "a directory" },
+            Some(errno) => OpenError::System { path, call, source: errno.into() },
+            None => OpenError::System { path, call, source: Errno::IO.into() },
+        }
+    }
+}
+
+fn multiple(what: &str, bytes: u64, spec: &Spec) -> Result<(), OpenError> {
+    let block_bytes = spec.block_bytes;
+    if bytes.is_multiple_of(u64::from(block_bytes)) {
+        return Ok(());
+    }
+    let up = bytes.next_multiple_of(u64::from(block_bytes));
+    let small = block_bytes > 512 && bytes.is_multiple_of(512);
+    let smaller = if small { "give --block-size 512, or " } else { "" };
+    let next = format!("{smaller}make it {up} bytes long");
+    Err(OpenError::NotMultiple { what: what.to_owned(), bytes, block_bytes, next })
+}
+
+fn kind_name(kind: fs::FileType) -> &'static str {
+    match kind {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_char_device() => "a character device",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "something else",
+    }
+}

@@ -1,0 +1,411 @@
+//! Reads and writes on an open descriptor, as its cache mode wants them.
+//!
+//! What can be done without waiting is done on the spot: cached reads with `RWF_NOWAIT`, cached writes likewise or,
+//! where the filesystem knows no such writes (ext4), plainly and under a watch ([`Stalls`]). The rest waits, in a loop
+//! that carries partial transfers on.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use felio_hal::store::{Done, Durability, Failure, Op};
+use rustix::fs::{fdatasync, fstatfs};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
+
+use crate::errno::failure;
+use crate::policy::Policy;
+use crate::store::{Entry, bytes};
+
+/// Filesystems that keep their data in memory: nothing on them waits for a medium.
+const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// A descriptor with its cache mode.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    fd: OwnedFd,
+    policy: &'static Policy,
+    reads: Inline,
+    cached_writes: Inline,
+    durable_writes: Inline,
+    /// The filesystem has not yet said that it knows no `RWF_NOWAIT` for writes.
+    nowait_writes: AtomicBool,
+    stalls: Stalls,
+}
+
+/// How a transfer is tried on the spot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inline {
+    /// With `RWF_NOWAIT`, as far as that is known; what would wait says so.
+    Nowait,
+    /// Plainly: nothing is there to wait for.
+    Plain,
+    /// Not at all.
+    Never,
+}
+
+/// Which way the data goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Where a transfer stands after one system call or ring completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// At its end.
+    Finished(Result<Done, Failure>),
+    /// So many bytes are done; the rest is to be asked for.
+    At(usize),
+    /// Nothing happened; ask again.
+    Interrupted,
+}
+
+/// Judges the outcome of one system call or ring completion of a transfer of `len` bytes at `at`, `done` of which were
+/// done before.
+pub(crate) fn progress(
+    direction: Direction,
+    (at, len): (u64, usize),
+    done: usize,
+    moved: Result<usize, Errno>,
+) -> Progress {
+    match moved {
+        Ok(now) if done + now >= len => Progress::Finished(Ok(Done::Done)),
+        Ok(0) => Progress::Finished(Err(match direction {
+            Direction::Read => Failure::Short,
+            Direction::Write => Failure::Medium(None),
+        })),
+        Ok(now) => Progress::At(done + now),
+        Err(Errno::INTR | Errno::AGAIN) => Progress::Interrupted,
+        // O_DIRECT: the end of the file was moved to where no block ends, and the rest is no multiple any more.
+        Err(Errno::INVAL) if done > 0 && direction == Direction::Read => {
+            Progress::Finished(Err(Failure::Short))
+        }
+        // A transfer that came to a halt in its middle did so at the first bad byte.
+        Err(errno) => Progress::Finished(Err(failure(errno, (done > 0).then(|| at + bytes(done))))),
+    }
+}
+
+impl Transfer {
+    /// Takes an open descriptor, on which `O_DIRECT` is already set if `policy` wants it.
+    pub(crate) fn new(fd: OwnedFd, policy: &'static Policy) -> Self {
+        let in_memory = fstatfs(&fd).is_ok_and(|fs| {
+            IN_MEMORY.iter().any(|magic| u32::try_from(fs.f_type).is_ok_and(|kind| kind == *magic))
+        });
+        let cached = !policy.direct && nowait_reads(fd.as_fd());
+        let lazy = !policy.direct && !policy.cached.contains(ReadWriteFlags::DSYNC);
+        let inline = |wanted| match wanted {
+            _ if in_memory => Inline::Plain,
+            true => Inline::Nowait,
+            false => Inline::Never,
+        };
+        Self {
+            fd,
+            policy,
+            reads: inline(cached),
+            cached_writes: inline(lazy),
+            durable_writes: inline(false),
+            nowait_writes: AtomicBool::new(true),
+            stalls: Stalls::new(),
+        }
+    }
+
+    /// The descriptor.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The cache mode's row.
+    pub(crate) const fn policy(&self) -> &'static Policy {
+        self.policy
+    }
+
+    /// Reads if that does not wait.
+    pub(crate) fn try_read(&self, at: u64, buf: &mut [u8]) -> Option<Result<Done, Failure>> {
+        let flags = match self.reads {
+            Inline::Nowait => ReadWriteFlags::NOWAIT,
+            Inline::Plain => ReadWriteFlags::empty(),
+            Inline::Never => return None,
+        };
+        let len = buf.len();
+        let moved = preadv2(&self.fd, &mut [IoSliceMut::new(buf)], at, flags);
+        whole(progress(Direction::Read, (at, len), 0, moved))
+    }
+
+    /// Writes if that does not wait.
+    pub(crate) fn try_write(
+        &self,
+        at: u64,
+        buf: &[u8],
+        durability: Durability,
+    ) -> Option<Result<Done, Failure>> {
+        let write = |extra| {
+            let flags = self.policy.flags(durability) | extra;
+            let moved = pwritev2(&self.fd, &[IoSlice::new(buf)], at, flags);
+            if moved == Err(Errno::OPNOTSUPP) && extra == ReadWriteFlags::NOWAIT {
+                self.nowait_writes.store(false, Ordering::Relaxed);
+            }
+            whole(progress(Direction::Write, (at, buf.len()), 0, moved))
+        };
+        let inline = match durability {
+            Durability::Cached => self.cached_writes,
+            Durability::Durable => self.durable_writes,
+        };
+        match inline {
+            Inline::Nowait if self.nowait_writes.load(Ordering::Relaxed) => write(ReadWriteFlags::NOWAIT),
+            Inline::Nowait => self.stalls.watch(|| write(ReadWriteFlags::empty())),
+            Inline::Plain => write(ReadWriteFlags::empty()),
+            Inline::Never => None,
+        }
+    }
+
+    /// Reads, however long that takes.
+    pub(crate) fn read(&self, at: u64, buf: &mut [u8]) -> Result<Done, Failure> {
+        let len = buf.len();
+        complete(Direction::Read, (at, len), |done| {
+            let rest = &mut buf[done..];
+            preadv2(&self.fd, &mut [IoSliceMut::new(rest)], at + bytes(done), ReadWriteFlags::empty())
+        })
+    }
+
+    /// Writes, however long that takes.
+    pub(crate) fn write(&self, at: u64, buf: &[u8], durability: Durability) -> Result<Done, Failure> {
+        let flags = self.policy.flags(durability);
+        complete(Direction::Write, (at, buf.len()), |done| {
+            pwritev2(&self.fd, &[IoSlice::new(&buf[done..])], at + bytes(done), flags)
+        })
+    }
+
+    /// Writes zeros, in pieces.
+    pub(crate) fn write_zeros(&self, at: u64, len: u64) -> Result<Done, Failure> {
+        let end = at + len;
+        let mut at = at;
+        while at < end {
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+            let piece = left.min(ZEROS.0.len() * ZEROS_TIMES);
+            let full = piece / ZEROS.0.len();
+            let mut slices = [IoSlice::new(&ZEROS.0); ZEROS_TIMES];
+            let used = if full == 0 {
+                slices[0] = IoSlice::new(&ZEROS.0[..piece]);
+                1
+            } else {
+                full
+            };
+            match pwritev2(&self.fd, &slices[..used], at, self.policy.cached) {
+                Ok(0) => return Err(Failure::Medium(None)),
+                Ok(moved) => at += bytes(moved),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(errno) => return Err(failure(errno, None)),
+            }
+        }
+        Ok(Done::Done)
+    }
+
+    /// Makes everything written so far durable.
+    pub(crate) fn flush(&self) -> Result<Done, Failure> {
+        loop {
+            match fdatasync(&self.fd) {
+                Ok(()) => return Ok(Done::Done),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(failure(errno, None)),
+            }
+        }
+    }
+
+    /// How a ring does an operation.
+    pub(crate) fn entry(&self, op: &Op) -> Option<Entry<'_>> {
+        let flags = match op {
+            Op::Read { .. } | Op::Flush => ReadWriteFlags::empty(),
+            Op::Write { durability, .. } => self.policy.flags(*durability),
+            _ => return None,
+        };
+        Some(Entry { fd: self.fd(), flags })
+    }
+}
+
+/// The outcome of a transfer that was tried once, unless the rest of it would wait.
+///
+/// What was transferred in part is done again as a whole: the blocks are the same.
+fn whole(progress: Progress) -> Option<Result<Done, Failure>> {
+    match progress {
+        Progress::Finished(Err(Failure::Other(libc::EOPNOTSUPP))) => None,
+        Progress::Finished(result) => Some(result),
+        Progress::At(_) | Progress::Interrupted => None,
+    }
+}
+
+/// Repeats `call`, which is told how many bytes are done, until the transfer is.
+fn complete(
+    direction: Direction,
+    (at, len): (u64, usize),
+    mut call: impl FnMut(usize) -> Result<usize, Errno>,
+) -> Result<Done, Failure> {
+    let mut done = 0;
+    loop {
+        let moved = call(done);
+        match progress(direction, (at, len), done, moved) {
+            Progress::Finished(result) => return result,
+            Progress::At(now) => done = now,
+            Progress::Interrupted => {}
+        }
+    }
+}
+
+/// Whether reads may ask not to wait.
+fn nowait_reads(fd: BorrowedFd<'_>) -> bool {
+    let read = preadv2(fd, &mut [IoSliceMut::new(&mut [0])], 0, ReadWriteFlags::NOWAIT);
+    matches!(read, Ok(_) | Err(Errno::AGAIN))
+}
+
+/// Zeros to write, aligned for `O_DIRECT`.
+#[repr(align(4096))]
+struct Zeros([u8; 64 << 10]);
+static ZEROS: Zeros = Zeros([0; 64 << 10]);
+
+/// Zeros gathered into one write: a megabyte.
+const ZEROS_TIMES: usize = 16;
+
+/// Watches writes that cannot be asked not to wait.
+///
+/// They copy into the page cache and seldom wait; but once more is dirty than the kernel likes, it makes the writer
+/// pause, and the whole reactor with it. After one write that took too long, writes go elsewhere for a while, and for
+/// longer each time it happens again.
+#[derive(Debug)]
+struct Stalls {
+    origin: Instant,
+    /// Until when writes go elsewhere, nanoseconds after `origin`.
+    until: AtomicU64,
+    /// For how long the last stall sent them there.
+    pause: AtomicU64,
+}
+
+/// What is too long: some ten times what the largest transfer takes to copy.
+const STALL: Duration = Duration::from_millis(2);
+const PAUSE_MIN: u64 = 50_000_000;
+const PAUSE_MAX: u64 = 3_200_000_000;
+
+impl Stalls {
+    fn new() -> Self {
+        Self { origin: Instant::now(), until: AtomicU64::new(0), pause: AtomicU64::new(PAUSE_MIN) }
+    }
+
+    /// Does it, unless writes go elsewhere now.
+    fn watch<T>(&self, write: impl FnOnce() -> Option<T>) -> Option<T> {
+        let start = self.origin.elapsed();
+        if !self.open(start) {
+            return None;
+        }
+        let outcome = write();
+        self.judge(start, self.origin.elapsed());
+        outcome
+    }
+
+    fn open(&self, now: Duration) -> bool {
+        nanos(now) >= self.until.load(Ordering::Relaxed)
+    }
+
+    fn judge(&self, start: Duration, end: Duration) {
+        if end.saturating_sub(start) >= STALL {
+            let pause = self.pause.load(Ordering::Relaxed);
+            self.until.store(nanos(end) + pause, Ordering::Relaxed);
+            self.pause.store((pause * 2).min(PAUSE_MAX), Ordering::Relaxed);
+        } else if self.pause.load(Ordering::Relaxed) != PAUSE_MIN && self.calm(start) {
+            self.pause.store(PAUSE_MIN, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes have been back for as long as they were sent away.
+    fn calm(&self, now: Duration) -> bool {
+        nanos(now) >= self.until.load(Ordering::Relaxed) + self.pause.load(Ordering::Relaxed)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(direction: Direction, done: usize, moved: Result<usize, Errno>, want: Progress) {
+        assert_eq!(progress(direction, (8192, 4096), done, moved), want);
+    }
+
+    #[test]
+    fn a_full_transfer_is_done() {
+        check(Direction::Read, 0, Ok(4096), Progress::Finished(Ok(Done::Done)));
+    }
+
+    #[test]
+    fn a_partial_transfer_goes_on_where_it_stopped() {
+        check(Direction::Write, 512, Ok(1024), Progress::At(1536));
+    }
+
+    #[test]
+    fn the_last_part_completes_it() {
+        check(Direction::Read, 4000, Ok(96), Progress::Finished(Ok(Done::Done)));
+    }
+
+    #[test]
+    fn a_read_at_the_end_of_the_file_is_short() {
+        check(Direction::Read, 512, Ok(0), Progress::Finished(Err(Failure::Short)));
+    }
+
+    #[test]
+    fn a_read_that_cannot_go_on_at_the_odd_end_of_a_cut_file_is_short() {
+        check(Direction::Read, 700, Err(Errno::INVAL), Progress::Finished(Err(Failure::Short)));
+    }
+
+    #[test]
+    fn an_interrupted_call_is_repeated() {
+        check(Direction::Write, 0, Err(Errno::INTR), Progress::Interrupted);
+        check(Direction::Write, 0, Err(Errno::AGAIN), Progress::Interrupted);
+    }
+
+    #[test]
+    fn a_bad_spot_is_where_a_transfer_stopped() {
+        let bad = Progress::Finished(Err(Failure::Medium(Some(8192 + 512))));
+        check(Direction::Read, 512, Err(Errno::IO), bad);
+    }
+
+    #[test]
+    fn a_bad_spot_is_unknown_if_nothing_was_transferred() {
+        check(Direction::Read, 0, Err(Errno::IO), Progress::Finished(Err(Failure::Medium(None))));
+    }
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn quick_writes_stay() {
+        let stalls = Stalls::new();
+        stalls.judge(MS(10), MS(11));
+        assert!(stalls.open(MS(11)));
+    }
+
+    #[test]
+    fn a_stall_sends_writes_elsewhere_for_a_while() {
+        let stalls = Stalls::new();
+        stalls.judge(MS(10), MS(20));
+        assert!(!stalls.open(MS(69)) && stalls.open(MS(70)));
+    }
+
+    #[test]
+    fn a_second_stall_sends_them_for_longer() {
+        let stalls = Stalls::new();
+        stalls.judge(MS(10), MS(20));
+        stalls.judge(MS(70), MS(80));
+        assert!(!stalls.open(MS(179)) && stalls.open(MS(180)));
+    }
+
+    #[test]
+    fn a_calm_time_is_forgiven() {
+        let stalls = Stalls::new();
+        stalls.judge(MS(10), MS(20));
+        stalls.judge(MS(1000), MS(1001));
+        stalls.judge(MS(1010), MS(1020));
+        assert!(stalls.open(MS(1070)));
+    }
+}
