@@ -9,7 +9,7 @@ use felio_spec::sense::{Code, Sense, code};
 
 /// What can happen to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attention {
+pub(crate) enum Attention {
     /// The unit is new to the nexus, or the whole target was reset.
     PowerOn,
     /// A reset of the unit.
@@ -43,19 +43,19 @@ impl Attention {
 
 /// What is pending for a nexus and a unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attentions(u8);
+pub(crate) struct Attentions(u8);
 
 impl Attentions {
     /// Nothing.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 
     /// Establishes a condition.
-    pub fn insert(&mut self, attention: Attention) {
+    pub(crate) fn insert(&mut self, attention: Attention) {
         self.0 |= attention.bit();
     }
 
     /// Takes the condition that is reported next.
-    pub fn take(&mut self) -> Option<Sense> {
+    pub(crate) fn take(&mut self) -> Option<Sense> {
         let sense = self.first()?;
         self.0 &= self.0 - 1;
         Some(sense)
@@ -63,20 +63,14 @@ impl Attentions {
 
     /// The condition that is reported next.
     #[must_use]
-    pub fn first(self) -> Option<Sense> {
+    pub(crate) fn first(self) -> Option<Sense> {
         let at = usize::try_from(self.0.trailing_zeros()).ok()?;
         TABLE.get(at).map(|(_, code)| Sense::new(*code))
     }
 
-    /// Whether nothing is pending.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// How many are pending.
     #[must_use]
-    pub const fn len(self) -> u32 {
+    pub(crate) const fn len(self) -> u32 {
         self.0.count_ones()
     }
 }
@@ -100,6 +94,6 @@ mod tests {
         let mut pending = Attentions::NONE;
         pending.insert(Attention::Reset);
         pending.insert(Attention::Reset);
-        assert!(pending.take().is_some() && pending.is_empty());
+        assert!(pending.take().is_some() && pending.first().is_none());
     }
 }

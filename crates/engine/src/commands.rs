@@ -9,13 +9,9 @@ use crate::config::TargetConfig;
 use crate::geometry::Geometry;
 use crate::parameters::{self, capacity, luns, mode, sense, state, supported};
 use crate::unit::{Change, Control, Unit};
-use crate::work::Plan;
+use crate::work::{self, Plan};
 use crate::writer::Writer;
-use felio_spec::commands::{
-    inquiry, mode_select6, mode_select10, mode_sense6, mode_sense10, prevent_allow_medium_removal,
-    read_capacity10, read_capacity16, report_luns, report_supported_operation_codes,
-    report_supported_task_management_functions, request_sense, start_stop_unit, test_unit_ready,
-};
+use felio_spec::commands::*;
 use felio_spec::sense::{Sense, code};
 use felio_spec::{Bits, Cdb, Field, Row};
 
@@ -140,6 +136,8 @@ pub const TABLE: &[Entry] = &[
         needs: Needs::Nothing,
         run: Run::Sense(field(request_sense::ALLOCATION_LENGTH), sense::request_sense),
     },
+    blocks(&read6::ROW, work::read6),
+    blocks(&write6::ROW, work::write6),
     reports(&inquiry::ROW, field(inquiry::ALLOCATION_LENGTH), parameters::inquiry::inquiry),
     takes(&mode_select6::ROW, mode_select6::PARAMETER_LIST_LENGTH.bits, mode::mode_select6),
     reports(&mode_sense6::ROW, field(mode_sense6::ALLOCATION_LENGTH), mode::mode_sense6),
@@ -150,13 +148,31 @@ pub const TABLE: &[Entry] = &[
         needs: Needs::Nothing,
         run: Run::Capacity(Allocation::All, capacity::read_capacity10),
     },
+    blocks(&read10::ROW, work::read10),
+    blocks(&write10::ROW, work::write10),
+    blocks(&write_and_verify10::ROW, work::write_and_verify10),
+    blocks(&verify10::ROW, work::verify10),
+    blocks(&prefetch10::ROW, work::prefetch10),
+    blocks(&synchronize_cache10::ROW, work::synchronize_cache10),
+    blocks(&write_same10::ROW, work::write_same10),
+    Entry { needs: Needs::Unmap, ..blocks(&unmap::ROW, work::unmap) },
     takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
     reports(&mode_sense10::ROW, field(mode_sense10::ALLOCATION_LENGTH), mode::mode_sense10),
+    blocks(&read16::ROW, work::read16),
+    blocks(&compare_and_write::ROW, work::compare_and_write),
+    blocks(&write16::ROW, work::write16),
+    blocks(&orwrite16::ROW, work::orwrite16),
+    blocks(&write_and_verify16::ROW, work::write_and_verify16),
+    blocks(&verify16::ROW, work::verify16),
+    blocks(&prefetch16::ROW, work::prefetch16),
+    blocks(&synchronize_cache16::ROW, work::synchronize_cache16),
+    blocks(&write_same16::ROW, work::write_same16),
     Entry {
         row: &read_capacity16::ROW,
         needs: Needs::Nothing,
         run: Run::Capacity(field(read_capacity16::ALLOCATION_LENGTH), capacity::read_capacity16),
     },
+    blocks(&get_lba_status::ROW, work::get_lba_status),
     reports(&report_luns::ROW, field(report_luns::ALLOCATION_LENGTH), luns::report_luns),
     reports(
         &report_supported_operation_codes::ROW,
@@ -168,6 +184,10 @@ pub const TABLE: &[Entry] = &[
         field(report_supported_task_management_functions::ALLOCATION_LENGTH),
         supported::report_task_management,
     ),
+    blocks(&read12::ROW, work::read12),
+    blocks(&write12::ROW, work::write12),
+    blocks(&write_and_verify12::ROW, work::write_and_verify12),
+    blocks(&verify12::ROW, work::verify12),
 ];
 
 /// What is answered where there is no unit.
@@ -206,6 +226,11 @@ const fn takes(
     run: fn(&mut Unit, &Cdb, &[u8]) -> Result<Change, Sense>,
 ) -> Entry {
     Entry { row, needs: Needs::Nothing, run: Run::ParameterList(length, run) }
+}
+
+/// Reads or writes blocks.
+const fn blocks(row: &'static Row, run: fn(&Geometry, &Cdb) -> Result<Plan, Sense>) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::Medium(run) }
 }
 
 /// A change of state.

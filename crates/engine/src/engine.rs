@@ -1,63 +1,86 @@
 //! The engine: events in, decisions out.
+//!
+//! This file is the surface: what the runtime calls. `arrival` checks commands and admits them to the task set,
+//! `progress` drives them to their end, `management` ends them early.
+//!
+//! Invariant: when a `handle_*` call returns, every task that could go on has gone on.
 
+use crate::arrival::LunMap;
+use crate::attention::Attention;
 use crate::config::TargetConfig;
-use felio_hal::port::{Login, TaskManagement};
-use felio_hal::{Buf, Command, Completion, NexusId, Pool, PortRequest, Submission, TaskId, Time};
+use crate::management::Functions;
+use crate::nexus::Nexuses;
+use crate::table::Table;
+use crate::unit::Unit;
+use crate::writer::Writer;
+use core::time::Duration;
+use felio_hal::port::{Login, LoginKind};
+use felio_hal::{NexusId, Pool, PortRequest, Submission, TaskId, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// How often starved tasks look for a buffer when nothing else happens: buffers come home without a word to us.
+const STARVED_RETRY: Duration = Duration::from_millis(1);
 
 /// The device server of one reactor.
 #[derive(Debug)]
 pub struct Engine {
-    target: Arc<TargetConfig>,
-    reactor: u16,
-    tasks_max: u32,
-    requests: VecDeque<(NexusId, PortRequest)>,
-    submissions: VecDeque<Submission>,
+    pub(crate) target: Arc<TargetConfig>,
+    pub(crate) reactor: u16,
+    /// The units whose home is here.
+    pub(crate) units: Vec<Unit>,
+    pub(crate) luns: LunMap,
+    pub(crate) table: Table,
+    pub(crate) nexuses: Nexuses,
+    pub(crate) functions: Functions,
+    /// Tasks that want a buffer, in the order in which they get one.
+    pub(crate) starved: VecDeque<TaskId>,
+    pub(crate) starved_retry: Time,
+    /// Units where a task has ended while others waited.
+    pub(crate) unsettled: Vec<u32>,
+    /// Parameter data under construction.
+    pub(crate) writer: Writer,
+    pub(crate) requests: VecDeque<(NexusId, PortRequest)>,
+    pub(crate) submissions: VecDeque<Submission>,
 }
 
 impl Engine {
     /// Serves the units of `target` whose home is `reactor`, with at most `tasks_max` commands at a time.
     #[must_use]
     pub fn new(target: Arc<TargetConfig>, reactor: u16, tasks_max: u32) -> Self {
-        Self { target, reactor, tasks_max, requests: VecDeque::new(), submissions: VecDeque::new() }
+        let homed = target.units.iter().filter(|unit| unit.home == reactor);
+        let units: Vec<Unit> = homed.cloned().map(Unit::new).collect();
+        let tasks = usize::try_from(tasks_max).unwrap_or(0);
+        Self {
+            luns: LunMap::new(&target, &units),
+            table: Table::new(reactor, tasks_max),
+            nexuses: Nexuses::default(),
+            functions: Functions::default(),
+            starved: VecDeque::with_capacity(tasks),
+            starved_retry: Time(0),
+            unsettled: Vec::with_capacity(units.len()),
+            writer: Writer::new(),
+            requests: VecDeque::with_capacity(tasks),
+            submissions: VecDeque::with_capacity(tasks + units.len()),
+            target,
+            reactor,
+            units,
+        }
     }
 
-    /// A nexus exists from now on.
-    pub fn handle_login(&mut self, _now: Time, _nexus: NexusId, _login: &Login) {}
-
-    /// A command arrived.
-    pub fn handle_command(&mut self, _now: Time, nexus: NexusId, command: Command, _pool: &mut Pool) {
-        self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
-    }
-
-    /// The data that a task solicited.
-    pub fn handle_data_out(&mut self, _now: Time, _task: TaskId, buf: Buf, pool: &mut Pool) {
-        pool.give(buf);
-    }
-
-    /// A task management function arrived.
-    pub fn handle_task_management(
-        &mut self,
-        _now: Time,
-        _nexus: NexusId,
-        _management: TaskManagement,
-        _pool: &mut Pool,
-    ) {
-    }
-
-    /// A nexus is gone: its tasks are dropped, none is answered.
-    pub fn handle_nexus_loss(&mut self, _now: Time, _nexus: NexusId, _pool: &mut Pool) {}
-
-    /// A store operation has finished.
-    pub fn handle_completion(&mut self, _now: Time, completion: Completion, pool: &mut Pool) {
-        if let Some(buf) = completion.buf {
-            pool.give(buf);
+    /// A nexus exists from now on; the engines of all reactors must be told. A discovery session has no nexus.
+    pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login) {
+        if login.kind == LoginKind::Normal {
+            self.nexuses.insert(nexus, &login.initiator_port, self.units.len());
         }
     }
 
     /// The time of [`Engine::poll_timeout`] has come.
-    pub fn handle_timeout(&mut self, _now: Time, _pool: &mut Pool) {}
+    pub fn handle_timeout(&mut self, now: Time, pool: &mut Pool) {
+        self.give_up_starved(now, pool);
+        self.give_up_functions(now);
+        self.settle(now, pool);
+    }
 
     /// The store queue had no room: the submission comes back, to be polled again first.
     pub fn unsubmit(&mut self, submission: Submission) {
@@ -79,15 +102,43 @@ impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        let starved = (!self.starved.is_empty()).then_some(self.starved_retry);
+        [starved, self.functions.deadline()].into_iter().flatten().min()
     }
 
-    /// Whether there is no task and no operation under way.
+    /// Whether there is no task, answered or not.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.requests.is_empty()
-            && self.submissions.is_empty()
-            && self.tasks_max > u32::from(self.reactor)
-            && self.target.units.is_empty()
+        self.table.is_empty() && self.functions.is_empty()
     }
+
+    /// Lets go on what can go on, until nothing can.
+    pub(crate) fn settle(&mut self, now: Time, pool: &mut Pool) {
+        if !self.starved.is_empty() {
+            self.feed(now, pool);
+        }
+        while let Some(unit) = self.unsettled.pop() {
+            while let Some(slot) = self.units[index(unit)].tasks.next(&self.table) {
+                self.begin(now, slot, pool);
+            }
+        }
+        if !self.starved.is_empty() {
+            self.starved_retry = now + STARVED_RETRY;
+        }
+    }
+
+    /// A unit's store tells its size; every nexus learns of a change.
+    pub(crate) fn resize(&mut self, unit: u32, bytes: u64) {
+        let geometry = &mut self.units[index(unit)].geometry;
+        let blocks = bytes / u64::from(geometry.block_bytes);
+        if geometry.blocks != blocks {
+            geometry.blocks = blocks;
+            self.nexuses.attend(unit, Attention::CapacityChanged, |_| true);
+        }
+    }
+}
+
+/// A unit's place in memory.
+pub(crate) fn index(unit: u32) -> usize {
+    usize::try_from(unit).unwrap_or(usize::MAX)
 }

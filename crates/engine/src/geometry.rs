@@ -12,15 +12,15 @@ use felio_spec::sense::{Sense, code};
 /// Longest transfer of one command, bytes.
 pub const TRANSFER_BYTES_MAX: u32 = 4 << 20;
 /// Longest COMPARE AND WRITE, blocks.
-pub const COMPARE_AND_WRITE_BLOCKS_MAX: u32 = 255;
+pub(crate) const COMPARE_AND_WRITE_BLOCKS_MAX: u32 = 255;
 /// Longest WRITE SAME, bytes.
-pub const WRITE_SAME_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const WRITE_SAME_BYTES_MAX: u64 = 256 << 20;
 /// Most block descriptors of one UNMAP.
-pub const UNMAP_DESCRIPTORS_MAX: u32 = 256;
+pub(crate) const UNMAP_DESCRIPTORS_MAX: u32 = 256;
 /// Most blocks of one UNMAP: what an initiator would still call a sane limit (libiscsi's suite says 1 Mi).
-pub const UNMAP_BLOCKS_MAX: u32 = 1 << 20;
+pub(crate) const UNMAP_BLOCKS_MAX: u32 = 1 << 20;
 /// Longest store operation of a command that works in pieces, bytes.
-pub const PIECE_BYTES_MAX: u32 = 1 << 20;
+pub(crate) const PIECE_BYTES_MAX: u32 = 1 << 20;
 
 /// The shape of a unit and the limits that follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,19 +10,25 @@
 //! buffer is home; nothing is allocated for a READ or WRITE once the tables have grown to their size.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod attention;
 pub mod commands;
 mod config;
 mod engine;
+mod failure;
 mod geometry;
+mod management;
+mod nexus;
 mod order;
 pub mod parameters;
+mod progress;
+mod table;
 mod unit;
 mod work;
 mod writer;
 
 pub use config::{Identity, TargetConfig, UnitConfig};
 pub use engine::Engine;
-pub use geometry::Geometry;
+pub use geometry::{Geometry, TRANSFER_BYTES_MAX};
 pub use unit::Unit;
 pub use writer::Writer;

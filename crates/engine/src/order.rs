@@ -1,13 +1,225 @@
-//! Which tasks of a unit may run side by side.
+//! Which tasks of a unit may run side by side, and which comes next.
+//!
+//! A [`TaskSet`] is the chain of a unit's tasks, HEAD OF QUEUE tasks in front. Two questions decide whether a task may
+//! begin: does the task set's order allow it (SAM-5 "Task attributes"), and does nothing that runs on the same blocks
+//! exclude it (the matrix below). Nobody polls: a task that may not begin is looked at again when another has ended.
+//!
+//! Invariant: as long as no task of the set is out of the ordinary (`special` is zero), SIMPLE reads and writes begin
+//! without a look at any other task.
+
+use crate::table::{Links, NIL, State, Table, Task};
+use felio_spec::TaskAttribute;
+use felio_spec::cdb::Serialization;
 
 /// The tasks of a unit.
-#[derive(Debug, Default)]
-pub struct TaskSet {}
+#[derive(Debug)]
+pub(crate) struct TaskSet {
+    first: u32,
+    last: u32,
+    /// Tasks that others may have to wait for.
+    special: u32,
+    /// Tasks that may not begin yet.
+    dormant: u32,
+}
+
+/// How two tasks get along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    /// Side by side.
+    Beside,
+    /// One after the other, where they share a block.
+    Apart,
+    /// One after the other.
+    Alone,
+}
+
+/// Row and column: free, read, write, exclusive, unit. Overlapping reads and writes may run side by side, as SBC-3 lets
+/// them; what reads and writes as one step may not be torn by either.
+const MATRIX: [[Company; 5]; 5] = {
+    use Company::{Alone as L, Apart as A, Beside as B};
+    [
+        [B, B, B, B, B], // free
+        [B, B, B, A, L], // read
+        [B, B, B, A, L], // write
+        [B, A, A, A, L], // exclusive
+        [B, L, L, L, L], // unit
+    ]
+};
 
 impl TaskSet {
     /// No task.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {}
+    pub(crate) const fn new() -> Self {
+        Self { first: NIL, last: NIL, special: 0, dormant: 0 }
+    }
+
+    /// Takes in a task of the table: behind the others, or in front.
+    //= SAM-5 "HEAD OF QUEUE task attribute"
+    pub(crate) fn insert(&mut self, table: &mut Table, slot: u32) {
+        let Some(task) = table.get(slot) else { return };
+        self.special += u32::from(is_special(task));
+        self.dormant += u32::from(is_dormant(task));
+        let in_front = task.attribute == TaskAttribute::HeadOfQueue;
+        let links = if in_front {
+            Links { previous: NIL, next: self.first }
+        } else {
+            Links { previous: self.last, next: NIL }
+        };
+        *table.links_mut(slot) = links;
+        self.join(table, links.previous, slot);
+        self.join(table, slot, links.next);
+    }
+
+    /// Lets a task go, in whatever state it is.
+    pub(crate) fn remove(&mut self, table: &mut Table, slot: u32) {
+        let Some(task) = table.get(slot) else { return };
+        self.special -= u32::from(is_special(task));
+        self.dormant -= u32::from(is_dormant(task));
+        let links = table.links(slot);
+        self.join(table, links.previous, links.next);
+    }
+
+    /// A task has its data and waits.
+    pub(crate) fn park(&mut self, task: &mut Task, state: State) {
+        self.dormant -= u32::from(is_dormant(task));
+        task.state = state;
+        self.dormant += u32::from(is_dormant(task));
+    }
+
+    /// A task is no longer dormant.
+    pub(crate) fn left_dormant(&mut self) {
+        self.dormant -= 1;
+    }
+
+    /// A task changes its class.
+    pub(crate) fn reclassify(&mut self, task: &mut Task, class: Serialization) {
+        self.special -= u32::from(is_special(task));
+        task.class = class;
+        self.special += u32::from(is_special(task));
+    }
+
+    /// Whether a task that has its data may begin.
+    pub(crate) fn may_begin(&self, table: &Table, slot: u32) -> bool {
+        let Some(task) = table.get(slot) else { return false };
+        if self.special == 0 {
+            return true;
+        }
+        let mut is_older = true;
+        for (other_slot, other) in self.iter(table) {
+            if other_slot == slot {
+                is_older = false;
+                continue;
+            }
+            if is_older && goes_before(other, task) {
+                return false;
+            }
+            // A task that still waits for its data holds up nobody: the initiator may never send them.
+            let counts = other.state.is_begun() || (is_older && is_dormant(other));
+            if counts && excludes(other, task) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The first dormant task that may begin now.
+    pub(crate) fn next(&self, table: &Table) -> Option<u32> {
+        if self.dormant == 0 {
+            return None;
+        }
+        let mut waiting = self.dormant;
+        for (slot, task) in self.iter(table) {
+            if is_dormant(task) {
+                if self.may_begin(table, slot) {
+                    return Some(slot);
+                }
+                waiting -= 1;
+            }
+            // Behind an ORDERED task that has not begun, nothing may.
+            if waiting == 0 || (task.attribute == TaskAttribute::Ordered && !task.state.is_begun()) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether a task waits for another's end.
+    pub(crate) const fn has_dormant(&self) -> bool {
+        self.dormant > 0
+    }
+
+    /// The tasks in order.
+    pub(crate) fn iter<'a>(&self, table: &'a Table) -> impl Iterator<Item = (u32, &'a Task)> {
+        let mut at = self.first;
+        core::iter::from_fn(move || {
+            let slot = at;
+            let task = table.get(slot)?;
+            at = table.links(slot).next;
+            Some((slot, task))
+        })
+    }
+
+    fn join(&mut self, table: &mut Table, before: u32, behind: u32) {
+        match before {
+            NIL => self.first = behind,
+            _ => table.links_mut(before).next = behind,
+        }
+        match behind {
+            NIL => self.last = before,
+            _ => table.links_mut(behind).previous = before,
+        }
+    }
+}
+
+/// Whether others may have to wait for the task, or it for them.
+fn is_special(task: &Task) -> bool {
+    let class = matches!(task.class, Serialization::Exclusive | Serialization::Unit);
+    class || task.attribute != TaskAttribute::Simple
+}
+
+const fn is_dormant(task: &Task) -> bool {
+    matches!(task.state, State::Dormant(..))
+}
+
+/// Whether the task set's order wants `older` to end before `task` begins.
+//= SAM-5 "Task attributes": SIMPLE waits for older ORDERED and HEAD OF QUEUE tasks, ORDERED for all older ones.
+fn goes_before(older: &Task, task: &Task) -> bool {
+    match task.attribute {
+        TaskAttribute::HeadOfQueue => false,
+        TaskAttribute::Ordered => true,
+        TaskAttribute::Simple | TaskAttribute::Aca => {
+            matches!(older.attribute, TaskAttribute::Ordered | TaskAttribute::HeadOfQueue)
+        }
+    }
+}
+
+fn excludes(other: &Task, task: &Task) -> bool {
+    match MATRIX[row(other.class)][row(task.class)] {
+        Company::Beside => false,
+        Company::Apart => other.extent.overlaps(task.extent),
+        Company::Alone => true,
+    }
+}
+
+const fn row(class: Serialization) -> usize {
+    match class {
+        Serialization::Free => 0,
+        Serialization::Read => 1,
+        Serialization::Write => 2,
+        Serialization::Exclusive => 3,
+        Serialization::Unit => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_matrix_is_the_same_from_both_sides() {
+        for (i, line) in MATRIX.iter().enumerate() {
+            for (j, company) in line.iter().enumerate() {
+                assert_eq!(*company, MATRIX[j][i]);
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::config::UnitConfig;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::parameters::mode::ModePages;
+use core::time::Duration;
 use felio_hal::Time;
 use felio_hal::store::{Durability, WriteCache};
 use felio_spec::cdb::Medium;
@@ -49,6 +50,9 @@ pub(crate) enum Probe {
     Asked,
 }
 
+/// How often we look whether a store was resized, while commands arrive.
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What a parameter list changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -77,14 +81,15 @@ impl Unit {
     pub fn new(config: UnitConfig) -> Self {
         let geometry = Geometry::new(&config);
         let mode = ModePages::new(&config.limits);
-        let probe = Probe::Idle { after: Time(0) };
+        let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
         Self { config, geometry, mode, power: Power::Active, tasks: TaskSet::new(), probe }
     }
 
-    /// What a write must promise when it asks for nothing special, or for the medium itself (FUA).
-    //= SBC-3 "Caching mode page": without a write cache, a write is on the medium before it is answered.
-    pub(crate) fn durability(&self, fua: bool) -> Durability {
-        if fua || !self.mode.write_cache_enabled() { Durability::Durable } else { Durability::Cached }
+    /// What a write must promise that asks for nothing special.
+    //= SBC-3 "Caching mode page": while WCE=0, a write is on the medium before it is answered
+    pub(crate) fn durability(&self) -> Durability {
+        let promised = !self.is_cached(); // By the store, for every write.
+        if promised || self.mode.write_cache_enabled() { Durability::Cached } else { Durability::Durable }
     }
 
     /// Whether written blocks may still sit in a volatile cache.

@@ -2,12 +2,12 @@
 //!
 //! Truncation to the allocation length is not done here but in one place, where the data become a response.
 //!
-//! Invariant: never longer than [`BYTES_MAX`]; what exceeds it is dropped.
+//! Invariant: never longer than `BYTES_MAX`; what exceeds it is dropped.
 
 use felio_spec::field::{Field, Value, graphic};
 
 /// Longest parameter data: the REPORT LUNS data of every LUN that there can be.
-pub const BYTES_MAX: usize = 8 + 8 * 16_384;
+pub(crate) const BYTES_MAX: usize = 8 + 8 * 16_384;
 
 /// A builder of parameter data, in network order.
 #[derive(Debug, Default)]

@@ -1,15 +1,471 @@
-//! Commands at work on the medium.
+//! Commands at work on the medium: what a checked CDB asks for, and the steps to it.
+//!
+//! A command's function turns its CDB into a [`Plan`]. [`begin`] starts the plan; each step ends in a [`Next`]: an
+//! operation for the store, a wish for a buffer, or the command's [`Outcome`]. Between steps the command is a [`Work`]
+//! (the store has an operation) or a [`Wanting`] (the pool had no buffer), which hold what the next step needs.
+//!
+//! Not here: task sets, reservations, unit attentions, failures of the store. All of them are dealt with before or
+//! instead of a step.
+//!
+//! Invariant: a step never names a byte past the last block.
 
-use crate::geometry::Extent;
+mod cache;
+mod combine;
+mod provisioning;
+mod read;
+mod same;
+mod verify;
+mod write;
+
+pub(crate) use cache::{prefetch10, prefetch16, synchronize_cache10, synchronize_cache16};
+pub(crate) use combine::{compare_and_write, orwrite16};
+pub(crate) use provisioning::{get_lba_status, unmap};
+pub(crate) use read::{read6, read10, read12, read16};
+pub(crate) use same::{write_same10, write_same16};
+pub(crate) use verify::{verify10, verify12, verify16};
+pub(crate) use verify::{write_and_verify10, write_and_verify12, write_and_verify16};
+pub(crate) use write::{write6, write10, write12, write16};
+
+use crate::geometry::{Extent, Geometry};
+use crate::table::Effort;
+use felio_hal::store::{Done, Durability};
+use felio_hal::{Buf, Op, Pool};
+use felio_spec::Status;
+use felio_spec::sense::{Code, Sense, code};
 
 /// What a checked CDB asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Data-In from the medium.
+    /// Hand blocks over.
     Read {
-        /// Which blocks.
+        /// Which.
         extent: Extent,
-        /// From the medium itself.
+        /// From the medium, not from a volatile cache.
         fua: bool,
     },
+    /// Write blocks.
+    Write {
+        /// Which.
+        extent: Extent,
+        /// To the medium, not only to a volatile cache.
+        fua: bool,
+    },
+    /// Compare blocks.
+    Verify {
+        /// Which.
+        extent: Extent,
+        /// With what.
+        against: Against,
+    },
+    /// Write blocks to the medium, then compare.
+    WriteAndVerify {
+        /// Which.
+        extent: Extent,
+        /// With what.
+        against: Against,
+    },
+    /// Compare blocks and write others in their place.
+    CompareAndWrite {
+        /// Which.
+        extent: Extent,
+        /// To the medium.
+        fua: bool,
+    },
+    /// Set bits.
+    Orwrite {
+        /// Of which blocks.
+        extent: Extent,
+        /// To the medium.
+        fua: bool,
+    },
+    /// Write one block many times.
+    WriteSame {
+        /// To which blocks.
+        extent: Extent,
+        /// Which block.
+        pattern: Pattern,
+        /// Blocks of zeros may be deallocated.
+        unmap: bool,
+    },
+    /// Deallocate what a list of this many bytes names.
+    Unmap {
+        /// PARAMETER LIST LENGTH.
+        list_bytes: u32,
+    },
+    /// Tell which blocks are allocated.
+    LbaStatus {
+        /// From here to the last block.
+        extent: Extent,
+        /// ALLOCATION LENGTH.
+        bytes_max: u32,
+    },
+    /// Make written blocks durable.
+    Synchronize {
+        /// When to answer.
+        answer: Answer,
+    },
+    /// Bring blocks into the cache.
+    Prefetch {
+        /// Which.
+        extent: Extent,
+        /// When to answer.
+        answer: Answer,
+    },
 }
+
+/// BYTCHK: what blocks are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// Nothing: that they can be read is enough.
+    Nothing,
+    /// As many blocks of Data-Out.
+    Each,
+    /// Each with the one block of Data-Out.
+    One,
+}
+
+/// The block of a WRITE SAME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// In Data-Out.
+    DataOut,
+    /// Zeros (NDOB).
+    Zeros,
+}
+
+/// IMMED: when a command is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Once all is done.
+    Afterwards,
+    /// Once the CDB is checked.
+    AtOnce,
+}
+
+impl Answer {
+    const fn immed(immed: bool) -> Self {
+        if immed { Self::AtOnce } else { Self::Afterwards }
+    }
+}
+
+/// How much Data-Out a plan wants, and what to do when the initiator announced another amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataOut {
+    /// None.
+    Nothing,
+    /// So many bytes; fewer whole blocks are as good, the initiator learns it from the residual.
+    Blocks {
+        /// Bytes that the CDB names.
+        bytes: u64,
+        /// Bytes of a block.
+        block_bytes: u32,
+    },
+    /// At least so many bytes: with fewer the command makes no sense.
+    AtLeast(u64),
+    /// Exactly so many bytes: with more, initiator and CDB mean different things.
+    Exactly(u64),
+    /// A list of so many bytes, or what there is of it.
+    List(u64),
+}
+
+impl DataOut {
+    /// How many bytes to solicit of the announced.
+    //= SAM-5 "Data-Out Buffer": what to do with a wrong size is left to the transport standards; refusing is FCP-4's.
+    pub(crate) fn solicit(self, announced: u32) -> Result<u32, Sense> {
+        let mismatch = Err(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU));
+        let announced_bytes = u64::from(announced);
+        let bytes = match self {
+            Self::Nothing => 0,
+            Self::Blocks { bytes, block_bytes }
+                if announced_bytes < bytes && !announced.is_multiple_of(block_bytes) =>
+            {
+                return mismatch;
+            }
+            Self::AtLeast(bytes) if announced_bytes < bytes => return mismatch,
+            Self::Exactly(bytes) if announced_bytes != bytes => return mismatch,
+            Self::Blocks { bytes, .. } | Self::AtLeast(bytes) | Self::Exactly(bytes) | Self::List(bytes) => {
+                bytes
+            }
+        };
+        Ok(u32::try_from(bytes.min(announced_bytes)).unwrap_or(announced))
+    }
+
+    /// Bytes that the command would transfer if the initiator had announced them.
+    pub(crate) const fn bytes(self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Blocks { bytes, .. } | Self::AtLeast(bytes) | Self::Exactly(bytes) | Self::List(bytes) => {
+                bytes
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The blocks that the plan concerns, as far as the CDB tells.
+    pub(crate) fn extent(&self) -> Extent {
+        match *self {
+            Self::Read { extent, .. }
+            | Self::Write { extent, .. }
+            | Self::Verify { extent, .. }
+            | Self::WriteAndVerify { extent, .. }
+            | Self::CompareAndWrite { extent, .. }
+            | Self::Orwrite { extent, .. }
+            | Self::WriteSame { extent, .. } => extent,
+            Self::Unmap { .. }
+            | Self::LbaStatus { .. }
+            | Self::Synchronize { .. }
+            | Self::Prefetch { .. } => Extent::default(),
+        }
+    }
+
+    /// The blocks that the plan concerns, once its Data-Out is here; refuses lists that name blocks wrongly.
+    pub(crate) fn extent_of_data(&self, geometry: &Geometry, data: &[u8]) -> Result<Extent, Sense> {
+        match self {
+            Self::Unmap { .. } => provisioning::check_list(geometry, data),
+            _ => Ok(self.extent()),
+        }
+    }
+
+    /// The Data-Out that the plan wants.
+    pub(crate) fn data_out(&self, geometry: &Geometry) -> DataOut {
+        let Geometry { block_bytes, .. } = *geometry;
+        match *self {
+            Self::Write { extent, .. } | Self::WriteAndVerify { extent, .. } => {
+                DataOut::Blocks { bytes: geometry.bytes(extent.blocks), block_bytes }
+            }
+            Self::Verify { extent, against } => match against {
+                Against::Nothing => DataOut::Nothing,
+                Against::Each => DataOut::AtLeast(geometry.bytes(extent.blocks)),
+                Against::One => DataOut::AtLeast(geometry.bytes(extent.blocks.min(1))),
+            },
+            Self::Orwrite { extent, .. } => DataOut::AtLeast(geometry.bytes(extent.blocks)),
+            Self::CompareAndWrite { extent, .. } => DataOut::Exactly(geometry.bytes(2 * extent.blocks)),
+            Self::WriteSame { pattern: Pattern::DataOut, .. } => DataOut::Exactly(u64::from(block_bytes)),
+            Self::Unmap { list_bytes } => DataOut::List(u64::from(list_bytes)),
+            Self::WriteSame { pattern: Pattern::Zeros, .. }
+            | Self::Read { .. }
+            | Self::LbaStatus { .. }
+            | Self::Synchronize { .. }
+            | Self::Prefetch { .. } => DataOut::Nothing,
+        }
+    }
+}
+
+/// What a step may use.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    /// The unit's blocks.
+    pub(crate) geometry: &'a Geometry,
+    /// What a write promises that does not ask for FUA.
+    pub(crate) durability: Durability,
+    /// Where buffers go home.
+    pub(crate) pool: &'a mut Pool,
+}
+
+impl Desk<'_> {
+    const fn durability(&self, fua: bool) -> Durability {
+        if fua { Durability::Durable } else { self.durability }
+    }
+
+    fn finish_with(&mut self, buf: Option<Buf>, outcome: Outcome) -> Next {
+        if let Some(buf) = buf {
+            self.pool.give(buf);
+        }
+        Next::Finish(outcome)
+    }
+}
+
+/// How a step ends.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// The store has something to do; then the work goes on.
+    Submit(Op, Work),
+    /// The store has something to do, but the command is answered now.
+    Detach(Op, Outcome),
+    /// A buffer of so many bytes is wanted.
+    Need(usize, Wanting),
+    /// The end.
+    Finish(Outcome),
+}
+
+/// The end of a command.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: Status,
+    pub(crate) sense: Option<Sense>,
+    pub(crate) data: Option<Buf>,
+    /// What the CDB asked to transfer.
+    pub(crate) transfer_bytes: u64,
+}
+
+impl Outcome {
+    /// GOOD, without Data-In.
+    pub(crate) const fn good(transfer_bytes: u64) -> Self {
+        Self::status(Status::GOOD, transfer_bytes)
+    }
+
+    /// A status that needs no sense data.
+    pub(crate) const fn status(status: Status, transfer_bytes: u64) -> Self {
+        Self { status, sense: None, data: None, transfer_bytes }
+    }
+
+    /// GOOD, with Data-In.
+    pub(crate) fn data(buf: Buf) -> Self {
+        let transfer_bytes = u64::try_from(buf.len()).unwrap_or(u64::MAX);
+        Self { status: Status::GOOD, sense: None, data: Some(buf), transfer_bytes }
+    }
+
+    /// CHECK CONDITION.
+    pub(crate) const fn check(sense: Sense, transfer_bytes: u64) -> Self {
+        Self { status: Status::CHECK_CONDITION, sense: Some(sense), data: None, transfer_bytes }
+    }
+}
+
+/// A command whose operation is with the store.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// READ: the operation fills the buffer that is handed over.
+    Read,
+    /// READ with FUA: the operation empties the cache.
+    ReadAfterFlush(Extent),
+    /// Nothing is left to do but to answer.
+    Last { transfer_bytes: u64 },
+    /// WRITE AND VERIFY: the operation writes.
+    WriteBeforeVerify(verify::Verify),
+    /// VERIFY: the operation reads a piece.
+    Verify(verify::Verify, Option<Buf>),
+    /// COMPARE AND WRITE, ORWRITE: the operation reads.
+    Combine(combine::Combine),
+    /// WRITE SAME: the operation writes a piece.
+    Same(same::Same),
+    /// UNMAP: the operation deallocates a range.
+    Unmap(provisioning::Unmap),
+    /// GET LBA STATUS: the operation asks for an extent.
+    LbaStatus(provisioning::LbaStatus),
+    /// The engine's own: TEST UNIT READY and READ CAPACITY ask for the size.
+    Size,
+    /// The engine's own: START STOP UNIT empties the cache before it stops.
+    Stop,
+}
+
+/// A command that wants a buffer.
+#[derive(Debug)]
+pub(crate) enum Wanting {
+    /// READ.
+    Read(Extent),
+    /// VERIFY, with the Data-Out to compare.
+    Verify(verify::Verify, Option<Buf>),
+    /// COMPARE AND WRITE, ORWRITE.
+    Combine(combine::Combine),
+    /// WRITE SAME, with the block to repeat.
+    Same(same::Same, Buf),
+    /// GET LBA STATUS.
+    LbaStatus(Extent),
+}
+
+/// Starts a plan; `data` is its Data-Out, if it wanted any.
+pub(crate) fn begin(plan: &Plan, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
+    match (*plan, data) {
+        (Plan::Read { extent, fua }, None) => read::begin(extent, fua, desk),
+        (Plan::Write { extent, fua }, data) => write::begin(extent, fua, data, desk),
+        (Plan::Verify { extent, against }, data) => verify::begin(extent, against, data, desk),
+        (Plan::WriteAndVerify { extent, against }, data) => verify::begin_write(extent, against, data, desk),
+        (Plan::CompareAndWrite { extent, fua }, Some(data)) => {
+            combine::begin(combine::Combine::compare_and_write(extent, fua, data), desk)
+        }
+        (Plan::Orwrite { extent, fua }, Some(data)) => {
+            combine::begin(combine::Combine::orwrite(extent, fua, data), desk)
+        }
+        (Plan::WriteSame { extent, unmap, .. }, data) => same::begin(extent, unmap, data, desk),
+        (Plan::Unmap { .. }, Some(list)) => provisioning::begin_unmap(list, desk),
+        (Plan::LbaStatus { extent, bytes_max }, None) => provisioning::begin_status(extent, bytes_max),
+        (Plan::Synchronize { answer }, None) => cache::begin_synchronize(answer, desk),
+        (Plan::Prefetch { extent, answer }, None) => cache::begin_prefetch(extent, answer, desk),
+        // No blocks, no list: nothing to do.
+        (_, data) => desk.finish_with(data, Outcome::good(0)),
+    }
+}
+
+impl Work {
+    /// The operation went well; `buf` is the one that it used.
+    pub(crate) fn handle_done(self, done: Done, buf: Option<Buf>, desk: &mut Desk<'_>) -> Next {
+        match (self, buf) {
+            (Self::Read, Some(buf)) => Next::Finish(Outcome::data(buf)),
+            (Self::ReadAfterFlush(extent), None) => read::want(extent, desk),
+            (Self::Last { transfer_bytes }, buf) => desk.finish_with(buf, Outcome::good(transfer_bytes)),
+            (Self::WriteBeforeVerify(verify), Some(buf)) => verify.handle_written(buf, desk),
+            (Self::Verify(verify, data), Some(buf)) => verify.handle_read(data, buf, desk),
+            (Self::Combine(combine), Some(buf)) => combine.handle_read(buf, desk),
+            (Self::Same(same), Some(buf)) => same.handle_written(buf, desk),
+            (Self::Unmap(unmap), None) => unmap.handle_done(desk),
+            (Self::LbaStatus(status), None) => status.handle_done(done, desk),
+            (work, buf) => unexpected(work, buf, desk),
+        }
+    }
+
+    /// The buffer that the work holds beside the operation's.
+    pub(crate) fn into_buf(self) -> Option<Buf> {
+        match self {
+            Self::Verify(_, data) => data,
+            Self::Combine(combine) => Some(combine.into_buf()),
+            Self::Unmap(unmap) => Some(unmap.into_buf()),
+            Self::LbaStatus(status) => Some(status.into_buf()),
+            Self::Read
+            | Self::ReadAfterFlush(_)
+            | Self::Last { .. }
+            | Self::WriteBeforeVerify(_)
+            | Self::Same(_)
+            | Self::Size
+            | Self::Stop => None,
+        }
+    }
+}
+
+impl Wanting {
+    /// Here is the buffer, of the length that was asked for.
+    pub(crate) fn handle_buf(self, buf: Buf, desk: &mut Desk<'_>) -> Next {
+        match self {
+            Self::Read(extent) => read::fill(extent, buf, desk),
+            Self::Verify(verify, data) => verify.read_piece(data, buf, desk),
+            Self::Combine(combine) => combine.read(buf, desk),
+            Self::Same(same, block) => same.fill(&block, buf, desk).with_home(block, desk),
+            Self::LbaStatus(extent) => provisioning::LbaStatus::new(extent, buf).ask(desk),
+        }
+    }
+
+    /// The buffer that is held already.
+    pub(crate) fn into_buf(self) -> Option<Buf> {
+        match self {
+            Self::Verify(_, data) => data,
+            Self::Combine(combine) => Some(combine.into_buf()),
+            Self::Same(_, block) => Some(block),
+            Self::Read(_) | Self::LbaStatus(_) => None,
+        }
+    }
+}
+
+impl Next {
+    fn with_home(self, buf: Buf, desk: &mut Desk<'_>) -> Self {
+        desk.pool.give(buf);
+        self
+    }
+
+    /// What the operation of this step does, for the sense data of its failure.
+    pub(crate) const fn effort(op: &Op) -> Effort {
+        match op {
+            Op::Read { .. } | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => Effort::Read,
+            Op::Write { .. } | Op::Flush | Op::Unmap { .. } | Op::Zero { .. } => Effort::Write,
+        }
+    }
+}
+
+/// The store answered with another kind of completion than was asked for, or kept the buffer: its bug, our report.
+fn unexpected(work: Work, buf: Option<Buf>, desk: &mut Desk<'_>) -> Next {
+    if let Some(held) = work.into_buf() {
+        desk.pool.give(held);
+    }
+    desk.finish_with(buf, Outcome::check(Sense::new(BROKEN_STORE), 0))
+}
+
+const BROKEN_STORE: Code = code::INTERNAL_TARGET_FAILURE;

@@ -1,0 +1,290 @@
+//! A command arrives: every check before it may run, in one place and in one order.
+//!
+//! The order: the unit exists; nothing is pending that must be told first; the CDB is known and nothing in it is
+//! reserved; the medium is accessible and writable; its fields make sense; the announced Data-Out fits; there is a slot.
+//! What passes joins the task set. (Asymmetric access and reservations have their columns in the rows and their place
+//! between unit attention and medium.)
+
+use crate::commands::{ABSENT, Allocation, Entry, Run, find};
+use crate::config::TargetConfig;
+use crate::engine::{Engine, index};
+use crate::geometry::{Extent, Geometry};
+use crate::progress::parameter_data;
+use crate::table::{Job, State, Table, Task};
+use crate::unit::{PROBE_INTERVAL, Probe, Unit};
+use crate::work::{DataOut, Outcome};
+use felio_hal::port::{Response, SenseData};
+use felio_hal::{Buf, Command, NexusId, Op, Pool, PortRequest, Submission, TaskId, Time};
+use felio_spec::cdb::Attention as AttentionRule;
+use felio_spec::sense::{Sense, code};
+use felio_spec::{Lun, Status, TaskAttribute};
+
+/// Which unit an address stands for.
+#[derive(Debug)]
+pub(crate) struct LunMap {
+    units: Vec<Addressee>,
+}
+
+/// Who is behind an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Addressee {
+    /// No unit.
+    Nobody,
+    /// A unit of another reactor.
+    Elsewhere,
+    /// The unit of this index.
+    Unit(u32),
+}
+
+impl LunMap {
+    pub(crate) fn new(target: &TargetConfig, units: &[Unit]) -> Self {
+        let numbers = target.units.iter().map(|unit| usize::from(unit.lun) + 1);
+        let mut map = vec![Addressee::Nobody; numbers.max().unwrap_or(0)];
+        for unit in &target.units {
+            map[usize::from(unit.lun)] = Addressee::Elsewhere;
+        }
+        for (at, unit) in (0u32..).zip(units) {
+            map[usize::from(unit.config.lun)] = Addressee::Unit(at);
+        }
+        Self { units: map }
+    }
+
+    pub(crate) fn find(&self, lun: Lun) -> Addressee {
+        let number = lun.number().map(usize::from);
+        number.and_then(|number| self.units.get(number)).copied().unwrap_or(Addressee::Nobody)
+    }
+}
+
+/// A command that passed every check.
+struct Admitted {
+    entry: &'static Entry,
+    job: Job,
+    extent: Extent,
+    /// Data-Out to fetch first.
+    solicit_bytes: u32,
+}
+
+/// A command that did not.
+struct Refused {
+    sense: Sense,
+    /// What it would have transferred, where that is known: the residual tells.
+    transfer_bytes: u64,
+}
+
+impl From<Sense> for Refused {
+    fn from(sense: Sense) -> Self {
+        Self { sense, transfer_bytes: 0 }
+    }
+}
+
+impl Engine {
+    /// A command arrived.
+    pub fn handle_command(&mut self, now: Time, nexus: NexusId, command: Command, pool: &mut Pool) {
+        match self.luns.find(command.lun) {
+            Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
+            Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
+            // The runtime sent it here by mistake, or a unit is moving: the initiator tries again.
+            Addressee::Elsewhere => self.respond(nexus, &command, Outcome::status(Status::BUSY, 0), false),
+        }
+        self.settle(now, pool);
+    }
+
+    /// The data that a task solicited.
+    pub fn handle_data_out(&mut self, now: Time, task: TaskId, buf: Buf, pool: &mut Pool) {
+        match self.table.slot(task) {
+            Some(slot) => self.take_data(now, slot, buf, pool),
+            None => pool.give(buf), // Aborted while the data were on the way.
+        }
+        self.settle(now, pool);
+    }
+
+    fn arrive(&mut self, now: Time, nexus: NexusId, unit: u32, command: &Command, pool: &mut Pool) {
+        self.probe(now, unit);
+        let admitted = match self.check(nexus, unit, command) {
+            Ok(admitted) => admitted,
+            Err(Refused { sense, transfer_bytes }) => {
+                let descriptor = self.units[index(unit)].mode.descriptor_sense();
+                return self.respond(nexus, command, Outcome::check(sense, transfer_bytes), descriptor);
+            }
+        };
+        let Admitted { entry, job, extent, solicit_bytes } = admitted;
+        let state = if solicit_bytes > 0 { State::Gathering(job) } else { State::Dormant(job, None) };
+        let task = Task {
+            nexus,
+            tag: command.tag,
+            unit,
+            attribute: attribute(entry, command.attribute),
+            cdb: command.cdb,
+            entry,
+            extent,
+            class: entry.row.serialization,
+            state,
+        };
+        let Some(owner) = self.nexuses.get_mut(nexus) else {
+            // Its nexus is gone, or was never announced: nobody waits for an answer.
+            return self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
+        };
+        let Ok(slot) = self.table.insert(task) else {
+            let status = full(owner.tasks);
+            return self.respond(nexus, command, Outcome::status(status, 0), false);
+        };
+        owner.tasks += 1;
+        self.units[index(unit)].tasks.insert(&mut self.table, slot);
+        if solicit_bytes > 0 {
+            let task = self.table.id(slot);
+            let wish = PortRequest::Solicit { tag: command.tag, task, bytes: solicit_bytes };
+            return self.requests.push_back((nexus, wish));
+        }
+        self.try_begin(now, slot, pool);
+    }
+
+    fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
+        let unit = &self.units[index(at)];
+        let found = find(unit, &command.cdb);
+        //= SAM-5 "Unit attention condition": all commands but INQUIRY, REPORT LUNS and REQUEST SENSE report it; the
+        //= exceptions are named by command, so that even a CDB that we could not run reports it first.
+        let rule = found.as_ref().map_or(AttentionRule::Report, |entry| entry.row.attention);
+        if rule == AttentionRule::Report
+            && let Some(pending) = self.nexuses.get_mut(nexus).and_then(|n| n.pending_mut(at))
+            && let Some(sense) = pending.take()
+        {
+            return Err(sense.into());
+        }
+        let entry = found?;
+        entry.row.check(command.cdb.bytes())?;
+        //= SAM-5 "ACA task attribute": only while an ACA is active, which NORMACA=0 rules out
+        if command.attribute == TaskAttribute::Aca {
+            return Err(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU).into());
+        }
+        unit.check_medium(entry.row.medium)?;
+        let (job, extent, data_out) = plan(&unit.geometry, entry, command)?;
+        let transfer_bytes = data_out.bytes();
+        let solicit_bytes =
+            data_out.solicit(command.expect_out).map_err(|sense| Refused { sense, transfer_bytes })?;
+        Ok(Admitted { entry, job, extent, solicit_bytes })
+    }
+
+    /// Data arrived for a task that waits for them.
+    fn take_data(&mut self, now: Time, slot: u32, buf: Buf, pool: &mut Pool) {
+        let Some(task) = self.table.get_mut(slot) else { return pool.give(buf) };
+        let unit = &mut self.units[index(task.unit)];
+        let job = match core::mem::replace(&mut task.state, State::Deciding) {
+            State::Gathering(job) => job,
+            other => {
+                task.state = other;
+                return pool.give(buf);
+            }
+        };
+        let extent = match &job {
+            Job::Medium(plan) => plan.extent_of_data(&unit.geometry, &buf),
+            Job::Entry => Ok(task.extent),
+        };
+        match extent {
+            Ok(extent) => {
+                task.extent = extent;
+                unit.tasks.park(task, State::Dormant(job, Some(buf)));
+                self.try_begin(now, slot, pool);
+            }
+            Err(sense) => {
+                let transfer_bytes = u64::try_from(buf.len()).unwrap_or(u64::MAX);
+                pool.give(buf);
+                self.finish(slot, Outcome::check(sense, transfer_bytes));
+            }
+        }
+    }
+
+    fn try_begin(&mut self, now: Time, slot: u32, pool: &mut Pool) {
+        let Some(task) = self.table.get(slot) else { return };
+        if self.units[index(task.unit)].tasks.may_begin(&self.table, slot) {
+            self.begin(now, slot, pool);
+        }
+    }
+
+    //= SPC-4 "Incorrect logical unit selection"
+    fn answer_for_nobody(&mut self, nexus: NexusId, command: &Command, pool: &mut Pool) {
+        let outcome = match self.speak_for_nobody(command) {
+            Ok(allocation) => parameter_data(&self.writer, allocation.bytes(&command.cdb), pool)
+                .unwrap_or_else(|_| Outcome::status(Status::BUSY, 0)),
+            Err(sense) => Outcome::check(sense, 0),
+        };
+        self.respond(nexus, command, outcome, false);
+    }
+
+    fn speak_for_nobody(&mut self, command: &Command) -> Result<Allocation, Sense> {
+        let entry = ABSENT.iter().find(|entry| entry.row.opcode == command.cdb.opcode());
+        let entry = entry.ok_or(code::LU_NOT_SUPPORTED)?;
+        entry.row.check(command.cdb.bytes())?;
+        self.writer.clear();
+        (entry.run)(&self.target, &command.cdb, &mut self.writer)?;
+        Ok(entry.allocation)
+    }
+
+    /// Answers a command that has no task.
+    fn respond(&mut self, nexus: NexusId, command: &Command, outcome: Outcome, descriptor: bool) {
+        let Outcome { status, sense, data, transfer_bytes } = outcome;
+        let sense = sense.map(|sense| SenseData::new(&sense, descriptor));
+        let response = Response { tag: command.tag, status, sense, data, transfer_bytes };
+        self.requests.push_back((nexus, PortRequest::Respond(response)));
+    }
+
+    /// While commands arrive, looks once in a while whether the store was resized.
+    fn probe(&mut self, now: Time, at: u32) {
+        let task = probe_id(&self.table, self.reactor, at);
+        let unit = &mut self.units[index(at)];
+        if let Probe::Idle { after } = unit.probe
+            && now >= after
+        {
+            unit.probe = Probe::Asked;
+            self.submissions.push_back(Submission { store: unit.config.store, task, op: Op::Size });
+        }
+    }
+
+    /// The answer to a probe, if that is what has come home.
+    pub(crate) fn probed_unit(&self, task: TaskId) -> Option<u32> {
+        let at = task.slot.checked_sub(self.table.tasks_max())?;
+        (task.reactor == self.reactor && index(at) < self.units.len()).then_some(at)
+    }
+
+    /// The size of a unit is known to be this fresh.
+    pub(crate) fn note_probe(&mut self, now: Time, unit: u32) {
+        self.units[index(unit)].probe = Probe::Idle { after: now + PROBE_INTERVAL };
+    }
+}
+
+/// The name under which a unit's probe travels: behind those of all tasks.
+fn probe_id(table: &Table, reactor: u16, unit: u32) -> TaskId {
+    TaskId { reactor, slot: table.tasks_max() + unit, generation: 0 }
+}
+
+/// What a command is to do, on which blocks, and with how much Data-Out.
+fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, Extent, DataOut), Sense> {
+    Ok(match &entry.run {
+        Run::Medium(function) => {
+            let plan = function(geometry, &command.cdb)?;
+            let (extent, data_out) = (plan.extent(), plan.data_out(geometry));
+            (Job::Medium(plan), extent, data_out)
+        }
+        Run::ParameterList(length, _) => {
+            let bytes = length.read(command.cdb.bytes());
+            (Job::Entry, Extent::default(), DataOut::List(bytes))
+        }
+        Run::Parameters(..) | Run::Capacity(..) | Run::Ready | Run::Sense(..) | Run::Control(_) => {
+            (Job::Entry, Extent::default(), DataOut::Nothing)
+        }
+    })
+}
+
+/// The place of a command in the task set.
+//= SAM-5 "Task attributes": INQUIRY, REPORT LUNS and REQUEST SENSE may be taken as HEAD OF QUEUE whatever they say
+fn attribute(entry: &Entry, attribute: TaskAttribute) -> TaskAttribute {
+    match entry.row.attention {
+        AttentionRule::Report => attribute,
+        AttentionRule::Bypass | AttentionRule::Return => TaskAttribute::HeadOfQueue,
+    }
+}
+
+/// No room for a command.
+//= SAM-5 "Status codes": TASK SET FULL where the nexus has other commands whose end it will see, else BUSY
+pub(crate) const fn full(tasks: u32) -> Status {
+    if tasks > 0 { Status::TASK_SET_FULL } else { Status::BUSY }
+}

@@ -1,0 +1,110 @@
+//! Who may send commands, and what each must be told of each unit.
+//!
+//! Nexuses are found by the reactor and slot of their port, without a search.
+//!
+//! Invariant: a nexus whose slot was given to another is not found by its old name.
+
+use crate::attention::{Attention, Attentions};
+use felio_hal::NexusId;
+use std::collections::VecDeque;
+
+/// An I_T nexus.
+#[derive(Debug)]
+pub(crate) struct Nexus {
+    /// Its name.
+    pub(crate) id: NexusId,
+    /// Commands of it that are not answered yet.
+    pub(crate) tasks: u32,
+    /// What it must be told, by index of the unit.
+    attentions: Vec<Attentions>,
+}
+
+impl Nexus {
+    /// What is pending on a unit.
+    pub(crate) fn pending(&self, unit: u32) -> Attentions {
+        self.attentions.get(index(unit)).copied().unwrap_or(Attentions::NONE)
+    }
+
+    /// What is pending on a unit.
+    pub(crate) fn pending_mut(&mut self, unit: u32) -> Option<&mut Attentions> {
+        self.attentions.get_mut(index(unit))
+    }
+}
+
+/// All nexuses.
+#[derive(Debug, Default)]
+pub(crate) struct Nexuses {
+    seats: Vec<Vec<Option<Nexus>>>,
+    /// Initiator ports that were here before, the latest last.
+    known: VecDeque<String>,
+}
+
+/// How many initiator ports are remembered after they have gone; a forgotten one is told of power on instead.
+const KNOWN_MAX: usize = 1024;
+
+/// The runtime numbers its ports densely; more than this many on one reactor is not a number but a mistake.
+const SLOTS_MAX: u32 = 1 << 20;
+
+impl Nexuses {
+    /// A nexus exists from now on.
+    //= SAM-5 "Unit attention conditions": an initiator port that comes back is told of the nexus loss, not of power on.
+    pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, units: usize) {
+        assert!(id.slot < SLOTS_MAX, "ports are numbered densely");
+        let mut pending = Attentions::NONE;
+        pending.insert(self.acquaint(initiator_port));
+        let (reactor, slot) = (usize::from(id.reactor), index(id.slot));
+        if self.seats.len() <= reactor {
+            self.seats.resize_with(reactor + 1, Vec::new);
+        }
+        let seats = &mut self.seats[reactor];
+        if seats.len() <= slot {
+            seats.resize_with(slot + 1, || None);
+        }
+        assert!(seats[slot].is_none(), "a port's slot has one nexus at a time");
+        seats[slot] = Some(Nexus { id, tasks: 0, attentions: vec![pending; units] });
+    }
+
+    /// A nexus is gone.
+    pub(crate) fn remove(&mut self, id: NexusId) -> Option<Nexus> {
+        self.seat(id)?.take_if(|nexus| nexus.id == id)
+    }
+
+    /// A nexus, while it exists.
+    pub(crate) fn get_mut(&mut self, id: NexusId) -> Option<&mut Nexus> {
+        self.seat(id)?.as_mut().filter(|nexus| nexus.id == id)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Nexus> {
+        self.seats.iter().flatten().flatten()
+    }
+
+    /// Establishes a condition of a unit for every nexus that `concerned` picks.
+    pub(crate) fn attend(&mut self, unit: u32, attention: Attention, concerned: impl Fn(NexusId) -> bool) {
+        for nexus in self.seats.iter_mut().flatten().flatten().filter(|nexus| concerned(nexus.id)) {
+            if let Some(pending) = nexus.pending_mut(unit) {
+                pending.insert(attention);
+            }
+        }
+    }
+
+    fn seat(&mut self, id: NexusId) -> Option<&mut Option<Nexus>> {
+        self.seats.get_mut(usize::from(id.reactor))?.get_mut(index(id.slot))
+    }
+
+    fn acquaint(&mut self, initiator_port: &str) -> Attention {
+        let seen = self.known.iter().position(|name| name == initiator_port);
+        if seen.is_some() {
+            return Attention::NexusLoss;
+        }
+        if self.known.len() == KNOWN_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back(initiator_port.to_owned());
+        Attention::PowerOn
+    }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

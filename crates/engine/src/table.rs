@@ -1,0 +1,227 @@
+//! The task table: a slot for every command that is not yet answered, and for every operation that is not yet home.
+//!
+//! Slots are linked into the task set of their unit, in the order of the task set; `order` walks the links.
+//!
+//! Invariants: the table never grows past its size; a [`TaskId`] whose task has gone is recognised by its generation.
+
+use crate::commands::Entry;
+use crate::geometry::Extent;
+use crate::work::{Plan, Wanting, Work};
+use felio_hal::{Buf, NexusId, Pool, PortTag, TaskId, Time};
+use felio_spec::cdb::Serialization;
+use felio_spec::{Cdb, TaskAttribute};
+
+/// A command between its arrival and its end.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// Whose it is.
+    pub(crate) nexus: NexusId,
+    /// The port's name for it.
+    pub(crate) tag: PortTag,
+    /// Index of its unit.
+    pub(crate) unit: u32,
+    /// Its place in the task set.
+    pub(crate) attribute: TaskAttribute,
+    /// Its CDB.
+    pub(crate) cdb: Cdb,
+    /// Its entry in the table of commands.
+    pub(crate) entry: &'static Entry,
+    /// The blocks that it concerns.
+    pub(crate) extent: Extent,
+    /// What may run beside it on those blocks.
+    pub(crate) class: Serialization,
+    /// How far it is.
+    pub(crate) state: State,
+}
+
+/// How far a task is, with what that state may use.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Its Data-Out is on the way.
+    Gathering(Job),
+    /// It has its data and may not begin yet.
+    Dormant(Job, Option<Buf>),
+    /// It has begun and wants a buffer.
+    Starved(Want, Time),
+    /// A store operation is under way for it.
+    InStore(Effort, Work),
+    /// It was ended while a store operation is under way; it keeps its slot until the buffer is home.
+    Doomed(Fate),
+    /// A call is deciding what comes next; no state between two calls.
+    Deciding,
+}
+
+/// What a task is there to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// The function of its entry.
+    Entry,
+    /// Something with blocks.
+    Medium(Plan),
+}
+
+/// What a starved task does with a buffer.
+#[derive(Debug)]
+pub(crate) enum Want {
+    /// Runs its entry's function again, which made so many bytes.
+    Entry(usize),
+    /// Goes on where it stands; the buffer has so many bytes.
+    Work(usize, Wanting),
+}
+
+impl Want {
+    /// How long the buffer must be.
+    pub(crate) const fn bytes(&self) -> usize {
+        match self {
+            Self::Entry(bytes) | Self::Work(bytes, _) => *bytes,
+        }
+    }
+}
+
+/// Which sense data a failure gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// The operation reads.
+    Read,
+    /// The operation changes blocks, or makes changes durable.
+    Write,
+}
+
+/// What is said when a doomed task's operation comes home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing: all is said.
+    Silent,
+    /// TASK ABORTED.
+    TaskAborted,
+}
+
+impl State {
+    /// Whether the task has begun: what it does can be seen by others.
+    pub(crate) const fn is_begun(&self) -> bool {
+        !matches!(self, Self::Gathering(_) | Self::Dormant(..))
+    }
+
+    /// Gives back what the state holds.
+    pub(crate) fn release(self, pool: &mut Pool) {
+        let buf = match self {
+            Self::Dormant(_, buf) => buf,
+            Self::Starved(Want::Work(_, wanting), _) => wanting.into_buf(),
+            Self::InStore(_, work) => work.into_buf(),
+            Self::Gathering(_) | Self::Starved(Want::Entry(_), _) | Self::Doomed(_) | Self::Deciding => None,
+        };
+        if let Some(buf) = buf {
+            pool.give(buf);
+        }
+    }
+}
+
+/// The end of a chain of links.
+pub(crate) const NIL: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    links: Links,
+    task: Option<Task>,
+}
+
+/// A slot's neighbours in its task set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Links {
+    /// The task before it.
+    pub(crate) previous: u32,
+    /// The task behind it.
+    pub(crate) next: u32,
+}
+
+impl Links {
+    const NONE: Self = Self { previous: NIL, next: NIL };
+}
+
+/// All slots.
+#[derive(Debug)]
+pub(crate) struct Table {
+    reactor: u16,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+impl Table {
+    /// Room for `tasks_max` tasks.
+    pub(crate) fn new(reactor: u16, tasks_max: u32) -> Self {
+        let slots = (0..tasks_max).map(|_| Slot { generation: 0, links: Links::NONE, task: None }).collect();
+        Self { reactor, slots, free: (0..tasks_max).rev().collect() }
+    }
+
+    /// Keeps a task; it comes back when there is no room.
+    pub(crate) fn insert(&mut self, task: Task) -> Result<u32, Task> {
+        let Some(slot) = self.free.pop() else { return Err(task) };
+        let entry = &mut self.slots[index(slot)];
+        assert!(entry.task.is_none(), "a free slot holds no task");
+        entry.task = Some(task);
+        Ok(slot)
+    }
+
+    /// Frees a slot. Its task must have left the task set.
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Task> {
+        let entry = &mut self.slots[index(slot)];
+        let task = entry.task.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.links = Links::NONE;
+        self.free.push(slot);
+        Some(task)
+    }
+
+    /// The slot that a name stands for, unless its task has gone.
+    pub(crate) fn slot(&self, id: TaskId) -> Option<u32> {
+        let slot = self.slots.get(index(id.slot))?;
+        let same = id.reactor == self.reactor && slot.generation == id.generation && slot.task.is_some();
+        same.then_some(id.slot)
+    }
+
+    /// The name of a slot's task.
+    pub(crate) fn id(&self, slot: u32) -> TaskId {
+        TaskId { reactor: self.reactor, slot, generation: self.slots[index(slot)].generation }
+    }
+
+    /// A slot's task.
+    pub(crate) fn get(&self, slot: u32) -> Option<&Task> {
+        self.slots.get(index(slot))?.task.as_ref()
+    }
+
+    /// A slot's task.
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Task> {
+        self.slots.get_mut(index(slot))?.task.as_mut()
+    }
+
+    /// A slot's neighbours.
+    pub(crate) fn links(&self, slot: u32) -> Links {
+        self.slots[index(slot)].links
+    }
+
+    /// A slot's neighbours.
+    pub(crate) fn links_mut(&mut self, slot: u32) -> &mut Links {
+        &mut self.slots[index(slot)].links
+    }
+
+    /// Every slot with a task, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Task)> {
+        (0u32..).zip(&self.slots).filter_map(|(slot, entry)| Some((slot, entry.task.as_ref()?)))
+    }
+
+    /// How many tasks there may be.
+    pub(crate) fn tasks_max(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether there is no task.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+}
+
+/// A slot's place in memory.
+fn index(slot: u32) -> usize {
+    usize::try_from(slot).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,193 @@
+//! UNMAP and GET LBA STATUS of SBC-3.
+//!
+//! An UNMAP list is checked to its end before anything is deallocated; then a range at a time goes to the store.
+
+use super::{Desk, Next, Outcome, Plan, Wanting, Work};
+use crate::geometry::{Extent, Geometry, UNMAP_DESCRIPTORS_MAX};
+use crate::writer::Writer;
+use felio_hal::store::Done;
+use felio_hal::{Buf, Op};
+use felio_spec::commands::{get_lba_status as status, unmap as command};
+use felio_spec::report::{lba_status, lba_status_descriptor, provisioning_status};
+use felio_spec::report::{unmap_block_descriptor as descriptor, unmap_list};
+use felio_spec::sense::code;
+use felio_spec::{Cdb, Sense};
+
+//= SBC-3 "UNMAP command": ANCHOR needs ANC_SUP, which we do not set
+pub(crate) fn unmap(_unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    if cdb.get(command::ANCHOR) {
+        return Err(Sense::invalid_field(command::ANCHOR.bits));
+    }
+    match cdb.get(command::PARAMETER_LIST_LENGTH) {
+        1..8 => Err(code::PARAMETER_LIST_LENGTH_ERROR.into()),
+        bytes => Ok(Plan::Unmap { list_bytes: u32::from(bytes) }),
+    }
+}
+
+//= SBC-3 "GET LBA STATUS command"
+pub(crate) fn get_lba_status(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    let extent = unit.extent_or_rest(cdb.get(status::STARTING_LBA), 0)?;
+    Ok(Plan::LbaStatus { extent, bytes_max: cdb.get(status::ALLOCATION_LENGTH) })
+}
+
+/// The smallest range that holds all that a list names; refuses lists that name too much, or blocks that do not exist.
+pub(super) fn check_list(geometry: &Geometry, bytes: &[u8]) -> Result<Extent, Sense> {
+    if bytes.is_empty() {
+        return Ok(Extent::default());
+    }
+    if bytes.len() < unmap_list::BYTES {
+        return Err(code::PARAMETER_LIST_LENGTH_ERROR.into());
+    }
+    let too_much = || Sense::new(code::INVALID_FIELD_IN_PARAMETER_LIST);
+    let count = descriptors(bytes).count();
+    if u32::try_from(count).unwrap_or(u32::MAX) > UNMAP_DESCRIPTORS_MAX {
+        return Err(too_much());
+    }
+    let (mut hull, mut blocks) = (Extent::default(), 0u64);
+    for named in descriptors(bytes).map(named) {
+        let extent = geometry.extent(named.lba, named.blocks)?;
+        hull = hull.hull(extent);
+        blocks += extent.blocks;
+    }
+    if blocks > u64::from(geometry.unmap_blocks_max()) {
+        return Err(too_much());
+    }
+    Ok(hull)
+}
+
+/// The whole descriptors of a list.
+fn descriptors(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let named = usize::from(unmap_list::UNMAP_BLOCK_DESCRIPTOR_DATA_LENGTH.get(bytes));
+    let rest = bytes.get(unmap_list::BYTES..).unwrap_or_default();
+    rest[..named.min(rest.len())].chunks_exact(descriptor::BYTES)
+}
+
+/// The blocks that a descriptor names; they need not exist.
+fn named(bytes: &[u8]) -> Extent {
+    let blocks = u64::from(descriptor::NUMBER_OF_LOGICAL_BLOCKS.get(bytes));
+    Extent { lba: descriptor::UNMAP_LBA.get(bytes), blocks }
+}
+
+/// A checked list, under way.
+#[derive(Debug)]
+pub(crate) struct Unmap {
+    list: Buf,
+    /// The descriptor that is next.
+    next: usize,
+}
+
+/// Starts an UNMAP with a checked list.
+pub(super) fn begin_unmap(list: Buf, desk: &mut Desk<'_>) -> Next {
+    Unmap { list, next: 0 }.handle_done(desk)
+}
+
+impl Unmap {
+    /// Goes on with the next range.
+    pub(super) fn handle_done(mut self, desk: &mut Desk<'_>) -> Next {
+        let ranges = descriptors(&self.list).map(named).enumerate().skip(self.next);
+        let Some((at, extent)) = ranges.into_iter().find(|(_, extent)| extent.blocks > 0) else {
+            let transfer_bytes = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
+            return desk.finish_with(Some(self.list), Outcome::good(transfer_bytes));
+        };
+        self.next = at + 1;
+        let op = Op::Unmap { at: desk.geometry.offset(extent.lba), len: desk.geometry.bytes(extent.blocks) };
+        Next::Submit(op, Work::Unmap(self))
+    }
+
+    pub(super) fn into_buf(self) -> Buf {
+        self.list
+    }
+}
+
+/// A run of blocks with the same status.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    extent: Extent,
+    status: u8,
+}
+
+/// What the store has told so far.
+#[derive(Debug)]
+pub(crate) struct LbaStatus {
+    /// What is still to be told.
+    rest: Extent,
+    runs: Vec<Run>,
+    runs_max: usize,
+    /// Where the answer will be.
+    buf: Buf,
+}
+
+/// Most descriptors that we hand over at once; the initiator asks again from where they end.
+const RUNS_MAX: usize = 128;
+
+/// Starts a GET LBA STATUS.
+pub(super) fn begin_status(extent: Extent, bytes_max: u32) -> Next {
+    let most = lba_status::BYTES + RUNS_MAX * lba_status_descriptor::BYTES;
+    match usize::try_from(bytes_max).unwrap_or(usize::MAX).min(most) {
+        0 => Next::Finish(Outcome::good(0)),
+        bytes => Next::Need(bytes, Wanting::LbaStatus(extent)),
+    }
+}
+
+impl LbaStatus {
+    pub(super) fn new(rest: Extent, buf: Buf) -> Self {
+        // With less room than for one descriptor, one is still made: its first bytes are told.
+        let runs_max = (buf.len().saturating_sub(lba_status::BYTES) / lba_status_descriptor::BYTES).max(1);
+        Self { rest, runs: Vec::new(), runs_max, buf }
+    }
+
+    /// Asks the store for the next extent, as long as there is one and room to tell of it.
+    pub(super) fn ask(mut self, desk: &Desk<'_>) -> Next {
+        if self.rest.blocks == 0 || self.runs.len() == self.runs_max {
+            return self.finish();
+        }
+        if !desk.geometry.extents {
+            self.runs.push(Run { extent: self.rest, status: provisioning_status::MAPPED });
+            return self.finish();
+        }
+        Next::Submit(Op::Extent { at: desk.geometry.offset(self.rest.lba) }, Work::LbaStatus(self))
+    }
+
+    /// The store's answer.
+    pub(super) fn handle_done(mut self, done: Done, desk: &Desk<'_>) -> Next {
+        let Done::Extent { allocated, len } = done else { return self.finish() };
+        // What does not fill a block is told with the block that it begins.
+        let blocks = (len / u64::from(desk.geometry.block_bytes)).clamp(1, self.rest.blocks);
+        let blocks = blocks.min(u64::from(u32::MAX));
+        let status = if allocated { provisioning_status::MAPPED } else { provisioning_status::DEALLOCATED };
+        self.runs.push(Run { extent: Extent { blocks, ..self.rest }, status });
+        self.rest = Extent { lba: self.rest.lba + blocks, blocks: self.rest.blocks - blocks };
+        self.ask(desk)
+    }
+
+    pub(super) fn into_buf(self) -> Buf {
+        self.buf
+    }
+
+    //= SBC-3 "GET LBA STATUS parameter data"
+    fn finish(mut self) -> Next {
+        let mut data = Writer::new();
+        encode(&self.runs, &mut data);
+        let bytes = data.as_slice();
+        let len = bytes.len().min(self.buf.len());
+        self.buf.set_len(len);
+        self.buf.copy_from_slice(&bytes[..len]);
+        Next::Finish(Outcome::data(self.buf))
+    }
+}
+
+fn encode(runs: &[Run], data: &mut Writer) {
+    data.zeros(lba_status::BYTES);
+    for run in runs {
+        let base = data.len();
+        let blocks = u32::try_from(run.extent.blocks).unwrap_or(u32::MAX);
+        data.zeros(lba_status_descriptor::BYTES);
+        data.set(base, lba_status_descriptor::STARTING_LBA, run.extent.lba);
+        data.set(base, lba_status_descriptor::NUMBER_OF_LOGICAL_BLOCKS, blocks);
+        data.set(base, lba_status_descriptor::PROVISIONING_STATUS, run.status);
+    }
+    let counted = data.len() - LENGTH_FIELD_BYTES;
+    data.set(0, lba_status::PARAMETER_DATA_LENGTH, u32::try_from(counted).unwrap_or(u32::MAX));
+}
+
+const LENGTH_FIELD_BYTES: usize = 4;

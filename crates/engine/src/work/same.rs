@@ -1,0 +1,124 @@
+//! WRITE SAME commands of SBC-3: one block, many times.
+//!
+//! Zeros are one operation, which may deallocate where the initiator allows it and deallocated blocks read as zeros.
+//! Any other block is repeated in a buffer that is written piece by piece; UNMAP=1 never makes blocks read as something
+//! that was not written.
+
+use super::{Desk, Next, Outcome, Pattern, Plan, Wanting, Work};
+use crate::geometry::{Extent, Geometry};
+use felio_hal::{Buf, Op};
+use felio_spec::commands::{write_same10 as ws10, write_same16 as ws16};
+use felio_spec::{Bits, Cdb, Sense};
+
+//= SBC-3 "WRITE SAME (10) command"
+pub(crate) fn write_same10(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_provisioning(
+        unit,
+        cdb.get(ws10::ANCHOR),
+        ws10::ANCHOR.bits,
+        cdb.get(ws10::UNMAP),
+        ws10::UNMAP.bits,
+    )?;
+    let blocks = cdb.get(ws10::NUMBER_OF_LOGICAL_BLOCKS);
+    let extent = extent(unit, cdb.get(ws10::LBA), blocks, ws10::NUMBER_OF_LOGICAL_BLOCKS.bits)?;
+    Ok(Plan::WriteSame { extent, pattern: Pattern::DataOut, unmap: cdb.get(ws10::UNMAP) })
+}
+
+//= SBC-3 "WRITE SAME (16) command"; SBC-4 adds NDOB
+pub(crate) fn write_same16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_provisioning(
+        unit,
+        cdb.get(ws16::ANCHOR),
+        ws16::ANCHOR.bits,
+        cdb.get(ws16::UNMAP),
+        ws16::UNMAP.bits,
+    )?;
+    let blocks = cdb.get(ws16::NUMBER_OF_LOGICAL_BLOCKS);
+    let extent = extent(unit, cdb.get(ws16::LBA), blocks, ws16::NUMBER_OF_LOGICAL_BLOCKS.bits)?;
+    let pattern = if cdb.get(ws16::NDOB) { Pattern::Zeros } else { Pattern::DataOut };
+    Ok(Plan::WriteSame { extent, pattern, unmap: cdb.get(ws16::UNMAP) })
+}
+
+//= SBC-3 "Logical Block Provisioning VPD page": LBPWS, LBPWS10 and ANC_SUP say what is supported
+fn check_provisioning(
+    unit: &Geometry,
+    anchor: bool,
+    anchor_field: Bits,
+    unmap: bool,
+    unmap_field: Bits,
+) -> Result<(), Sense> {
+    match (anchor, unmap, unit.unmap) {
+        (true, ..) => Err(Sense::invalid_field(anchor_field)),
+        (false, true, None) => Err(Sense::invalid_field(unmap_field)),
+        _ => Ok(()),
+    }
+}
+
+//= SBC-3 "Block Limits VPD page": WSNZ=0, so that zero stands for all up to the end; MAXIMUM WRITE SAME LENGTH
+fn extent(unit: &Geometry, lba: u64, blocks: u32, field: Bits) -> Result<Extent, Sense> {
+    let extent = unit.extent_or_rest(lba, u64::from(blocks))?;
+    if extent.blocks > unit.write_same_blocks_max() {
+        return Err(Sense::invalid_field(field));
+    }
+    Ok(extent)
+}
+
+/// A pattern on its way to the medium.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Same {
+    /// What is left, from the piece that is being written on.
+    rest: Extent,
+    transfer_bytes: u64,
+}
+
+/// Starts a WRITE SAME; without Data-Out the block is zeros.
+pub(super) fn begin(extent: Extent, unmap: bool, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
+    let transfer_bytes = data.as_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+    match data {
+        Some(block) if block.iter().any(|byte| *byte != 0) => {
+            let same = Same { rest: extent, transfer_bytes };
+            let bytes = desk.geometry.buf_bytes(same.piece(desk.geometry).blocks);
+            Next::Need(bytes, Wanting::Same(same, block))
+        }
+        zeros => {
+            if let Some(block) = zeros {
+                desk.pool.give(block);
+            }
+            let (at, len) = (desk.geometry.offset(extent.lba), desk.geometry.bytes(extent.blocks));
+            // Where deallocated blocks may read as anything, they are written.
+            let unmap = unmap && desk.geometry.unmap.is_some_and(|limits| limits.zeroes);
+            Next::Submit(Op::Zero { at, len, unmap }, Work::Last { transfer_bytes })
+        }
+    }
+}
+
+impl Same {
+    /// Here is the buffer; `block` is what to fill it with.
+    pub(super) fn fill(self, block: &[u8], mut buf: Buf, desk: &Desk<'_>) -> Next {
+        for copy in buf.chunks_exact_mut(block.len().max(1)) {
+            copy.copy_from_slice(block);
+        }
+        self.write(buf, desk)
+    }
+
+    /// A piece is written.
+    pub(super) fn handle_written(mut self, buf: Buf, desk: &mut Desk<'_>) -> Next {
+        let piece = self.piece(desk.geometry);
+        self.rest = Extent { lba: self.rest.lba + piece.blocks, blocks: self.rest.blocks - piece.blocks };
+        if self.rest.blocks > 0 {
+            return self.write(buf, desk);
+        }
+        desk.finish_with(Some(buf), Outcome::good(self.transfer_bytes))
+    }
+
+    fn write(self, mut buf: Buf, desk: &Desk<'_>) -> Next {
+        let piece = self.piece(desk.geometry);
+        buf.set_len(desk.geometry.buf_bytes(piece.blocks));
+        let op = Op::Write { at: desk.geometry.offset(piece.lba), buf, durability: desk.durability };
+        Next::Submit(op, Work::Same(self))
+    }
+
+    fn piece(&self, geometry: &Geometry) -> Extent {
+        Extent { blocks: self.rest.blocks.min(geometry.piece_blocks_max()), ..self.rest }
+    }
+}
