@@ -259,3 +259,39 @@ const fn index(table: &[Entry]) -> [u8; 256] {
     }
     index
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use felio_spec::cdb::{Direction, Medium, Reservation};
+
+    fn check(rule: fn(&Row) -> bool) {
+        for entry in TABLE {
+            assert!(rule(entry.row), "{}", entry.row.name);
+        }
+    }
+
+    //= SPC-4 "OPERATION CODE": the group code in the upper three bits tells the length
+    #[test]
+    fn the_length_of_a_cdb_follows_from_its_group_code() {
+        check(|row| row.length == [6, 10, 10, 0, 16, 12, 0, 0][usize::from(row.opcode >> 5)]);
+    }
+
+    #[test]
+    fn what_writes_needs_the_right_to_write() {
+        check(|row| row.medium != Medium::Write || row.reservation == Reservation::Write);
+    }
+
+    #[test]
+    fn an_allocation_length_belongs_to_data_in_and_a_list_to_data_out() {
+        for Entry { row, run, .. } in TABLE {
+            let want = match run {
+                Run::Parameters(..) | Run::Capacity(..) | Run::Sense(..) => Direction::In,
+                Run::ParameterList(..) => Direction::Out,
+                Run::Ready | Run::Control(_) => Direction::None,
+                Run::Medium(_) => row.direction,
+            };
+            assert_eq!(row.direction, want, "{}", row.name);
+        }
+    }
+}

@@ -287,13 +287,13 @@ impl Engine {
                 let transfer_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
                 let result = function(&mut self.units[index(at)], &cdb, list);
                 give_back(data, pool);
-                Step::Next(Next::Finish(match result {
+                Step::Next(match result {
                     Ok(change) => {
                         self.announce(change, nexus, at);
-                        Outcome::good(transfer_bytes)
+                        after_change(change, transfer_bytes)
                     }
-                    Err(sense) => Outcome::check(sense, transfer_bytes),
-                }))
+                    Err(sense) => Next::Finish(Outcome::check(sense, transfer_bytes)),
+                })
             }
             Run::Control(function) => {
                 let (control, at) = (function(&task.cdb), task.unit);
@@ -373,10 +373,18 @@ impl Engine {
     fn announce(&mut self, change: Change, nexus: NexusId, unit: u32) {
         match change {
             Change::Nothing => {}
-            Change::ModeParameters => {
+            Change::ModeParameters | Change::WriteCacheOff => {
                 self.nexuses.attend(unit, Attention::ModeParametersChanged, |other| other != nexus);
             }
         }
+    }
+}
+
+//= SBC-3 "Caching mode page": whoever turns WCE off may take all that was written before for durable
+fn after_change(change: Change, transfer_bytes: u64) -> Next {
+    match change {
+        Change::Nothing | Change::ModeParameters => Next::Finish(Outcome::good(transfer_bytes)),
+        Change::WriteCacheOff => Next::Submit(Op::Flush, Work::Last { transfer_bytes }),
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Change {
     Nothing,
     /// Mode parameters: the other nexuses must be told.
     ModeParameters,
+    /// The same, and writes are cached no more: what is in the cache must become durable.
+    WriteCacheOff,
 }
 
 /// How the state of a unit shall change.

@@ -214,8 +214,10 @@ fn select(unit: &mut Unit, page_format: bool, list: &[u8], header: &Header) -> R
     if wanted == unit.mode.current {
         return Ok(Change::Nothing);
     }
+    let was_cached = unit.mode.write_cache_enabled();
     unit.mode.current = wanted;
-    Ok(Change::ModeParameters)
+    let is_cached = unit.mode.write_cache_enabled();
+    Ok(if was_cached && !is_cached { Change::WriteCacheOff } else { Change::ModeParameters })
 }
 
 /// Checks what stands before the pages and returns where they begin.
@@ -462,7 +464,7 @@ mod tests {
         let mut unit = unit();
         let caching = CACHING_PAGE.tap(|page| page[2] = 0);
         let control = CONTROL_PAGE.tap(|page| page[5] = 0);
-        assert_eq!(select6(&mut unit, &list(&[&caching, &control])), Ok(Change::ModeParameters));
+        assert_eq!(select6(&mut unit, &list(&[&caching, &control])), Ok(Change::WriteCacheOff));
         assert!(!unit.mode.write_cache_enabled() && !unit.mode.task_aborted_status());
     }
 
@@ -541,7 +543,7 @@ mod tests {
         let cut = (0..told.len()).map(|end| told[..end].to_vec());
         for list in bent.chain(cut) {
             let mut unit = unit();
-            let changed = select6(&mut unit, &list) == Ok(Change::ModeParameters);
+            let changed = select6(&mut unit, &list).is_ok_and(|change| change != Change::Nothing);
             assert_eq!(changed, unit.mode.current != unit.mode.default, "{list:02x?}");
         }
     }
