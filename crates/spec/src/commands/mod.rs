@@ -1,4 +1,4 @@
-//! The commands of SPC-4 and SBC-3: a module each, with its fields and its [`Row`](crate::Row).
+//! The commands of SPC-4 and SBC-3: a module each, with its fields and its [`Row`].
 //!
 //! A command reads `name rules "STANDARD NAME" opcode [/ service action], CDB length { fields }`, and a field reads
 //! `NAME: type = byte, most significant bit, width`. The fields of a second pair of braces, after `= 0`, stand for what we
