@@ -59,7 +59,7 @@ impl Granules {
             let word = self.word(granule / BITS) ^ if written { u64::MAX } else { 0 };
             let ahead = u64::from((word >> (granule % BITS)).trailing_zeros()).min(BITS - granule % BITS);
             granule += ahead;
-            if granule >= end || granule % BITS != 0 || ahead == 0 {
+            if granule >= end || !granule.is_multiple_of(BITS) || ahead == 0 {
                 break;
             }
         }

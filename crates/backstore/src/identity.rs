@@ -16,7 +16,7 @@ use std::fs;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fsetxattr, fstatfs, fstatvfs, statx};
+use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fsetxattr, fstatfs, fstatvfs, fsync, statx};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::block::sysfs;
@@ -187,6 +187,8 @@ fn give(fd: BorrowedFd<'_>, facts: Facts) -> Option<[u8; 16]> {
     let len = getrandom(&mut identity[..], GetRandomFlags::empty()).ok()?;
     let record = Record { identity, facts };
     fsetxattr(fd, NAME, &record.encode(), XattrFlags::empty()).ok()?;
+    // Before anyone learns it: after a power cut the file must not have forgotten.
+    fsync(fd).ok()?;
     // Read back: what the filesystem did not keep would be another identity next time.
     (len == identity.len() && kept(fd) == Some(record)).then_some(identity)
 }

@@ -9,6 +9,7 @@
 //!
 //! Invariant: memory that the kernel may still write to is owned by the ring or by a helper thread, never by a caller.
 #![deny(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "this crate is where files, threads and their clocks live")]
 
 pub mod fault;
 pub mod identity;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use felio_hal::store::Limits;
-use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, ftruncate};
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, fsync, ftruncate};
 use rustix::io::Errno;
 
 use crate::block::{self, Block};
@@ -291,11 +291,25 @@ impl At<'_> {
             OpenError::Create { path: path(), bytes, source }
         });
         // A file that was made here and is of no use leaves nothing behind.
-        made.and_then(|()| self.finish_file(fd)).map(|opened| Opened { created: true, ..opened }).inspect_err(
-            |_| {
+        made.and_then(|()| self.keep(fd.as_fd()))
+            .and_then(|()| self.finish_file(fd))
+            .map(|opened| Opened { created: true, ..opened })
+            .inspect_err(|_| {
                 let _ = fs::remove_file(self.path);
-            },
-        )
+            })
+    }
+
+    /// Makes a new file's name as durable as its blocks are going to be.
+    fn keep(&self, fd: BorrowedFd<'_>) -> Result<(), OpenError> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        fsync(fd).map_err(|errno| self.error("flush", &errno.into()))?;
+        match rustix::fs::open(folder.unwrap_or(Path::new(".")), flags, Mode::empty()) {
+            // Some filesystems cannot flush a folder, and need not.
+            Ok(folder) => fsync(folder).or(Ok(())),
+            // A folder that may be written but not read: its name is the filesystem's to keep.
+            Err(_) => Ok(()),
+        }
     }
 
     fn open_file(&self) -> Result<Opened, OpenError> {

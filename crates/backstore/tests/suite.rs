@@ -1,5 +1,7 @@
 //! What every store must do, on every engine, in every cache mode.
 
+#![allow(clippy::disallowed_methods, reason = "stores live in files")]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -80,7 +80,10 @@ impl Region {
 
     /// Where `at` is, after a check that `len` bytes from there are the mapping's.
     fn range(&self, at: usize, len: usize) -> *mut u8 {
-        assert!(at % WORD_BYTES == 0 && len % WORD_BYTES == 0, "memory is addressed by words");
+        assert!(
+            at.is_multiple_of(WORD_BYTES) && len.is_multiple_of(WORD_BYTES),
+            "memory is addressed by words"
+        );
         assert!(at.checked_add(len).is_some_and(|end| end <= self.len), "a range within the mapping");
         self.start.as_ptr().wrapping_add(at)
     }

@@ -1,6 +1,7 @@
 //! What the suites share: stores of every kind, each behind a lane of each engine.
 
 #![allow(dead_code, reason = "each suite uses its part")]
+#![allow(clippy::disallowed_methods, reason = "stores live in files")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
