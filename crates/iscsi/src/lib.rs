@@ -6,12 +6,26 @@
 #![forbid(unsafe_code)]
 
 pub mod chap;
+mod command;
 pub mod config;
+pub mod connection;
 pub mod digest;
 pub mod discovery;
 pub mod exchange;
 pub mod keys;
+pub mod limits;
 pub mod login;
+mod management;
 pub mod name;
 pub mod pdu;
+pub mod peer;
+mod receive;
+mod session;
+mod tasks;
 pub mod text;
+mod transfer;
+mod transmit;
+mod window;
+
+#[cfg(test)]
+mod tests;

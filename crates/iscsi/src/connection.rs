@@ -1,0 +1,634 @@
+//! One connection as a [`Port`]: from its first byte through login and full feature phase to its end.
+//!
+//! The states are types: [`Login`] negotiates, an [`Admission`] waits for the reactor's decision, [`FullFeature`] serves, and
+//! after that the connection only sends what is queued. Here the bytes are led to the state, deadlines are kept, and
+//! what the port holds is given back.
+//!
+//! Not here: sockets, what a PDU means in full feature phase (`session`), the search for the next one in the stream
+//! (`receive`), framing of output (`transmit`).
+//!
+//! Invariants: a nexus that was admitted is reported lost exactly once; every buffer is in the pool, with the engine, or
+//! here; each wait for the peer has a deadline.
+
+use crate::config::Config;
+use crate::digest::Digests;
+use crate::keys::SessionType;
+use crate::limits::Limits;
+use crate::login::{
+    Admission, Facts, Grant, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Refusal as LoginRefusal, Reply, Step,
+};
+use crate::pdu::{AsyncEvent, LoginRequest, LoginStatus};
+use crate::receive::{Framer, Header, Segment};
+use crate::session::{After, Agreed, Begin, FullFeature, Incoming, Io, Sink};
+use crate::transmit::{Framing, Job, Outbox, Payload, to_usize};
+use core::time::Duration;
+use felio_hal::port::{Fatal, Login as LoginEvent, LoginKind, LossReason, Refusal};
+use felio_hal::{Buf, Pool, Port, PortEvent, PortRequest, Time};
+use sha2::{Digest as _, Sha256};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A connection of an initiator to a target.
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    limits: Limits,
+    seed: Seed,
+    state: State,
+    framer: Framer,
+    receiving: Receiving,
+    out: Outbox,
+    events: VecDeque<PortEvent>,
+    clock: Clock,
+    refusal: Option<LoginRefusal>,
+}
+
+/// Where unguessable bytes come from: 32 random bytes for each connection, stretched by hashing.
+#[derive(Clone)]
+pub struct Seed {
+    bytes: [u8; 32],
+    count: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It negotiates.
+    Login(Login),
+    /// It waits for the answer to its [`PortEvent::Login`].
+    Admitting(Box<Admission>),
+    /// It serves.
+    FullFeature(Box<FullFeature>),
+    /// It sends what is queued, and then it is over.
+    Closing,
+}
+
+/// The PDU at hand.
+#[derive(Debug)]
+enum Receiving {
+    /// Its header is coming.
+    Header,
+    /// Its header is there, but a buffer is wanting for what follows.
+    Waiting(Header),
+    /// Its data is coming.
+    Data(Receipt),
+}
+
+#[derive(Debug)]
+struct Receipt {
+    header: Header,
+    segment: Segment,
+    purpose: Purpose,
+    sink: Sink,
+}
+
+/// What the PDU at hand is for.
+#[derive(Debug)]
+enum Purpose {
+    Login(LoginRequest),
+    FullFeature(Incoming),
+}
+
+/// Since when we wait for what.
+#[derive(Debug)]
+struct Clock {
+    began: Time,
+    input: Time,
+    /// A PDU has begun and is not whole.
+    pdu: Option<Time>,
+    /// Output waits, and no byte of it was taken since.
+    output: Option<Time>,
+    /// We pinged, and nothing came since.
+    pinged: Option<Time>,
+    /// By when the initiator was asked to log out.
+    logout_by: Option<Time>,
+}
+
+impl Connection {
+    /// A connection on which nothing has come yet. `seed` must be unguessable and new for each connection: CHAP
+    /// challenges come from it.
+    #[must_use]
+    pub fn new(
+        config: Arc<Config>,
+        limits: Limits,
+        peer: SocketAddr,
+        local: SocketAddr,
+        seed: [u8; 32],
+        now: Time,
+    ) -> Self {
+        let ends = Peer { address: peer.ip(), local };
+        Self {
+            state: State::Login(Login::new(Arc::clone(&config), ends)),
+            config,
+            limits,
+            seed: Seed { bytes: seed, count: 0 },
+            framer: Framer::new(),
+            receiving: Receiving::Header,
+            out: Outbox::new(LOGIN_FRAMING),
+            events: VecDeque::new(),
+            clock: Clock { began: now, input: now, pdu: None, output: None, pinged: None, logout_by: None },
+            refusal: None,
+        }
+    }
+
+    /// Why the login was refused, if it was.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&LoginRefusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Whether login is over and the session serves.
+    #[must_use]
+    pub const fn is_full_feature(&self) -> bool {
+        matches!(self.state, State::FullFeature(_))
+    }
+
+    /// Goes on as far as the input leads.
+    fn receive(&mut self, now: Time, bytes: &[u8], pool: &mut Pool) -> Result<usize, Fatal> {
+        let mut used = 0;
+        loop {
+            let rest = &bytes[used..];
+            match &mut self.receiving {
+                _ if matches!(self.state, State::Closing) => return Ok(bytes.len()),
+                Receiving::Header => {
+                    if rest.is_empty() || (!self.framer.is_inside() && !self.is_ready()) {
+                        return Ok(used);
+                    }
+                    let (taken, header) = self.framer.handle_input(rest)?;
+                    used += taken;
+                    let Some(header) = header else { return Ok(used) };
+                    self.receiving = Receiving::Waiting(header);
+                }
+                Receiving::Waiting(header) => {
+                    let header = *header;
+                    match self.begin(&header, now, pool)? {
+                        None => return Ok(used),
+                        Some((purpose, sink)) => {
+                            let segment = Segment::new(&header, self.framer.digests());
+                            self.receiving = Receiving::Data(Receipt { header, segment, purpose, sink });
+                            self.finish_whole(now, pool)?;
+                        }
+                    }
+                }
+                Receiving::Data(receipt) => {
+                    if rest.is_empty() {
+                        return Ok(used);
+                    }
+                    used += receipt.handle_input(rest, &mut self.state);
+                    self.finish_whole(now, pool)?;
+                }
+            }
+        }
+    }
+
+    /// Judges a header: what its PDU is for and where its data goes, or nothing while a buffer is wanting.
+    fn begin(
+        &mut self,
+        header: &Header,
+        now: Time,
+        pool: &mut Pool,
+    ) -> Result<Option<(Purpose, Sink)>, Fatal> {
+        let Self { state, framer, out, events, .. } = self;
+        let begin = match state {
+            State::Login(_) => return self.begin_login(header, pool),
+            State::FullFeature(full) => {
+                let io = &mut Io { now, pool, out, events };
+                let data_bytes = header.segments.data_bytes;
+                //= RFC 7143 "MaxRecvDataSegmentLength"
+                if data_bytes > to_usize(full.parameters.connection.receive_segment_bytes_max) {
+                    full.reject(&header.bhs, crate::pdu::RejectReason::PROTOCOL_ERROR, io);
+                    return Err(Fatal("a data segment is longer than we declared"));
+                }
+                full.begin(header, framer.additional(header), io)?
+            }
+            State::Admitting(_) | State::Closing => Begin::Wait,
+        };
+        match begin {
+            Begin::Wait => Ok(None),
+            Begin::Take(incoming, sink) => Ok(Some((Purpose::FullFeature(incoming), sink))),
+        }
+    }
+
+    fn begin_login(&mut self, header: &Header, pool: &mut Pool) -> Result<Option<(Purpose, Sink)>, Fatal> {
+        let bytes = header.segments.data_bytes;
+        let Ok(request) = LoginRequest::parse(&header.bhs) else {
+            if let State::Login(login) = core::mem::replace(&mut self.state, State::Closing) {
+                self.take_step(login.refuse_other(&header.bhs));
+            }
+            return Err(Fatal("the first PDU of a connection is no login"));
+        };
+        if bytes > LOGIN_SEGMENT_BYTES_MAX || header.segments.ahs_bytes > 0 {
+            return Err(Fatal("a login request is longer than it may be"));
+        }
+        if bytes == 0 {
+            return Ok(Some((Purpose::Login(request), Sink::Discard)));
+        }
+        Ok(pool.take(bytes).map(|buf| (Purpose::Login(request), Sink::Own(buf))))
+    }
+
+    /// Acts on the PDU at hand once it is whole.
+    fn finish_whole(&mut self, now: Time, pool: &mut Pool) -> Result<(), Fatal> {
+        let Receiving::Data(receipt) = &self.receiving else { return Ok(()) };
+        if !receipt.segment.is_whole() {
+            return Ok(());
+        }
+        let Receiving::Data(receipt) = core::mem::replace(&mut self.receiving, Receiving::Header) else {
+            return Ok(());
+        };
+        self.clock.pdu = None;
+        let Receipt { header, segment, purpose, sink } = receipt;
+        let own = match sink {
+            Sink::Own(buf) => Some(buf),
+            Sink::Discard | Sink::Task(..) => None,
+        };
+        match purpose {
+            Purpose::Login(request) => {
+                self.finish_login(&request, own.as_deref().unwrap_or_default());
+                own.into_iter().for_each(|buf| pool.give(buf));
+            }
+            Purpose::FullFeature(incoming) => {
+                let Self { state: State::FullFeature(full), out, events, .. } = self else { return Ok(()) };
+                let mut io = Io { now, pool, out, events };
+                //= RFC 7143 "Digest Errors": at error recovery level 0 there is only session recovery
+                if !segment.is_intact() {
+                    full.reject(&header.bhs, crate::pdu::RejectReason::DATA_DIGEST_ERROR, &mut io);
+                    own.into_iter().for_each(|buf| pool.give(buf));
+                    return Err(Fatal("data digest error"));
+                }
+                if let After::End(reason) = full.finish(&header, incoming, own, &mut io) {
+                    self.end(reason, pool);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_login(&mut self, request: &LoginRequest, text: &[u8]) {
+        if let State::Login(login) = core::mem::replace(&mut self.state, State::Closing) {
+            let seed = &mut self.seed;
+            let step = login.handle_request(request, text, &mut || seed.take());
+            self.take_step(step);
+        }
+    }
+
+    fn take_step(&mut self, step: Step) {
+        match step {
+            Step::Continue { reply, login } => {
+                self.state = State::Login(login);
+                self.send_login(reply);
+            }
+            Step::Admit(admission) => {
+                self.events.push_back(PortEvent::Login(who(&admission.facts)));
+                self.state = State::Admitting(admission);
+            }
+            Step::Refuse { reply, refusal } => {
+                self.refusal = Some(refusal);
+                self.state = State::Closing;
+                self.send_login(reply);
+            }
+        }
+    }
+
+    fn send_login(&mut self, reply: Reply) {
+        let payload = if reply.text.is_empty() { Payload::None } else { Payload::Text(reply.text) };
+        self.out.send(Job { pdu: reply.response.into(), payload });
+    }
+
+    fn admit(&mut self, session: u16) {
+        let admission = match core::mem::replace(&mut self.state, State::Closing) {
+            State::Admitting(admission) => admission,
+            state => {
+                self.state = state;
+                if matches!(self.state, State::Closing) {
+                    // The connection ended before the answer came: the nexus never was more than a promise.
+                    self.events.push_back(PortEvent::NexusLoss { reason: LossReason::Connection });
+                }
+                return;
+            }
+        };
+        let exp_cmd_sn = admission.facts.cmd_sn;
+        let max_cmd_sn = (exp_cmd_sn + self.limits.window()).previous();
+        let (reply, established) = admission.grant(Grant { tsih: session, exp_cmd_sn, max_cmd_sn });
+        self.send_login(reply);
+        let facts = established.facts;
+        let connection = facts.parameters.connection;
+        self.framer.set_digests(connection.digests);
+        self.out.set_framing(Framing {
+            digests: connection.digests,
+            segment_bytes_max: connection.send_segment_bytes_max,
+            burst_bytes_max: facts.parameters.session.burst_bytes_max,
+        });
+        self.out.set_status(established.stat_sn);
+        self.out.set_window(exp_cmd_sn, max_cmd_sn);
+        let agreed = Agreed {
+            kind: facts.session.kind(),
+            viewer: facts.viewer(),
+            cid: facts.cid,
+            exp_cmd_sn,
+            parameters: facts.parameters,
+        };
+        self.state =
+            State::FullFeature(Box::new(FullFeature::new(Arc::clone(&self.config), self.limits, agreed)));
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        match core::mem::replace(&mut self.state, State::Closing) {
+            State::Admitting(admission) => self.take_step(admission.refuse(status_of(refusal))),
+            state => self.state = state,
+        }
+    }
+
+    /// Ends whatever state there is: output stays queued.
+    fn end(&mut self, reason: LossReason, pool: &mut Pool) {
+        if let State::FullFeature(mut full) = core::mem::replace(&mut self.state, State::Closing) {
+            full.handle_closed(pool);
+            self.events.push_back(PortEvent::NexusLoss { reason });
+        }
+        if let Receiving::Data(Receipt { sink: Sink::Own(buf), .. }) =
+            core::mem::replace(&mut self.receiving, Receiving::Header)
+        {
+            pool.give(buf);
+        }
+        self.clock.pdu = None;
+        self.clock.pinged = None;
+        self.clock.logout_by = None;
+    }
+
+    /// Buffers or room may have come free.
+    fn retry(&mut self, now: Time, pool: &mut Pool) {
+        let Self { state, out, events, .. } = self;
+        if let State::FullFeature(full) = state {
+            full.retry(&mut Io { now, pool, out, events });
+        }
+    }
+
+    /// Notes what is being waited for, after anything happened.
+    fn note(&mut self, now: Time) {
+        let inside = match self.receiving {
+            Receiving::Header => self.framer.is_inside(),
+            // We are the ones who keep it waiting.
+            Receiving::Waiting(_) => false,
+            Receiving::Data(_) => true,
+        };
+        if !inside {
+            self.clock.pdu = None;
+        } else if self.clock.pdu.is_none() {
+            self.clock.pdu = Some(now);
+        }
+        if self.out.is_empty() {
+            self.clock.output = None;
+        } else if self.clock.output.is_none() {
+            self.clock.output = Some(now);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.out.is_congested() && !matches!(self.state, State::Admitting(_))
+    }
+
+    /// Silence: when it is to be broken, or to end the connection.
+    fn silence(&self) -> Option<Silence> {
+        let Limits { ping, ping_answer, .. } = self.limits;
+        let State::FullFeature(full) = &self.state else { return None };
+        Some(match (full.kind, self.clock.pinged) {
+            (_, Some(pinged)) => Silence::End(pinged + ping_answer),
+            (SessionType::Normal, None) => Silence::Ping(self.clock.input + ping),
+            //= RFC 7143 "iSCSI Session Types": a discovery session knows no pings
+            (SessionType::Discovery, None) => Silence::End(self.clock.input + ping + ping_answer),
+        })
+    }
+}
+
+impl Port for Connection {
+    fn handle_input(&mut self, now: Time, bytes: &[u8], pool: &mut Pool) -> Result<usize, Fatal> {
+        if !bytes.is_empty() {
+            self.clock.input = now;
+            self.clock.pinged = None;
+        }
+        self.retry(now, pool);
+        let used = self.receive(now, bytes, pool);
+        self.note(now);
+        used
+    }
+
+    fn sink(&mut self) -> Option<&mut [u8]> {
+        let Receiving::Data(Receipt { segment, sink: Sink::Task(of, at), .. }) = &self.receiving else {
+            return None;
+        };
+        let State::FullFeature(full) = &mut self.state else { return None };
+        let room = full.room(*of, *at + segment.done, segment.data_left())?;
+        (room.len() >= SINK_BYTES_MIN).then_some(room)
+    }
+
+    fn handle_sink(&mut self, now: Time, count: usize, pool: &mut Pool) -> Result<(), Fatal> {
+        self.clock.input = now;
+        self.clock.pinged = None;
+        if let (
+            Receiving::Data(Receipt { segment, sink: Sink::Task(of, at), .. }),
+            State::FullFeature(full),
+        ) = (&mut self.receiving, &mut self.state)
+        {
+            let filled = full.room(*of, *at + segment.done, count).filter(|room| room.len() == count);
+            segment.handle_data(filled.expect("what was filled is what `sink` showed"));
+        }
+        let finished = self.finish_whole(now, pool);
+        self.note(now);
+        finished
+    }
+
+    fn handle_closed(&mut self, pool: &mut Pool) {
+        self.end(LossReason::Connection, pool);
+        self.out.handle_closed(pool);
+        self.clock.output = None;
+    }
+
+    fn handle_request(&mut self, now: Time, request: PortRequest, pool: &mut Pool) {
+        let Self { state, out, events, .. } = self;
+        let io = &mut Io { now, pool, out, events };
+        match (request, state) {
+            (PortRequest::Solicit { tag, task, bytes }, State::FullFeature(full)) => {
+                full.solicit(tag, task, bytes, io)
+            }
+            (PortRequest::Respond(response), State::FullFeature(full)) => full.respond(response, io),
+            (PortRequest::Abandon { tag }, State::FullFeature(full)) => full.abandon(tag, io),
+            (PortRequest::TaskManagementResult { tag, response }, State::FullFeature(full)) => {
+                full.finish_management(tag, response, io);
+            }
+            (PortRequest::Admit { session }, _) => self.admit(session),
+            (PortRequest::Refuse(refusal), _) => self.refuse(refusal),
+            (PortRequest::RequestLogout { within }, State::FullFeature(full))
+                if full.kind == SessionType::Normal =>
+            {
+                full.announce(AsyncEvent::LOGOUT_REQUESTED, within, out);
+                self.clock.logout_by = Some(now + within);
+            }
+            (PortRequest::RequestLogout { .. }, _) => self.end(LossReason::Administrative, pool),
+            (PortRequest::Close(reason), state) => {
+                // A reinstated session's initiator knows; it has made the new one.
+                if let State::FullFeature(full) = state
+                    && full.kind == SessionType::Normal
+                    && reason == LossReason::Administrative
+                {
+                    full.announce(AsyncEvent::SESSION_DROPPED, Duration::ZERO, out);
+                }
+                self.end(reason, pool);
+            }
+            // Answers to a session that is gone.
+            (PortRequest::Respond(response), _) => {
+                response.data.into_iter().for_each(|buf: Buf| pool.give(buf))
+            }
+            (
+                PortRequest::Solicit { .. }
+                | PortRequest::Abandon { .. }
+                | PortRequest::TaskManagementResult { .. },
+                _,
+            ) => {}
+        }
+        self.retry(now, pool);
+        self.note(now);
+    }
+
+    fn handle_timeout(&mut self, now: Time) -> Result<(), Fatal> {
+        let Clock { began, pdu, output, logout_by, .. } = self.clock;
+        let passed =
+            |since: Option<Time>, patience: Duration| since.is_some_and(|since| since + patience <= now);
+        if matches!(self.state, State::Login(_) | State::Admitting(_)) && began + self.limits.login <= now {
+            return Err(Fatal("login took too long"));
+        }
+        if passed(pdu, self.limits.pdu) {
+            return Err(Fatal("the rest of a PDU did not come"));
+        }
+        if passed(output, self.limits.output) {
+            return Err(Fatal("the initiator takes no output"));
+        }
+        if let State::FullFeature(full) = &self.state
+            && passed(logout_by, Duration::ZERO)
+        {
+            full.announce(AsyncEvent::CONNECTION_DROPPED, Duration::ZERO, &mut self.out);
+            return Err(Fatal("the initiator did not log out when asked to"));
+        }
+        match self.silence() {
+            Some(Silence::End(at)) if at <= now => return Err(Fatal("the initiator is silent")),
+            Some(Silence::Ping(at)) if at <= now => {
+                if let State::FullFeature(full) = &self.state {
+                    full.ping(&mut self.out);
+                }
+                self.clock.pinged = Some(now);
+            }
+            _ => {}
+        }
+        if let State::FullFeature(full) = &mut self.state {
+            full.handle_timeout(now)?;
+        }
+        self.note(now);
+        Ok(())
+    }
+
+    fn poll_event(&mut self) -> Option<PortEvent> {
+        self.events.pop_front()
+    }
+
+    fn output<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, budget: usize) {
+        self.out.output(slices, budget);
+    }
+
+    fn handle_sent(&mut self, now: Time, count: usize, pool: &mut Pool) {
+        self.out.handle_sent(count, pool);
+        if count > 0 {
+            self.clock.output = None;
+        }
+        self.retry(now, pool);
+        self.note(now);
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state, State::Closing)
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let Clock { began, pdu, output, logout_by, .. } = self.clock;
+        let state = match &self.state {
+            State::Login(_) | State::Admitting(_) => Some(began + self.limits.login),
+            State::FullFeature(full) => full.poll_timeout(),
+            State::Closing => None,
+        };
+        let silence = self.silence().map(|silence| match silence {
+            Silence::Ping(at) | Silence::End(at) => at,
+        });
+        let pdu = pdu.map(|since| since + self.limits.pdu);
+        let output = output.map(|since| since + self.limits.output);
+        [state, silence, pdu, output, logout_by].into_iter().flatten().min()
+    }
+}
+
+/// When silence has lasted too long.
+enum Silence {
+    /// We ask for a sign of life.
+    Ping(Time),
+    /// We give up.
+    End(Time),
+}
+
+impl Receipt {
+    /// Takes bytes of data, padding and digest: how many.
+    fn handle_input(&mut self, bytes: &[u8], state: &mut State) -> usize {
+        let data = &bytes[..self.segment.data_in(bytes)];
+        if !data.is_empty() {
+            let done = self.segment.done;
+            match (&mut self.sink, state) {
+                (Sink::Own(buf), _) => buf[done..done + data.len()].copy_from_slice(data),
+                (Sink::Task(of, at), State::FullFeature(full)) => full.store(*of, *at + done, data),
+                (Sink::Discard | Sink::Task(..), _) => {}
+            }
+            self.segment.handle_data(data);
+        }
+        let trailer =
+            if self.segment.data_left() == 0 { self.segment.handle_trailer(&bytes[data.len()..]) } else { 0 };
+        data.len() + trailer
+    }
+}
+
+impl Seed {
+    fn take(&mut self) -> [u8; 32] {
+        self.count += 1;
+        Sha256::new().chain_update(self.bytes).chain_update(self.count.to_be_bytes()).finalize().into()
+    }
+}
+
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Seed(…)")
+    }
+}
+
+/// Who asks to be admitted.
+fn who(facts: &Facts) -> LoginEvent {
+    let [a, b, c, d, e, f] = facts.isid;
+    LoginEvent {
+        //= RFC 7143 "SCSI to iSCSI Concepts Mapping Model": the initiator port's name
+        initiator_port: format!("{},i,0x{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}", facts.initiator),
+        initiator: facts.initiator.to_string(),
+        target: facts.session.target().map(ToString::to_string).unwrap_or_default(),
+        kind: match facts.session.kind() {
+            SessionType::Normal => LoginKind::Normal,
+            SessionType::Discovery => LoginKind::Discovery,
+        },
+        session: facts.tsih,
+    }
+}
+
+const fn status_of(refusal: Refusal) -> LoginStatus {
+    match refusal {
+        Refusal::NoSuchSession => LoginStatus::SESSION_DOES_NOT_EXIST,
+        Refusal::TooManyConnections => LoginStatus::TOO_MANY_CONNECTIONS,
+        Refusal::OutOfResources => LoginStatus::OUT_OF_RESOURCES,
+        Refusal::ServiceUnavailable => LoginStatus::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Before anything is negotiated.
+const LOGIN_FRAMING: Framing =
+    Framing { digests: Digests::NONE, segment_bytes_max: 8192, burst_bytes_max: 262_144 };
+/// Data that is worth a receive of its own.
+const SINK_BYTES_MIN: usize = 16 << 10;

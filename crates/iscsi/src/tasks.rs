@@ -1,0 +1,370 @@
+//! The command table of a connection: every task that has come and is not yet answered, in slots.
+//!
+//! A slot's number is the [`PortTag`]; slot, generation and the R2T's number make the target transfer tag, so that data
+//! for a task that is gone is recognised however late it comes. A task's own tag (ITT) is found through chains of slots.
+//!
+//! Invariants: never more slots than the limit; slots are made when first needed, so a quiet session is small; no two
+//! live tasks share an ITT; a slot's generation changes whenever its task goes.
+
+use crate::pdu::{Sn, TaskManagementFunction, TaskTag};
+use crate::transfer::{Transfer, low_byte};
+use crate::transmit::Job;
+use felio_hal::PortTag;
+use felio_spec::{Cdb, Lun, Sense, Status, TaskAttribute};
+
+/// One task.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// The initiator's name for it; reserved for those that are ours.
+    pub(crate) itt: TaskTag,
+    /// Its number, or that of the next command if it is immediate.
+    pub(crate) cmd_sn: Sn,
+    /// The unit.
+    pub(crate) lun: Lun,
+    /// Whether it takes a place in the command window.
+    pub(crate) place: Numbering,
+    /// What it is.
+    pub(crate) kind: Kind,
+}
+
+/// Whether a task takes a place in the command window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// It does, from its delivery on.
+    Numbered,
+    /// It is beside the window.
+    Immediate,
+}
+
+/// What a task is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are commands, and a box would be an allocation for each"
+)]
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A SCSI command.
+    Command(ScsiTask),
+    /// A task management function of the initiator.
+    Management(TaskManagementFunction),
+    /// An ABORT TASK of ours, for a command whose data broke a rule.
+    Internal,
+}
+
+/// A SCSI command.
+#[derive(Debug)]
+pub(crate) struct ScsiTask {
+    /// Its CDB.
+    pub(crate) cdb: Cdb,
+    /// Its attribute.
+    pub(crate) attribute: TaskAttribute,
+    /// Room for Data-In.
+    pub(crate) expect_in: u32,
+    /// Data-Out announced.
+    pub(crate) expect_out: u32,
+    /// Its Data-Out.
+    pub(crate) transfer: Transfer,
+    /// How far it is.
+    pub(crate) state: State,
+}
+
+/// How far a command is.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Waits for its turn.
+    Held,
+    /// Waits for its turn, and will be refused then.
+    Refused(Failure),
+    /// The engine has it.
+    Running,
+    /// Its data broke a rule: the engine was asked to give it up.
+    Failing(Failure),
+    /// Its response waits for data that the initiator still owes.
+    Ended(Box<Job>),
+}
+
+/// A response that is ours and not the engine's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure {
+    /// The status.
+    pub(crate) status: Status,
+    /// Why.
+    pub(crate) sense: Option<Sense>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Tasks {
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    /// First slot of each chain of tags.
+    chains: Vec<u16>,
+    slots_max: usize,
+    immediate_max: u32,
+    immediate: u32,
+    running: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u16,
+    next: u16,
+    running: bool,
+    task: Option<Task>,
+}
+
+/// A slot in one of its uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SlotUse {
+    /// The slot.
+    pub(crate) slot: u16,
+    generation: u16,
+}
+
+/// What a target transfer tag leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A task, and the low byte of the R2T's number.
+    Live(SlotUse, u8),
+    /// A task that is gone.
+    Gone,
+    /// Nothing: we never gave out such a tag.
+    Never,
+}
+
+impl Tasks {
+    /// An empty table for `window` numbered and `immediate` other tasks.
+    pub(crate) fn new(window: u32, immediate: u32) -> Self {
+        let count = usize::try_from(window + immediate).unwrap_or(usize::MAX).min(SLOTS_MAX);
+        let chains = vec![NONE; count.next_power_of_two()];
+        let (slots, free) = (Vec::new(), Vec::new());
+        Self { slots, free, chains, slots_max: count, immediate_max: immediate, immediate: 0, running: 0 }
+    }
+
+    /// Takes a task in, or gives it back if there is no room.
+    pub(crate) fn insert(&mut self, task: Task) -> Result<SlotUse, Task> {
+        if !self.has_room(task.place) {
+            return Err(task);
+        }
+        let Some(slot) = self.free.pop().or_else(|| self.grow()) else { return Err(task) };
+        self.immediate += u32::from(task.place == Numbering::Immediate);
+        let itt = task.itt;
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.task = Some(task);
+        entry.running = false;
+        let generation = entry.generation;
+        if !itt.is_reserved() {
+            let chain = self.chain(itt);
+            self.slots[usize::from(slot)].next = core::mem::replace(&mut self.chains[chain], slot);
+        }
+        Ok(SlotUse { slot, generation })
+    }
+
+    /// The task was delivered: it takes its place in the window.
+    pub(crate) fn handle_delivered(&mut self, slot: u16) {
+        let entry = &mut self.slots[usize::from(slot)];
+        let counts = entry.task.as_ref().is_some_and(|task| task.place == Numbering::Numbered);
+        if counts && !entry.running {
+            entry.running = true;
+            self.running += 1;
+        }
+    }
+
+    /// Lets a task go.
+    pub(crate) fn remove(&mut self, slot: u16) -> Option<Task> {
+        let entry = self.slots.get_mut(usize::from(slot))?;
+        let task = entry.task.take()?;
+        entry.generation = (entry.generation + 1) & GENERATION_MASK;
+        self.running -= u32::from(core::mem::take(&mut entry.running));
+        self.immediate -= u32::from(task.place == Numbering::Immediate);
+        if !task.itt.is_reserved() {
+            self.unlink(slot, task.itt);
+        }
+        self.free.push(slot);
+        Some(task)
+    }
+
+    /// All tasks, for the end of the connection.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Task> {
+        self.chains.fill(NONE);
+        self.free.clear();
+        (self.immediate, self.running) = (0, 0);
+        self.slots.drain(..).filter_map(|slot| slot.task)
+    }
+
+    /// The task in a slot.
+    pub(crate) fn get_mut(&mut self, slot: u16) -> Option<&mut Task> {
+        self.slots.get_mut(usize::from(slot))?.task.as_mut()
+    }
+
+    /// The command in a slot, if it still is the one that was meant.
+    pub(crate) fn command_mut(&mut self, of: SlotUse) -> Option<&mut ScsiTask> {
+        let entry =
+            self.slots.get_mut(usize::from(of.slot)).filter(|entry| entry.generation == of.generation)?;
+        match &mut entry.task.as_mut()?.kind {
+            Kind::Command(command) => Some(command),
+            Kind::Management(_) | Kind::Internal => None,
+        }
+    }
+
+    /// Live commands.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &ScsiTask> {
+        self.slots.iter().filter_map(|slot| match &slot.task.as_ref()?.kind {
+            Kind::Command(command) => Some(command),
+            Kind::Management(_) | Kind::Internal => None,
+        })
+    }
+
+    /// The use that a slot is in.
+    pub(crate) fn use_of(&self, slot: u16) -> Option<SlotUse> {
+        let entry = self.slots.get(usize::from(slot)).filter(|entry| entry.task.is_some())?;
+        Some(SlotUse { slot, generation: entry.generation })
+    }
+
+    /// The task with this tag.
+    pub(crate) fn find(&self, itt: TaskTag) -> Option<SlotUse> {
+        let mut slot = self.chains[self.chain(itt)];
+        while slot != NONE {
+            let entry = &self.slots[usize::from(slot)];
+            if entry.task.as_ref().is_some_and(|task| task.itt == itt) {
+                return Some(SlotUse { slot, generation: entry.generation });
+            }
+            slot = entry.next;
+        }
+        None
+    }
+
+    /// The target transfer tag of a command's R2T.
+    pub(crate) fn transfer_tag(of: SlotUse, r2t: u32) -> TaskTag {
+        let generation = u32::from(of.generation) << (R2T_BITS + SLOT_BITS);
+        TaskTag(generation | u32::from(low_byte(r2t)) << SLOT_BITS | u32::from(of.slot))
+    }
+
+    /// What a target transfer tag leads to.
+    pub(crate) fn find_transfer(&self, tag: TaskTag) -> Found {
+        let slot = u16::try_from(tag.0 & SLOT_MASK).unwrap_or(NONE);
+        let r2t = low_byte(tag.0 >> SLOT_BITS);
+        let generation = tag.0 >> (R2T_BITS + SLOT_BITS);
+        match self.slots.get(usize::from(slot)) {
+            None => Found::Never,
+            Some(entry) if u32::from(entry.generation) == generation && entry.task.is_some() => {
+                Found::Live(SlotUse { slot, generation: entry.generation }, r2t)
+            }
+            Some(_) => Found::Gone,
+        }
+    }
+
+    /// Whether another task fits.
+    pub(crate) fn has_room(&self, place: Numbering) -> bool {
+        place == Numbering::Numbered || self.immediate < self.immediate_max
+    }
+
+    /// Numbered tasks that were delivered and are not answered.
+    pub(crate) const fn running(&self) -> u32 {
+        self.running
+    }
+
+    fn grow(&mut self) -> Option<u16> {
+        if self.slots.len() == self.slots_max {
+            return None;
+        }
+        let slot = u16::try_from(self.slots.len()).ok()?;
+        self.slots.push(Slot { generation: 0, next: NONE, running: false, task: None });
+        Some(slot)
+    }
+
+    fn unlink(&mut self, slot: u16, itt: TaskTag) {
+        let chain = self.chain(itt);
+        let next = self.slots[usize::from(slot)].next;
+        if self.chains[chain] == slot {
+            self.chains[chain] = next;
+            return;
+        }
+        let mut at = self.chains[chain];
+        while self.slots[usize::from(at)].next != slot {
+            at = self.slots[usize::from(at)].next;
+        }
+        self.slots[usize::from(at)].next = next;
+    }
+
+    /// Initiators count their tags up, or keep an index in the low bits; the multiplication serves those that do neither.
+    fn chain(&self, itt: TaskTag) -> usize {
+        let mixed = itt.0.wrapping_mul(0x9e37_79b1) >> 16;
+        usize::try_from(mixed).unwrap_or(0) & (self.chains.len() - 1)
+    }
+}
+
+/// The slot that a tag of ours names.
+pub(crate) fn slot_of(tag: PortTag) -> u16 {
+    u16::try_from(tag.0).unwrap_or(NONE)
+}
+
+/// Our tag for a slot.
+pub(crate) fn tag_of(slot: u16) -> PortTag {
+    PortTag(u32::from(slot))
+}
+
+/// No slot.
+const NONE: u16 = u16::MAX;
+const SLOT_BITS: u32 = 12;
+const R2T_BITS: u32 = 8;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+const GENERATION_MASK: u16 = 0x0fff;
+/// One less than fits: no tag of ours is the reserved one.
+const SLOTS_MAX: usize = (1 << SLOT_BITS) - 1;
+const _: () = assert!(crate::limits::WINDOW_MAX + crate::limits::IMMEDIATE_MAX <= SLOT_MASK);
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Kind, Numbering, Task, Tasks};
+    use crate::pdu::{Sn, TaskManagementFunction, TaskTag};
+    use felio_spec::Lun;
+
+    fn task(itt: u32, place: Numbering) -> Task {
+        let kind = Kind::Management(TaskManagementFunction::ABORT_TASK);
+        Task { itt: TaskTag(itt), cmd_sn: Sn(0), lun: Lun::default(), place, kind }
+    }
+
+    #[test]
+    fn a_task_is_found_by_its_tag_until_it_goes() {
+        let mut tasks = Tasks::new(4, 2);
+        let uses: Vec<_> =
+            (0..4).map(|itt| tasks.insert(task(itt << 16, Numbering::Numbered)).unwrap()).collect();
+        tasks.remove(uses[1].slot);
+        assert_eq!(tasks.find(TaskTag(0)), Some(uses[0]));
+        assert_eq!(tasks.find(TaskTag(1 << 16)), None);
+        assert_eq!(tasks.find(TaskTag(3 << 16)), Some(uses[3]));
+    }
+
+    #[test]
+    fn a_transfer_tag_of_an_earlier_use_leads_nowhere() {
+        let mut tasks = Tasks::new(4, 2);
+        let first = tasks.insert(task(1, Numbering::Numbered)).unwrap();
+        let tag = Tasks::transfer_tag(first, 0x1ff);
+        assert_eq!(tasks.find_transfer(tag), Found::Live(first, 0xff));
+        tasks.remove(first.slot);
+        tasks.insert(task(2, Numbering::Numbered)).unwrap();
+        assert_eq!(tasks.find_transfer(tag), Found::Gone);
+        assert_eq!(tasks.find_transfer(TaskTag(0x777)), Found::Never);
+    }
+
+    #[test]
+    fn immediate_tasks_have_their_own_number() {
+        let mut tasks = Tasks::new(1, 2);
+        assert!(tasks.insert(task(1, Numbering::Immediate)).is_ok());
+        assert!(tasks.insert(task(2, Numbering::Immediate)).is_ok());
+        assert!(tasks.insert(task(3, Numbering::Immediate)).is_err());
+        assert!(tasks.insert(task(4, Numbering::Numbered)).is_ok());
+    }
+
+    #[test]
+    fn a_task_counts_in_the_window_from_delivery_to_its_end() {
+        let mut tasks = Tasks::new(2, 2);
+        let slot = tasks.insert(task(1, Numbering::Numbered)).unwrap().slot;
+        assert_eq!(tasks.running(), 0);
+        tasks.handle_delivered(slot);
+        assert_eq!(tasks.running(), 1);
+        tasks.remove(slot);
+        assert_eq!(tasks.running(), 0);
+    }
+}
