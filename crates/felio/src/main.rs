@@ -1,2 +1,30 @@
 //! A SCSI target in user space.
-fn main() {}
+//!
+//! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`report`] is what is
+//! printed, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
+
+mod attach;
+mod cli;
+mod disks;
+mod export;
+mod failure;
+mod identity;
+mod report;
+mod secrets;
+mod size;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli::Cli { command } = cli::Cli::parse();
+    let done = match command {
+        cli::Command::Export(args) => export::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

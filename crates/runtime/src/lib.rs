@@ -12,10 +12,10 @@
 
 pub mod hub;
 mod mailbox;
-//mod reactor;
+mod reactor;
 mod spin;
-//pub mod start;
+pub mod start;
 mod sys;
 
 pub use hub::Event;
-//pub use start::{Notice, Runtime, RuntimeConfig, StartError};
+pub use start::{Notice, Runtime, RuntimeConfig, StartError};

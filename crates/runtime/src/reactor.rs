@@ -11,8 +11,8 @@ use crate::sys::{self, Accepted, Listener, Poller, Ready, Socket, Transfer};
 use core::time::Duration;
 use felio_backstore::Lane;
 use felio_hal::{NexusId, StoreQueue, Time};
-use felio_iscsi::Connection;
-use rustix::fd::{AsFd, OwnedFd};
+use felio_iscsi::connection::Connection;
+use rustix::fd::OwnedFd;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -37,8 +37,8 @@ const LETTERS_MAX: usize = 1024;
 /// How soon to try again where another reactor's box was full.
 const POST_RETRY: Duration = Duration::from_millis(1);
 
-/// What makes a port for a new connection.
-pub(crate) type MakePort = dyn Fn(Time, SocketAddr, SocketAddr) -> Connection + Send + Sync;
+/// What makes a port for a new connection, from the peer's address and our own; `None` where the system gives no random bytes.
+pub(crate) type MakePort = dyn Fn(Time, SocketAddr, SocketAddr) -> Option<Connection> + Send + Sync;
 
 /// A thread's parts.
 pub(crate) struct Reactor {
@@ -85,8 +85,7 @@ impl Reactor {
         }
         let outboxes = mailboxes.iter().map(|_| VecDeque::new()).collect();
         let drain = vec![0; 16 << 10].into_boxed_slice();
-        let world =
-            World { reactor, poller, sockets: Vec::new(), lane, mailboxes, outboxes, notices, drain };
+        let world = World { reactor, poller, sockets: Vec::new(), lane, mailboxes, outboxes, notices, drain };
         Ok(Self {
             hub,
             world,
@@ -97,6 +96,11 @@ impl Reactor {
             stopping: false,
             ready: Vec::new(),
         })
+    }
+
+    /// What does the disk I/O that cannot be done at once.
+    pub(crate) fn disk_io(&self) -> &'static str {
+        self.world.lane.backend_name()
     }
 
     /// Serves until it has stopped.
@@ -169,7 +173,9 @@ impl Reactor {
         let (slot, high) = split(ready.token);
         if slot != SOURCE_SLOT {
             let conn = NexusId { reactor: self.world.reactor, slot, generation: high };
-            if ready.ended && let Some(socket) = self.world.socket(conn) {
+            if ready.ended
+                && let Some(socket) = self.world.socket(conn)
+            {
                 socket.set_ended();
             }
             if ready.readable {
@@ -182,8 +188,8 @@ impl Reactor {
         }
         match high {
             SOURCE_WAKER => self.world.mailbox().clear(),
-            // Reaped in every turn; the lane clears its event itself.
-            SOURCE_LANE => {}
+            // Reaped in every turn.
+            SOURCE_LANE => self.world.lane.handle_ready(),
             listener => self.accept(now, listener - SOURCE_LISTENER),
         }
     }
@@ -233,10 +239,8 @@ impl Reactor {
         let socket = Socket::new(fd);
         let local = socket.local().unwrap_or(peer);
         let port = (self.make_port)(now, peer, local);
-        let Ok(conn) = self.hub.handle_accept(now, port, peer, &mut self.world) else {
-            self.world.mailbox().drop_load();
-            return;
-        };
+        let accepted = port.map(|port| self.hub.handle_accept(now, port, peer, &mut self.world));
+        let Some(Ok(conn)) = accepted else { return self.world.mailbox().drop_load() };
         if self.world.poller.add_connection(&socket, token(conn.slot, conn.generation)).is_err() {
             let mut socket = socket;
             socket.set_ended();

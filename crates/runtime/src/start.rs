@@ -2,20 +2,21 @@
 //!
 //! Everything that can fail because of what the operator asked for fails in [`Runtime::start`], before the first connection is accepted.
 //!
-//! Memory, at the most: `buffer_bytes_max` of data buffers, shared by all reactors; [`hub::SCRATCH_BYTES`] a reactor; a task table of
+//! Memory, at the most: `buffer_bytes_max` of data buffers, shared by all reactors; [`SCRATCH_BYTES`](crate::hub::SCRATCH_BYTES) a reactor; a task table of
 //! `tasks_max` a reactor; for each of `connections_max` connections its protocol state and, under pressure, waiting input
-//! ([`hub::STASH_BYTES_HIGH`] a reactor in all, then a little for each connection).
+//! ([`STASH_BYTES_HIGH`](crate::hub::STASH_BYTES_HIGH) a reactor in all, then a little for each connection).
 
-use crate::hub::{self, Event, Hub, HubConfig};
+use crate::hub::{Event, Hub, HubConfig};
 use crate::mailbox::Mailbox;
 use crate::reactor::{MakePort, Reactor};
 use crate::sys::{self, Listener};
 use core::time::Duration;
-use felio_backstore::{IoMode, Lane, Store};
+use felio_backstore::{Lane, LaneConfig, LaneError, Store};
 use felio_engine::TargetConfig;
 use felio_hal::Pool;
 use felio_hal::buf::Budget;
-use felio_iscsi::Connection;
+use felio_iscsi::connection::Connection;
+use felio_iscsi::limits::Limits;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,12 +48,14 @@ pub struct RuntimeConfig {
     pub portals: Vec<SocketAddr>,
     /// What logins and discovery need to know. The portals of its targets are filled in.
     pub iscsi: felio_iscsi::config::Config,
+    /// What a connection may cost.
+    pub limits: Limits,
     /// What the device server serves. Each unit's home is chosen here.
     pub target: TargetConfig,
     /// The stores, in the order of their identifiers.
     pub stores: Vec<Arc<dyn Store>>,
     /// How stores do what cannot be done at once.
-    pub io: IoMode,
+    pub lane: LaneConfig,
 }
 
 /// Why it did not start.
@@ -68,7 +71,7 @@ pub enum StartError {
     },
     /// A store queue could not be made.
     #[error("cannot set up disk I/O")]
-    Stores(#[source] io::Error),
+    Stores(#[source] LaneError),
     /// The kernel refused epoll, an eventfd or a thread.
     #[error("cannot set up a reactor")]
     Reactor(#[source] io::Error),
@@ -94,6 +97,7 @@ pub struct Runtime {
     portals: Vec<SocketAddr>,
     mailboxes: Arc<[Mailbox]>,
     threads: Vec<JoinHandle<()>>,
+    disk_io: &'static str,
 }
 
 impl Runtime {
@@ -112,14 +116,27 @@ impl Runtime {
         let mailboxes: Result<Arc<[Mailbox]>, _> = (0..reactors).map(|_| Mailbox::new()).collect();
         let mailboxes = mailboxes.map_err(StartError::Reactor)?;
         let built = build(&config, reactors, listeners, &mailboxes, &notices)?;
+        let disk_io = built.first().map_or("", Reactor::disk_io);
         let threads = spawn(built, config.pin, &notices).map_err(StartError::Reactor)?;
-        Ok((Self { portals, mailboxes, threads }, news))
+        Ok((Self { portals, mailboxes, threads, disk_io }, news))
     }
 
     /// Where it listens.
     #[must_use]
     pub fn portals(&self) -> &[SocketAddr] {
         &self.portals
+    }
+
+    /// How many reactors there are.
+    #[must_use]
+    pub fn reactors(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// What does the disk I/O that cannot be done at once.
+    #[must_use]
+    pub const fn disk_io(&self) -> &'static str {
+        self.disk_io
     }
 
     /// Stops accepting, asks the initiators to log out within `grace`, finishes what runs, flushes. [`Notice::Ended`] tells of each
@@ -173,7 +190,7 @@ fn build(
             tasks_max: config.tasks_max,
         };
         let hub = Hub::new(hub_config, &target, Pool::new(Arc::clone(&budget)));
-        let lane = Lane::new(config.stores.clone(), config.io).map_err(StartError::Stores)?;
+        let lane = Lane::new(config.stores.clone(), config.lane).map_err(StartError::Stores)?;
         let listeners = listeners.take().unwrap_or_default();
         let reactor = Reactor::new(
             reactor,
@@ -191,15 +208,15 @@ fn build(
 }
 
 fn port_maker(config: &RuntimeConfig) -> Arc<MakePort> {
-    let iscsi = Arc::new(config.iscsi.clone());
-    Arc::new(move |now, peer, local| Connection::new(now, Arc::clone(&iscsi), peer, local))
+    let (iscsi, limits) = (Arc::new(config.iscsi.clone()), config.limits);
+    Arc::new(move |now, peer, local| {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).ok()?;
+        Some(Connection::new(Arc::clone(&iscsi), limits, peer, local, seed, now))
+    })
 }
 
-fn spawn(
-    reactors: Vec<Reactor>,
-    pin: bool,
-    notices: &SyncSender<Notice>,
-) -> io::Result<Vec<JoinHandle<()>>> {
+fn spawn(reactors: Vec<Reactor>, pin: bool, notices: &SyncSender<Notice>) -> io::Result<Vec<JoinHandle<()>>> {
     let processors = if pin { sys::processors() } else { Vec::new() };
     let pinned = processors.into_iter().map(Some).chain(core::iter::repeat(None));
     let mut threads = Vec::new();
@@ -225,9 +242,7 @@ struct EndNotice {
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
-        let _ = self.notices.send(Notice::Ended { reactor: self.reactor, panicked: std::thread::panicking() });
+        let _ =
+            self.notices.send(Notice::Ended { reactor: self.reactor, panicked: std::thread::panicking() });
     }
 }
-
-#[allow(unused_imports, reason = "named in the documentation")]
-use hub as _;

@@ -3,9 +3,9 @@
 //! Thin: every function is one system call or a few that belong together, and none blocks but [`Poller::wait`]. Readiness of
 //! connections is edge-triggered, so that a connection costs no `epoll_ctl` after it was added; everything else is level-triggered.
 
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use felio_hal::Time;
-use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -32,8 +32,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 4;
 
 /// Nanoseconds on the monotonic clock.
-#[must_use]
-pub fn now() -> Time {
+pub(crate) fn now() -> Time {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let (secs, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
     Time(secs.saturating_mul(1_000_000_000).saturating_add(nanos))
@@ -216,42 +215,38 @@ pub(crate) struct Ready {
 
 /// epoll.
 #[derive(Debug)]
-pub(crate) struct Poller {
-    fd: OwnedFd,
-    events: Vec<epoll::Event>,
-}
+pub(crate) struct Poller(OwnedFd);
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        let fd = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { fd, events: Vec::with_capacity(EVENTS_MAX) })
+        Ok(Self(epoll::create(epoll::CreateFlags::CLOEXEC)?))
     }
 
     /// Reports changes of a connection.
     pub(crate) fn add_connection(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
         use epoll::EventFlags as Flags;
         let flags = Flags::IN | Flags::OUT | Flags::RDHUP | Flags::ET;
-        Ok(epoll::add(&self.fd, fd, epoll::EventData::new_u64(token), flags)?)
+        Ok(epoll::add(&self.0, fd, epoll::EventData::new_u64(token), flags)?)
     }
 
     /// Reports for as long as there is something to read.
     pub(crate) fn add_source(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
-        Ok(epoll::add(&self.fd, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?)
+        Ok(epoll::add(&self.0, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?)
     }
 
     /// Reports no more.
     pub(crate) fn remove(&self, fd: impl AsFd) {
-        let _ = epoll::delete(&self.fd, fd);
+        let _ = epoll::delete(&self.0, fd);
     }
 
     /// Sleeps until something is ready or `timeout` (rounded up to milliseconds) is over; `None`: for as long as it takes.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
+    pub(crate) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
+        use epoll::EventFlags as Flags;
         let timeout = timeout.map(timespec);
-        self.events.clear();
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS_MAX];
         // An interrupted wait reports nothing.
-        let _ = epoll::wait(&self.fd, spare_capacity(&mut self.events), timeout.as_ref());
-        for event in &self.events {
-            use epoll::EventFlags as Flags;
+        let Ok((events, _)) = epoll::wait(&self.0, &mut events, timeout.as_ref()) else { return };
+        for event in events {
             let (flags, token) = (event.flags, event.data.u64());
             let ended = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
             let readable = ended || flags.contains(Flags::IN);

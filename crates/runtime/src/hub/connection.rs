@@ -1,8 +1,8 @@
 //! What a hub knows of one connection beside its port.
 
 use super::timers::Armed;
-use felio_hal::port::{Login, LossReason};
 use felio_hal::Time;
+use felio_hal::port::{Login, LossReason};
 use std::net::SocketAddr;
 
 /// A connection in the hub's table.

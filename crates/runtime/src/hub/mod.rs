@@ -18,6 +18,8 @@ mod route;
 mod sessions;
 mod slots;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use io::{Event, Io, Message, Received, Sent};
@@ -279,9 +281,7 @@ impl<P: Port> Hub<P> {
             }
             moved = true;
         }
-        if moved {
-            io.stores().kick();
-        }
+        io.stores().kick();
         moved
     }
 
@@ -323,7 +323,8 @@ impl<P: Port> Hub<P> {
         }
         if self.timers.len() > 64 + 4 * self.connections.len() {
             let connections = &mut self.connections;
-            let counts = |at, key| connections.get_mut(key).is_some_and(|connection| connection.armed.is_at(at));
+            let counts =
+                |at, key| connections.get_mut(key).is_some_and(|connection| connection.armed.is_at(at));
             self.timers.retain(counts);
         }
     }

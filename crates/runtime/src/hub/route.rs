@@ -12,8 +12,8 @@ use super::slots::Key;
 use super::{Event, Hub, Io, Message, key};
 use felio_hal::port::{Login, LoginKind, LossReason, TaskManagement};
 use felio_hal::{NexusId, Port, PortEvent, PortRequest, PortTag, Time};
-use felio_spec::{Lun, TaskManagementFunction};
 use felio_spec::status::TaskManagementResponse;
+use felio_spec::{Lun, TaskManagementFunction};
 
 /// The reactor that keeps the register of sessions.
 pub(super) const REGISTRAR: u16 = 0;
@@ -116,7 +116,9 @@ impl<P: Port> Hub<P> {
                 self.engine.handle_task_management(now, nexus, function, &mut self.pool);
             }
             Message::Request { nexus, request } => self.route_request(now, nexus, request, io),
-            Message::Register { nexus, login } => self.ask_register(io, |register| register.handle_login(nexus, login)),
+            Message::Register { nexus, login } => {
+                self.ask_register(io, |register| register.handle_login(nexus, login))
+            }
             Message::Admit { nexus, session } => self.admit(now, key(nexus), session, io),
             Message::Release { nexus } => self.ask_register(io, |register| register.handle_release(nexus)),
             Message::Login { nexus, login } => self.engine.handle_login(now, nexus, &login),
@@ -161,7 +163,13 @@ impl<P: Port> Hub<P> {
     }
 
     /// A function that names a unit goes to its home; one that names the target goes to every reactor and is answered once all have.
-    fn route_task_management(&mut self, now: Time, nexus: NexusId, function: TaskManagement, io: &mut impl Io) {
+    fn route_task_management(
+        &mut self,
+        now: Time,
+        nexus: NexusId,
+        function: TaskManagement,
+        io: &mut impl Io,
+    ) {
         let cold = matches!(function.function, TaskManagementFunction::TargetColdReset);
         let everywhere = cold
             || matches!(
@@ -184,7 +192,14 @@ impl<P: Port> Hub<P> {
         }
     }
 
-    fn post_task_management(&mut self, now: Time, to: u16, nexus: NexusId, function: TaskManagement, io: &mut impl Io) {
+    fn post_task_management(
+        &mut self,
+        now: Time,
+        to: u16,
+        nexus: NexusId,
+        function: TaskManagement,
+        io: &mut impl Io,
+    ) {
         if to == self.config.reactor {
             self.engine.handle_task_management(now, nexus, function, &mut self.pool);
         } else {
@@ -280,7 +295,14 @@ impl<P: Port> Hub<P> {
     }
 
     /// A port's session is over: every engine forgets it, then the register.
-    pub(super) fn lose(&mut self, now: Time, key: Key, reason: LossReason, end: Option<End>, io: &mut impl Io) {
+    pub(super) fn lose(
+        &mut self,
+        now: Time,
+        key: Key,
+        reason: LossReason,
+        end: Option<End>,
+        io: &mut impl Io,
+    ) {
         let nexus = self.nexus(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (login, session) = match connection.take_standing() {

@@ -6,9 +6,9 @@
 //! Invariants: of one initiator port and target there is at most one session; handles (TSIH) are unique and never zero; sessions and
 //! those that wait are bounded.
 
-use felio_hal::port::Refusal;
 use felio_hal::NexusId;
 use felio_hal::port::Login;
+use felio_hal::port::Refusal;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What is to be done.
@@ -163,10 +163,8 @@ mod tests {
         let mut sessions = Sessions::new(8);
         sessions.handle_login(nexus(1), login("a", 0));
         sessions.handle_login(nexus(2), login("b", 0));
-        let want = [
-            Verdict::Admit { nexus: nexus(1), session: 1 },
-            Verdict::Admit { nexus: nexus(2), session: 2 },
-        ];
+        let want =
+            [Verdict::Admit { nexus: nexus(1), session: 1 }, Verdict::Admit { nexus: nexus(2), session: 2 }];
         assert_eq!(verdicts(&mut sessions), want);
     }
 

@@ -94,7 +94,9 @@ mod tests {
         let old = slots.insert('a').expect("room");
         assert_eq!(slots.remove(old), Some('a'));
         let new = slots.insert('b').expect("room");
-        assert_eq!((old.slot == new.slot, slots.get_mut(old), slots.get_mut(new)), (true, None, Some(&mut 'b')));
+        assert_eq!(old.slot, new.slot);
+        assert_eq!(slots.get_mut(old), None);
+        assert_eq!(slots.get_mut(new), Some(&mut 'b'));
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Timers {
 
     /// Throws away what no longer counts, as `keep` says: peers that move their deadlines to and fro leave dead entries behind.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Time, Key) -> bool) {
-        self.heap.retain(|Reverse((at, slot, generation))| keep(*at, Key { slot: *slot, generation: *generation }));
+        self.heap.retain(|Reverse((at, slot, generation))| {
+            keep(*at, Key { slot: *slot, generation: *generation })
+        });
     }
 }
 

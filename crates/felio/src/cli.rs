@@ -1,0 +1,228 @@
+//! What can be typed. Every option is documented here and nowhere else.
+
+use crate::size;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use felio_backstore::CacheMode;
+use felio_iscsi::config::Allowed;
+use felio_iscsi::name::IscsiName;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A SCSI target in user space: disks for any iSCSI initiator, from files, devices and memory.
+#[derive(Debug, Parser)]
+#[command(name = "felio", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve disks over iSCSI until Ctrl-C.
+    Export(ExportArgs),
+}
+
+/// Serve disks over iSCSI until Ctrl-C.
+///
+/// Each PATH becomes a logical unit, the first LUN 0. On the first Ctrl-C (or SIGTERM) felio stops accepting connections, asks the initiators to
+/// log out, finishes what runs, makes everything durable and ends; on the second it ends at once.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES, after_long_help = EXPORT_HELP)]
+pub(crate) struct ExportArgs {
+    /// A file, a block device, ram:SIZE (memory, empty at each start) or null:SIZE (reads zeros, forgets writes).
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+
+    /// Create a file that does not exist, sparse, of this size (1G, 512M, 1.5T …).
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) size: Option<u64>,
+
+    /// Target name [default: one made from the first disk's identity, the same at every start]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub(crate) iqn: Option<IscsiName>,
+
+    /// Where to listen; repeat for several. [::1]:3260 is IPv6, port 0 picks a free one.
+    #[arg(long = "portal", value_name = "ADDR:PORT", value_parser = parse_portal, default_value = "127.0.0.1:3260")]
+    pub(crate) portals: Vec<SocketAddr>,
+
+    /// Refuse writes.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// Logical block, bytes [default: 512, or the device's own]
+    #[arg(long, value_name = "BYTES", value_parser = parse_block)]
+    pub(crate) block_size: Option<u32>,
+
+    /// Physical block that the initiator is told, bytes: 4096 with 512-byte logical blocks is "512e" [default: the store's own]
+    #[arg(long, value_name = "BYTES", value_parser = parse_physical_block)]
+    pub(crate) physical_block_size: Option<u32>,
+
+    /// How files and devices are cached, and so when a write survives a power cut. write-back: in the page cache until the initiator flushes;
+    /// write-through: every write is durable before it is acknowledged; direct: O_DIRECT, past the page cache, durable after a flush.
+    #[arg(long, value_name = "MODE", value_parser = str::parse::<CacheMode>, default_value = "write-back")]
+    pub(crate) cache: CacheMode,
+
+    /// Demand CHAP from initiators: this user …
+    #[arg(long, value_name = "NAME", requires = "chap_password_file", help_heading = "Who may connect")]
+    pub(crate) chap_user: Option<String>,
+
+    /// … with the secret in this file, 12 to 255 bytes (Windows takes no more than 16).
+    #[arg(long, value_name = "FILE", requires = "chap_user", help_heading = "Who may connect")]
+    pub(crate) chap_password_file: Option<PathBuf>,
+
+    /// Prove to initiators who we are (mutual CHAP): this user …
+    #[arg(long, value_name = "NAME", requires_all = ["mutual_chap_password_file", "chap_user"], help_heading = "Who may connect")]
+    pub(crate) mutual_chap_user: Option<String>,
+
+    /// … with the secret in this file, another one.
+    #[arg(long, value_name = "FILE", requires = "mutual_chap_user", help_heading = "Who may connect")]
+    pub(crate) mutual_chap_password_file: Option<PathBuf>,
+
+    /// Let in only initiators with this name (iqn.…) or address (10.0.0.7, 10.0.0.0/8, fd00::/8); repeat for several.
+    #[arg(long, value_name = "IQN|CIDR", value_parser = str::parse::<Allowed>, help_heading = "Who may connect")]
+    pub(crate) allow: Vec<Allowed>,
+
+    /// Reactors: threads that serve connections. A disk's commands run on one of them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Performance")]
+    pub(crate) cores: u16,
+
+    /// Keep each reactor on a processor of its own.
+    #[arg(long, help_heading = "Performance")]
+    pub(crate) pin: bool,
+
+    /// Before sleeping, look for work for so long: lower latency for processor time, only while it pays.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000), help_heading = "Performance")]
+    pub(crate) spin: u32,
+
+    /// How disks do what the page cache cannot: io_uring, helper threads, or whichever works.
+    #[arg(long, value_enum, default_value_t = IoChoice::Auto, help_heading = "Performance")]
+    pub(crate) io: IoChoice,
+
+    /// Memory for data buffers, at the most.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "256M", help_heading = "Performance")]
+    pub(crate) memory: u64,
+
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `--io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IoChoice {
+    /// io_uring, or helper threads where the kernel refuses it.
+    Auto,
+    /// io_uring.
+    Ring,
+    /// Helper threads.
+    Helpers,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  felio export disk.img --size 1G                     a new 1 GiB disk for this machine
+  felio export ram:4G                                 a disk in memory
+  felio export /dev/sdb --portal 0.0.0.0:3260 --allow 10.0.0.0/8
+  felio export a.img b.img --portal [::]:3260 --chap-user alice --chap-password-file secret
+
+felio prints the commands that attach the disk from Linux, QEMU and Windows.";
+
+const EXPORT_HELP: &str = "\
+Examples:
+  felio export disk.img --size 1G                     a new 1 GiB disk for this machine
+  felio export ram:4G                                 a disk in memory
+  felio export /dev/sdb --portal 0.0.0.0:3260 --allow 10.0.0.0/8
+  felio export a.img b.img --portal [::]:3260 --chap-user alice --chap-password-file secret
+
+felio prints the commands that attach the disk from Linux, QEMU and Windows.
+
+JSON lines (--json), on standard output:
+  {\"event\":\"ready\",\"portals\":[…],\"target\":\"iqn…\",\"luns\":[{\"lun\":0,\"path\":…,\"naa\":…,\"serial\":…,\"bytes\":…}]}
+      always the first; then, as they happen:
+  {\"event\":\"login\",…}  {\"event\":\"logout\",…}  {\"event\":\"refused\",…}  {\"event\":\"dropped\",…}  {\"event\":\"warning\",…}
+  {\"event\":\"stopping\"}  {\"event\":\"stopped\"}
+
+Exit codes:
+  0    stopped as asked, everything is durable
+  1    something failed while serving or stopping
+  2    the command line or a password file is wrong
+  3    a disk could not be opened or created
+  4    a portal could not be opened
+  130  ended at once by a second Ctrl-C (143: SIGTERM); what was not flushed may be lost";
+
+fn parse_name(text: &str) -> Result<IscsiName, String> {
+    IscsiName::parse(text).map_err(|error| format!("{error}; for example iqn.2026-11.org.example:disk1"))
+}
+
+fn parse_portal(text: &str) -> Result<SocketAddr, String> {
+    text.parse().or_else(|_| {
+        let address = text.trim_start_matches('[').trim_end_matches(']').parse();
+        let address =
+            address.map_err(|_| "not ADDR:PORT (127.0.0.1:3260, 0.0.0.0:3260, [::1]:3260)".to_owned())?;
+        Ok(SocketAddr::new(address, PORT))
+    })
+}
+
+/// The port that is iSCSI's own.
+pub(crate) const PORT: u16 = 3260;
+
+fn parse_block(text: &str) -> Result<u32, String> {
+    match text {
+        "512" => Ok(512),
+        "4096" | "4k" | "4K" => Ok(4096),
+        _ => Err("a logical block has 512 or 4096 bytes".to_owned()),
+    }
+}
+
+fn parse_physical_block(text: &str) -> Result<u32, String> {
+    let bytes = size::parse(text).ok().and_then(|bytes| u32::try_from(bytes).ok());
+    let good = |bytes: &u32| bytes.is_power_of_two() && (512..=65_536).contains(bytes);
+    bytes.filter(good).ok_or_else(|| "a physical block is a power of two from 512 to 65536".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(words: &str) -> Result<ExportArgs, clap::Error> {
+        Cli::try_parse_from(words.split(' ')).map(|cli| match cli.command {
+            Command::Export(args) => args,
+        })
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn it_listens_on_loopback_unless_told() {
+        let args = parse("felio export ram:1G").expect("valid");
+        assert_eq!(args.portals, ["127.0.0.1:3260".parse().expect("valid")]);
+    }
+
+    #[test]
+    fn an_address_without_port_gets_iscsis_own() {
+        let args = parse("felio export ram:1G --portal ::1 --portal 10.0.0.1").expect("valid");
+        assert_eq!(
+            args.portals.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["[::1]:3260", "10.0.0.1:3260"]
+        );
+    }
+
+    #[test]
+    fn a_chap_user_needs_a_secret() {
+        assert!(parse("felio export ram:1G --chap-user a").is_err());
+    }
+
+    #[test]
+    fn mutual_chap_needs_chap() {
+        assert!(parse("felio export ram:1G --mutual-chap-user a --mutual-chap-password-file f").is_err());
+    }
+
+    #[test]
+    fn a_wrong_name_is_refused() {
+        assert!(parse("felio export ram:1G --iqn disk").is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! `felio export`: opens the disks, starts the runtime, reports, and stops in order.
+//!
+//! Two threads beside the reactors: one waits for signals, one hands on the reactors' news; this one does what they say.
+
+use crate::attach::{Attach, Chap, visible};
+use crate::cli::{ExportArgs, IoChoice};
+use crate::disks::{self, Disk};
+use crate::failure::{Failure, Kind, portal_hint};
+use crate::report::{LunLine, Ready, Style};
+use crate::secrets;
+use core::time::Duration;
+use felio_backstore::{Engine, LaneConfig};
+use felio_engine::{Identity, TargetConfig, UnitConfig};
+use felio_hal::StoreId;
+use felio_hal::store::WriteCache;
+use felio_iscsi::config::{Allow, Auth, Config, Target};
+use felio_iscsi::limits::Limits;
+use felio_iscsi::name::IscsiName;
+use felio_runtime::{Event, Notice, Runtime, RuntimeConfig, StartError};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// How long initiators may take to log out when we stop.
+const LOGOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// Connections, those of them that have not logged in yet, and sessions, at the most.
+const CONNECTIONS_MAX: usize = 1024;
+const LOGINS_MAX: usize = 128;
+const SESSIONS_MAX: usize = 1024;
+
+/// Commands that a reactor executes at a time, at the most; above, initiators are told TASK SET FULL.
+const TASKS_MAX: u32 = 8192;
+
+/// The least memory with which any command can be executed, a few at a time.
+const MEMORY_MIN: u64 = 32 << 20;
+
+/// As INQUIRY tells it.
+const VENDOR: &str = "felio";
+const PRODUCT: &str = "DISK";
+
+/// Serves until a signal ends it.
+pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    let style = if args.json { Style::Json } else { Style::Text };
+    check(args)?;
+    let auth = secrets::read(args)?;
+    let (happenings_in, happenings) = channel();
+    // Before anything is opened: a signal from here on ends us in order.
+    watch_signals(happenings_in.clone())?;
+    let disks = disks::open(args)?;
+    let name = target_name(args, &disks)?;
+    let config = runtime_config(args, &disks, &name, auth)?;
+    let (runtime, news) = Runtime::start(config).map_err(start_failure)?;
+    hand_on(news, happenings_in)?;
+    style.ready(&ready(args, &disks, &name, &runtime));
+    for warning in warnings(args, &runtime, &disks) {
+        style.warning(&warning);
+    }
+    let done = serve(style, &runtime, &happenings);
+    runtime.join();
+    done?;
+    style.stopped();
+    Ok(())
+}
+
+/// What ends a wait.
+enum Happening {
+    /// The first signal.
+    Signal(i32),
+    /// From a reactor.
+    Notice(Notice),
+}
+
+/// Until every reactor has ended.
+fn serve(style: Style, runtime: &Runtime, happenings: &Receiver<Happening>) -> Result<(), Failure> {
+    let mut running = runtime.reactors();
+    let mut failed = None;
+    while running > 0 {
+        // The senders live as long as the reactors and the signals.
+        let Ok(happening) = happenings.recv() else { break };
+        match happening {
+            Happening::Signal(signal) => {
+                style.stopping(signal_name(signal));
+                runtime.stop(LOGOUT_GRACE);
+            }
+            Happening::Notice(Notice::Ended { panicked: false, .. }) => running -= 1,
+            Happening::Notice(Notice::Ended { reactor, panicked: true }) => {
+                let what =
+                    format!("reactor {reactor} panicked: a bug in felio; what was not flushed may be lost");
+                // The others would wait for it.
+                let failure = anyhow::Error::new(Failure::new(Kind::Running, what));
+                let _ = crate::failure::report(&failure);
+                std::process::exit(1);
+            }
+            Happening::Notice(Notice::Event(event)) => {
+                if matches!(event, Event::FlushFailed { .. }) {
+                    failed = Some(Failure::new(
+                        Kind::Running,
+                        "a disk could not be made durable; what initiators wrote last may be lost".to_owned(),
+                    ));
+                }
+                style.event(&event);
+            }
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// The first signal is reported, the second ends the process whatever the others do.
+fn watch_signals(happenings: Sender<Happening>) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Kind::Running, format!("cannot wait for signals: {error}"));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+    let watch = move || {
+        for (count, signal) in signals.forever().enumerate() {
+            if count > 0 || happenings.send(Happening::Signal(signal)).is_err() {
+                std::process::exit(128 + signal);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
+    Ok(())
+}
+
+fn hand_on(news: Receiver<Notice>, happenings: Sender<Happening>) -> Result<(), Failure> {
+    let hand_on = move || {
+        for notice in news {
+            if happenings.send(Happening::Notice(notice)).is_err() {
+                return;
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("news".to_owned()).spawn(hand_on);
+    thread.map_err(|error| Failure::new(Kind::Running, format!("cannot start a thread: {error}")))?;
+    Ok(())
+}
+
+/// What the options mean together.
+fn check(args: &ExportArgs) -> Result<(), Failure> {
+    let usage = |what: &str| Err(Failure::new(Kind::Usage, what.to_owned()));
+    if args.memory < MEMORY_MIN {
+        return usage("--memory: at least 32M is needed for the longest commands");
+    }
+    if let (Some(logical), Some(physical)) = (args.block_size, args.physical_block_size)
+        && physical < logical
+    {
+        return usage("--physical-block-size: not smaller than --block-size");
+    }
+    Ok(())
+}
+
+fn target_name(args: &ExportArgs, disks: &[Disk]) -> Result<IscsiName, Failure> {
+    if let Some(name) = &args.iqn {
+        return Ok(name.clone());
+    }
+    let first = disks.first().map(|disk| disk.uuid.target_name()).unwrap_or_default();
+    IscsiName::parse(&first)
+        .map_err(|error| Failure::new(Kind::Running, format!("target name {first}: {error}")))
+}
+
+fn runtime_config(
+    args: &ExportArgs,
+    disks: &[Disk],
+    name: &IscsiName,
+    auth: Auth,
+) -> Result<RuntimeConfig, Failure> {
+    let mut target = Target::new(name.clone(), args.portals.clone());
+    target.auth = auth;
+    target.allow = Allow(args.allow.clone());
+    let tag = target.portal_group_tag.get();
+    let units = (0..).zip(disks).map(|(lun, disk)| unit(lun, disk)).collect();
+    let buffer_bytes_max = usize::try_from(args.memory).unwrap_or(usize::MAX);
+    Ok(RuntimeConfig {
+        cores: args.cores,
+        pin: args.pin,
+        spin: Duration::from_micros(u64::from(args.spin)),
+        buffer_bytes_max,
+        connections_max: CONNECTIONS_MAX,
+        logins_max: LOGINS_MAX,
+        sessions_max: SESSIONS_MAX,
+        tasks_max: TASKS_MAX,
+        portals: args.portals.clone(),
+        iscsi: Config::new(target),
+        limits: Limits::default(),
+        target: TargetConfig { name: name.as_str().to_owned(), port_group_tag: tag, relative_port: 1, units },
+        stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),
+        lane: LaneConfig { engine: lane_engine(args.io), ..LaneConfig::default() },
+    })
+}
+
+fn unit(lun: u16, disk: &Disk) -> UnitConfig {
+    UnitConfig {
+        lun,
+        home: 0, // Chosen by the runtime.
+        store: StoreId(u32::from(lun)),
+        limits: disk.limits.clone(),
+        block_bytes: disk.block_bytes,
+        physical_block_bytes: disk.physical_block_bytes,
+        read_only: disk.read_only,
+        identity: Identity {
+            vendor: VENDOR.to_owned(),
+            product: PRODUCT.to_owned(),
+            revision: revision(),
+            serial: disk.uuid.to_string(),
+            naa: disk.uuid.naa(),
+        },
+    }
+}
+
+/// Four characters of the version: `0.1`.
+fn revision() -> String {
+    env!("CARGO_PKG_VERSION").chars().take(4).collect::<String>().trim_end_matches('.').to_owned()
+}
+
+const fn lane_engine(choice: IoChoice) -> Engine {
+    match choice {
+        IoChoice::Auto => Engine::Auto,
+        IoChoice::Ring => Engine::Ring,
+        IoChoice::Helpers => Engine::Helpers,
+    }
+}
+
+fn ready(args: &ExportArgs, disks: &[Disk], name: &IscsiName, runtime: &Runtime) -> Ready {
+    let chap = args.chap_user.as_deref().zip(args.chap_password_file.as_deref()).map(|(user, file)| Chap {
+        user,
+        password_file: file.display().to_string(),
+        mutual: args
+            .mutual_chap_user
+            .as_deref()
+            .zip(args.mutual_chap_password_file.as_deref())
+            .map(|(user, file)| (user, file.display().to_string())),
+    });
+    let portals = runtime.portals();
+    let recipes = portals.first().map(|portal| {
+        Attach { target: name.as_str(), portal: visible(*portal), chap }.recipes().into_iter().collect()
+    });
+    Ready {
+        portals: portals.iter().map(ToString::to_string).collect(),
+        target: name.as_str().to_owned(),
+        luns: (0..).zip(disks).map(|(lun, disk)| lun_line(lun, disk)).collect(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION"),
+        io: runtime.disk_io(),
+        recipes: recipes.unwrap_or_default(),
+    }
+}
+
+fn lun_line(lun: u16, disk: &Disk) -> LunLine {
+    LunLine {
+        lun,
+        path: disk.path.clone(),
+        naa: disk.uuid.naa(),
+        serial: disk.uuid.to_string(),
+        bytes: disk.limits.bytes,
+        block_bytes: disk.block_bytes,
+        physical_block_bytes: disk.physical_block_bytes,
+        read_only: disk.read_only,
+        write_cache: disk.limits.write_cache == WriteCache::On,
+        thin: disk.limits.unmap.is_some(),
+    }
+}
+
+fn warnings(args: &ExportArgs, runtime: &Runtime, disks: &[Disk]) -> Vec<String> {
+    let mut warnings: Vec<String> = disks.iter().flat_map(|disk| disk.warnings.iter().cloned()).collect();
+    let open = args.chap_user.is_none() && args.allow.is_empty();
+    if open && let Some(portal) = runtime.portals().iter().find(|portal| !portal.ip().is_loopback()) {
+        let may = if args.read_only { "read" } else { "read and overwrite" };
+        warnings.push(format!(
+            "whoever reaches {portal} can {may} these disks; add --chap-user NAME --chap-password-file FILE, or --allow with an initiator name or network"
+        ));
+    }
+    warnings
+}
+
+fn start_failure(error: StartError) -> Failure {
+    match error {
+        StartError::Listen { portal, source } => {
+            Failure::new(Kind::Listening, format!("cannot listen on {portal}: {source}"))
+                .maybe_hint(portal_hint(portal, &source))
+        }
+        StartError::Stores(source) => {
+            Failure::new(Kind::Backing, format!("cannot set up disk I/O: {source}"))
+        }
+        StartError::Reactor(source) => {
+            Failure::new(Kind::Running, format!("cannot set up a reactor: {source}"))
+                .hint("the kernel refused a thread, epoll or eventfd; `ulimit -a` shows the limits")
+        }
+    }
+}
+
+const fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        SIGINT => "SIGINT",
+        SIGTERM => "SIGTERM",
+        SIGHUP => "SIGHUP",
+        _ => "signal",
+    }
+}

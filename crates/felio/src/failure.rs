@@ -1,0 +1,95 @@
+//! What went wrong, for whom, and what to do next; and the exit code that tells it to programs.
+
+use core::fmt;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Exit codes, as `felio export --help` documents them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// While serving or stopping.
+    Running,
+    /// Of the command line or a file that it names for secrets.
+    Usage,
+    /// Of a disk.
+    Backing,
+    /// Of a portal.
+    Listening,
+}
+
+impl Kind {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Running => 1,
+            Self::Usage => 2,
+            Self::Backing => 3,
+            Self::Listening => 4,
+        }
+    }
+}
+
+/// A failure that ends the program.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    what: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) const fn new(kind: Kind, what: String) -> Self {
+        Self { kind, what, hint: None }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints the failure and turns it into an exit code.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let code = error.downcast_ref::<Failure>().map_or(Kind::Running, |failure| failure.kind).code();
+    // Where nobody reads standard error there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "felio: {error:#}");
+    ExitCode::from(code)
+}
+
+/// What to do about an error of the system on a portal.
+pub(crate) fn portal_hint(portal: std::net::SocketAddr, error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => Some(format!(
+            "another program listens there: `ss -ltnp 'sport = :{port}'` shows which; --portal {ip}:0 takes a free port",
+            port = portal.port(),
+            ip = if portal.is_ipv6() { format!("[{}]", portal.ip()) } else { portal.ip().to_string() },
+        )),
+        ErrorKind::AddrNotAvailable => {
+            Some("this machine has no such address; `ip address` lists those that it has".to_owned())
+        }
+        ErrorKind::PermissionDenied => {
+            Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; iSCSI's own port is 3260".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,313 @@
+//! What is printed: text for people, or one JSON object a line for programs, from the same values.
+//!
+//! Whoever closes our standard output ends the printing, not the serving.
+
+use crate::attach::Recipe;
+use crate::identity::show_naa;
+use crate::size;
+use felio_hal::port::{LoginKind, LossReason, Refusal};
+use felio_runtime::Event;
+use serde::Serialize;
+use std::io::Write as _;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// One logical unit.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LunLine {
+    pub(crate) lun: u16,
+    pub(crate) path: String,
+    #[serde(serialize_with = "as_hex")]
+    pub(crate) naa: [u8; 16],
+    pub(crate) serial: String,
+    pub(crate) bytes: u64,
+    pub(crate) block_bytes: u32,
+    pub(crate) physical_block_bytes: u32,
+    pub(crate) read_only: bool,
+    /// Writes may be lost by a power cut until they are flushed.
+    pub(crate) write_cache: bool,
+    pub(crate) thin: bool,
+}
+
+/// The first thing that is printed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ready {
+    pub(crate) portals: Vec<String>,
+    pub(crate) target: String,
+    pub(crate) luns: Vec<LunLine>,
+    pub(crate) pid: u32,
+    pub(crate) version: &'static str,
+    /// What does the disk I/O that the page cache cannot.
+    pub(crate) io: &'static str,
+    #[serde(skip)]
+    pub(crate) recipes: Vec<Recipe>,
+}
+
+/// Every line of `--json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Line<'a> {
+    Ready(&'a Ready),
+    Login {
+        peer: String,
+        initiator: &'a str,
+        initiator_port: &'a str,
+        target: &'a str,
+        kind: &'static str,
+        session: u16,
+    },
+    Logout {
+        peer: String,
+        initiator: &'a str,
+        target: &'a str,
+        kind: &'static str,
+        session: u16,
+        reason: &'static str,
+        cause: Option<&'a str>,
+    },
+    Refused {
+        peer: String,
+        initiator: &'a str,
+        reason: &'static str,
+    },
+    Dropped {
+        peer: String,
+        cause: &'a str,
+    },
+    Warning {
+        text: &'a str,
+    },
+    Stopping {
+        signal: &'a str,
+    },
+    Stopped,
+}
+
+impl Style {
+    /// The target serves.
+    pub(crate) fn ready(self, ready: &Ready) {
+        match self {
+            Self::Json => json(&Line::Ready(ready)),
+            Self::Text => print(&ready_text(ready)),
+        }
+    }
+
+    /// Something that the operator should change.
+    pub(crate) fn warning(self, text: &str) {
+        match self {
+            Self::Json => json(&Line::Warning { text }),
+            Self::Text => {
+                let _ = writeln!(std::io::stderr(), "warning: {text}");
+            }
+        }
+    }
+
+    /// Stopping began.
+    pub(crate) fn stopping(self, signal: &str) {
+        match self {
+            Self::Json => json(&Line::Stopping { signal }),
+            Self::Text => print("stopping: initiators are asked to log out; again to end at once\n"),
+        }
+    }
+
+    /// Everything is durable.
+    pub(crate) fn stopped(self) {
+        match self {
+            Self::Json => json(&Line::Stopped),
+            Self::Text => print("stopped: everything is durable\n"),
+        }
+    }
+
+    /// News from the reactors.
+    pub(crate) fn event(self, event: &Event) {
+        match self {
+            Self::Json => event_json(event),
+            Self::Text => print(&event_text(event)),
+        }
+    }
+}
+
+fn event_json(event: &Event) {
+    match event {
+        Event::Login { peer, initiator_port, initiator, target, kind, session } => json(&Line::Login {
+            peer: peer.to_string(),
+            initiator,
+            initiator_port,
+            target,
+            kind: kind_name(*kind),
+            session: *session,
+        }),
+        Event::Logout { peer, initiator, target, kind, session, reason, cause } => json(&Line::Logout {
+            peer: peer.to_string(),
+            initiator,
+            target,
+            kind: kind_name(*kind),
+            session: *session,
+            reason: reason_name(*reason).0,
+            cause: *cause,
+        }),
+        Event::Refused { peer, initiator, refusal } => {
+            json(&Line::Refused { peer: peer.to_string(), initiator, reason: refusal_name(*refusal) });
+        }
+        Event::Dropped { peer, cause } => json(&Line::Dropped { peer: peer.to_string(), cause }),
+        Event::FlushFailed { store, failure } => {
+            json(&Line::Warning { text: &format!("LUN {} could not be flushed: {failure:?}", store.0) });
+        }
+    }
+}
+
+/// A discovery session says that somebody looked; that it ends at once is no news.
+fn event_text(event: &Event) -> String {
+    match event {
+        Event::Login { peer, initiator, kind: LoginKind::Discovery, .. } => {
+            format!("looked   {initiator} from {peer}\n")
+        }
+        Event::Login { peer, initiator, session, .. } => {
+            format!("login    {initiator} from {peer}, session {session}\n")
+        }
+        Event::Logout { kind: LoginKind::Discovery, .. } => String::new(),
+        Event::Logout { peer, initiator, session, reason, cause, .. } => {
+            let why = cause.unwrap_or(reason_name(*reason).1);
+            format!("logout   {initiator} from {peer}, session {session}: {why}\n")
+        }
+        Event::Refused { peer, initiator, refusal } => {
+            format!("refused  {initiator} from {peer}: {}\n", refusal_name(*refusal))
+        }
+        Event::Dropped { peer, cause } => format!("dropped  {peer}: {cause}\n"),
+        Event::FlushFailed { store, failure } => {
+            format!("FAILED   LUN {} could not be flushed: {failure:?}\n", store.0)
+        }
+    }
+}
+
+fn ready_text(ready: &Ready) -> String {
+    use core::fmt::Write as _;
+    let mut text = format!("felio {} serves {}\n", ready.version, ready.target);
+    // Writing to a String does not fail.
+    for portal in &ready.portals {
+        let _ = writeln!(text, "  portal   {portal}");
+    }
+    for lun in &ready.luns {
+        let cache = match (lun.read_only, lun.write_cache) {
+            (true, _) => ", read-only",
+            (false, true) => ", write cache",
+            (false, false) => "",
+        };
+        let block = lun.block_bytes;
+        let _ = writeln!(
+            text,
+            "  LUN {:<4} {}, {}, {block}-byte blocks{cache}",
+            lun.lun,
+            lun.path,
+            size::show(lun.bytes)
+        );
+        let _ = writeln!(text, "           NAA {}, serial {}", show_naa(lun.naa), lun.serial);
+    }
+    text.push_str("\nAttach it\n");
+    for recipe in &ready.recipes {
+        for (at, line) in recipe.lines.iter().enumerate() {
+            let _ = writeln!(text, "  {:<8} {line}", if at == 0 { recipe.system } else { "" });
+        }
+    }
+    text.push_str("\nCtrl-C stops it.\n");
+    text
+}
+
+const fn kind_name(kind: LoginKind) -> &'static str {
+    match kind {
+        LoginKind::Normal => "normal",
+        LoginKind::Discovery => "discovery",
+    }
+}
+
+/// For programs and for people.
+const fn reason_name(reason: LossReason) -> (&'static str, &'static str) {
+    match reason {
+        LossReason::Logout => ("logout", "logged out"),
+        LossReason::Connection => ("connection", "the connection was lost"),
+        LossReason::Reinstated => ("reinstated", "replaced by a new session of the same initiator"),
+        LossReason::Administrative => ("administrative", "closed by felio"),
+    }
+}
+
+const fn refusal_name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NoSuchSession => "it named a session that does not exist",
+        Refusal::TooManyConnections => "its session has all the connections it may have",
+        Refusal::OutOfResources => "there are as many sessions as there may be",
+        Refusal::ServiceUnavailable => "felio is stopping",
+    }
+}
+
+fn as_hex<S: serde::Serializer>(naa: &[u8; 16], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&show_naa(*naa))
+}
+
+fn json(line: &Line<'_>) {
+    // These values have no map with odd keys and no failing serializer.
+    if let Ok(mut text) = serde_json::to_string(line) {
+        text.push('\n');
+        print(&text);
+    }
+}
+
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready() -> Ready {
+        Ready {
+            portals: vec!["127.0.0.1:3260".to_owned()],
+            target: "iqn.t".to_owned(),
+            luns: vec![LunLine {
+                lun: 0,
+                path: "disk.img".to_owned(),
+                naa: [0x60; 16],
+                serial: "s".to_owned(),
+                bytes: 1 << 30,
+                block_bytes: 512,
+                physical_block_bytes: 4096,
+                read_only: false,
+                write_cache: true,
+                thin: true,
+            }],
+            pid: 1,
+            version: "0",
+            io: "io_uring",
+            recipes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_ready_line_is_what_programs_rely_on() {
+        let text = serde_json::to_string(&Line::Ready(&ready())).expect("plain values");
+        let want = r#"{"event":"ready","portals":["127.0.0.1:3260"],"target":"iqn.t","luns":[{"lun":0,"path":"disk.img","naa":"60606060606060606060606060606060","serial":"s","bytes":1073741824,"#;
+        assert!(text.starts_with(want), "{text}");
+    }
+
+    #[test]
+    fn a_lost_connection_says_why() {
+        let event = Event::Logout {
+            peer: "127.0.0.1:9".parse().expect("valid"),
+            initiator: "iqn.i".to_owned(),
+            target: "iqn.t".to_owned(),
+            kind: LoginKind::Normal,
+            session: 3,
+            reason: LossReason::Connection,
+            cause: Some("no answer"),
+        };
+        assert_eq!(event_text(&event), "logout   iqn.i from 127.0.0.1:9, session 3: no answer\n");
+    }
+}

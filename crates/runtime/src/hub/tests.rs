@@ -1,0 +1,429 @@
+//! The hub between a port, a world and stores that do as they are told.
+
+use super::*;
+use core::cell::RefCell;
+use felio_hal::port::{Command, Fatal, Login, LoginKind, LossReason, PortEvent, TaskManagement};
+use felio_hal::{Limits, NexusId, PortTag, StoreQueue, Submission};
+use felio_spec::status::TaskManagementResponse;
+use felio_spec::{Cdb, Lun, TaskAttribute, TaskManagementFunction};
+use std::io::IoSliceMut;
+use std::rc::Rc;
+
+/// What a port was asked, what it will do, and what it has to say.
+#[derive(Debug, Default)]
+struct Script {
+    seen: Vec<String>,
+    events: VecDeque<PortEvent>,
+    output: Vec<u8>,
+    /// How many bytes it takes at most, all together.
+    appetite: Option<usize>,
+    fatal: Option<&'static str>,
+    finished: bool,
+    timeout: Option<Time>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct FakePort(Rc<RefCell<Script>>, Vec<u8>);
+
+impl Port for FakePort {
+    fn handle_input(&mut self, _now: Time, bytes: &[u8], _pool: &mut Pool) -> Result<usize, Fatal> {
+        let mut script = self.0.borrow_mut();
+        if let Some(fatal) = script.fatal {
+            return Err(Fatal(fatal));
+        }
+        let taken = bytes.len().min(script.appetite.unwrap_or(usize::MAX));
+        if let Some(appetite) = &mut script.appetite {
+            *appetite -= taken;
+        }
+        script.seen.push(format!("input {taken} of {}", bytes.len()));
+        Ok(taken)
+    }
+
+    fn sink(&mut self) -> Option<&mut [u8]> {
+        None
+    }
+
+    fn handle_sink(&mut self, _now: Time, _count: usize, _pool: &mut Pool) -> Result<(), Fatal> {
+        Ok(())
+    }
+
+    fn handle_closed(&mut self, _pool: &mut Pool) {
+        self.0.borrow_mut().seen.push("closed".to_owned());
+    }
+
+    fn handle_request(&mut self, _now: Time, request: PortRequest, _pool: &mut Pool) {
+        let mut script = self.0.borrow_mut();
+        if let PortRequest::Close(reason) = request {
+            script.events.push_back(PortEvent::NexusLoss { reason });
+            script.finished = true;
+        }
+        script.seen.push(format!("{request:?}"));
+    }
+
+    fn handle_timeout(&mut self, _now: Time) -> Result<(), Fatal> {
+        self.0.borrow_mut().timeout = None;
+        Err(Fatal("late"))
+    }
+
+    fn poll_event(&mut self) -> Option<PortEvent> {
+        self.0.borrow_mut().events.pop_front()
+    }
+
+    fn output<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, budget: usize) {
+        // The script's output was moved here by `Peer::say`; what is sent is cut off in front.
+        if !self.1.is_empty() {
+            slices.push(IoSlice::new(&self.1[..self.1.len().min(budget)]));
+        }
+    }
+
+    fn handle_sent(&mut self, _now: Time, count: usize, _pool: &mut Pool) {
+        self.1.drain(..count);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.0.borrow().finished
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.0.borrow().timeout
+    }
+}
+
+/// A world in which everything is written down.
+#[derive(Debug, Default)]
+struct World {
+    incoming: VecDeque<usize>,
+    room: Option<usize>,
+    log: Vec<String>,
+    posted: Vec<(u16, Message)>,
+    events: Vec<Event>,
+    stores: Stores,
+}
+
+#[derive(Debug, Default)]
+struct Stores(Vec<Completion>);
+
+impl StoreQueue for Stores {
+    fn submit(&mut self, submission: Submission) -> Result<(), Submission> {
+        let Submission { store, task, .. } = submission;
+        self.0.push(Completion { store, task, result: Ok(felio_hal::store::Done::Done), buf: None });
+        Ok(())
+    }
+
+    fn kick(&mut self) {}
+
+    fn reap(&mut self, done: &mut Vec<Completion>) {
+        done.append(&mut self.0);
+    }
+}
+
+impl Io for World {
+    fn receive(&mut self, _conn: NexusId, _into: &mut [IoSliceMut<'_>]) -> Received {
+        match self.incoming.pop_front() {
+            None => Received::Empty,
+            Some(0) => Received::Closed,
+            Some(bytes) => Received::Data { bytes, drained: self.incoming.is_empty() },
+        }
+    }
+
+    fn send(&mut self, conn: NexusId, from: &[IoSlice<'_>]) -> Sent {
+        let offered: usize = from.iter().map(|slice| slice.len()).sum();
+        let bytes = offered.min(self.room.unwrap_or(usize::MAX));
+        self.log.push(format!("send {bytes} to {}", conn.slot));
+        Sent::Data { bytes, full: bytes < offered }
+    }
+
+    fn close(&mut self, conn: NexusId) {
+        self.log.push(format!("close {}", conn.slot));
+    }
+
+    fn stores(&mut self) -> &mut dyn StoreQueue {
+        &mut self.stores
+    }
+
+    fn post(&mut self, reactor: u16, message: Message) {
+        self.posted.push((reactor, message));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+const NOW: Time = Time(1_000);
+
+fn target() -> Arc<TargetConfig> {
+    let limits = Limits {
+        bytes: 1 << 20,
+        writable: true,
+        logical_block_bytes: 1,
+        physical_block_bytes: 512,
+        optimal_io_bytes: None,
+        transfer_bytes_max: 1 << 20,
+        write_cache: felio_hal::store::WriteCache::On,
+        unmap: None,
+        extents: false,
+        rotational: None,
+    };
+    let identity = felio_engine::Identity {
+        vendor: "v".to_owned(),
+        product: "p".to_owned(),
+        revision: "r".to_owned(),
+        serial: "s".to_owned(),
+        naa: [0x60; 16],
+    };
+    let unit = |lun: u16| UnitConfig {
+        lun,
+        home: lun,
+        store: StoreId(u32::from(lun)),
+        limits: limits.clone(),
+        block_bytes: 512,
+        physical_block_bytes: 512,
+        read_only: false,
+        identity: identity.clone(),
+    };
+    let units = vec![unit(0), unit(1)];
+    Arc::new(TargetConfig { name: "iqn.t".to_owned(), port_group_tag: 1, relative_port: 1, units })
+}
+
+fn hub(reactors: u16) -> Hub<FakePort> {
+    let config =
+        HubConfig { reactor: 0, reactors, connections_max: 8, logins_max: 2, sessions_max: 8, tasks_max: 8 };
+    Hub::new(config, &target(), Pool::new(felio_hal::buf::Budget::new(1 << 20)))
+}
+
+fn connect(hub: &mut Hub<FakePort>, world: &mut World) -> (NexusId, Rc<RefCell<Script>>) {
+    connect_saying(hub, world, 0)
+}
+
+/// A connection whose port has so many bytes to send.
+fn connect_saying(
+    hub: &mut Hub<FakePort>,
+    world: &mut World,
+    output: usize,
+) -> (NexusId, Rc<RefCell<Script>>) {
+    let script = Rc::new(RefCell::new(Script::default()));
+    let port = FakePort(Rc::clone(&script), vec![0; output]);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+    let Ok(nexus) = hub.handle_accept(NOW, port, peer, world) else { unreachable!("there is room") };
+    (nexus, script)
+}
+
+fn login(hub: &mut Hub<FakePort>, world: &mut World) -> (NexusId, Rc<RefCell<Script>>) {
+    let (nexus, script) = connect(hub, world);
+    script.borrow_mut().events.push_back(PortEvent::Login(Login {
+        initiator_port: "iqn.i,i,0x1".to_owned(),
+        initiator: "iqn.i".to_owned(),
+        target: "iqn.t".to_owned(),
+        kind: LoginKind::Normal,
+        session: 0,
+    }));
+    settle(hub, world);
+    (nexus, script)
+}
+
+fn settle(hub: &mut Hub<FakePort>, world: &mut World) {
+    for _ in 0..16 {
+        hub.turn(NOW, world);
+        if !hub.is_busy() {
+            return;
+        }
+    }
+    unreachable!("the hub does not come to rest");
+}
+
+fn function(tag: u32, function: TaskManagementFunction) -> PortEvent {
+    PortEvent::TaskManagement(TaskManagement {
+        tag: PortTag(tag),
+        function,
+        lun: Lun::default(),
+        referenced: None,
+    })
+}
+
+#[test]
+fn what_a_port_cannot_take_is_offered_again_and_nothing_is_read_meanwhile() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (nexus, script) = connect(&mut hub, &mut world);
+    script.borrow_mut().appetite = Some(60);
+    world.incoming = VecDeque::from([100, 7]);
+    settle(&mut hub, &mut world);
+    assert_eq!(world.incoming.len(), 1);
+    script.borrow_mut().appetite = None;
+    hub.handle_readable(nexus);
+    settle(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen, ["input 60 of 100", "input 40 of 40", "input 7 of 7"]);
+}
+
+#[test]
+fn stalled_input_is_retried_by_itself() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = connect(&mut hub, &mut world);
+    script.borrow_mut().appetite = Some(0);
+    world.incoming = VecDeque::from([5]);
+    settle(&mut hub, &mut world);
+    assert_eq!(hub.poll_timeout(), Some(NOW + STALL_RETRY));
+}
+
+#[test]
+fn a_peer_that_takes_no_more_is_sent_nothing_until_it_does() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    world.room = Some(10);
+    let (nexus, _) = connect_saying(&mut hub, &mut world, 25);
+    settle(&mut hub, &mut world);
+    settle(&mut hub, &mut world);
+    assert_eq!(world.log, ["send 10 to 0"]);
+    world.room = None;
+    hub.handle_writable(nexus);
+    settle(&mut hub, &mut world);
+    assert_eq!(world.log, ["send 10 to 0", "send 15 to 0"]);
+}
+
+#[test]
+fn a_heavy_connection_sends_no_more_than_its_share_of_a_turn() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    connect_saying(&mut hub, &mut world, 3 * SEND_BYTES);
+    connect_saying(&mut hub, &mut world, 1);
+    hub.turn(NOW, &mut world);
+    assert_eq!(world.log, [format!("send {} to 0", SEND_BYTES / 2), "send 1 to 1".to_owned()]);
+}
+
+#[test]
+fn what_says_why_is_sent_before_a_fatal_end() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = connect_saying(&mut hub, &mut world, 48);
+    script.borrow_mut().fatal = Some("nonsense");
+    world.incoming = VecDeque::from([5]);
+    settle(&mut hub, &mut world);
+    assert_eq!(world.log, ["send 48 to 0", "close 0"]);
+    assert_eq!(world.events, [Event::Dropped { peer: ([127, 0, 0, 1], 9).into(), cause: "nonsense" }]);
+}
+
+#[test]
+fn a_deadline_ends_what_its_port_gives_up() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = connect(&mut hub, &mut world);
+    script.borrow_mut().timeout = Some(Time(5_000));
+    settle(&mut hub, &mut world);
+    assert_eq!(hub.poll_timeout(), Some(Time(5_000)));
+    hub.turn(Time(5_000), &mut world);
+    assert_eq!(world.log, ["close 0"]);
+}
+
+#[test]
+fn the_oldest_login_makes_room_for_a_new_one() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    for _ in 0..3 {
+        connect(&mut hub, &mut world);
+    }
+    assert_eq!((world.log.as_slice(), hub.connections()), ([String::from("close 0")].as_slice(), 2));
+}
+
+#[test]
+fn a_login_is_admitted_and_told() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = login(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen, ["Admit { session: 1 }"]);
+    assert!(matches!(world.events[..], [Event::Login { session: 1, .. }]));
+}
+
+#[test]
+fn a_session_is_gone_before_its_successor_is_admitted() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, old) = login(&mut hub, &mut world);
+    let (_, new) = login(&mut hub, &mut world);
+    assert_eq!(old.borrow().seen[1..], ["Close(Reinstated)", "closed"]);
+    assert_eq!(new.borrow().seen, ["Admit { session: 2 }"]);
+    let reasons = world
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Logout { session: 1, reason: LossReason::Reinstated, .. }));
+    assert_eq!(reasons.count(), 1);
+}
+
+#[test]
+fn the_successor_waits_until_every_reactor_has_forgotten_the_old_one() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    let (old, _) = login(&mut hub, &mut world);
+    let (_, new) = login(&mut hub, &mut world);
+    assert!(new.borrow().seen.is_empty());
+    hub.handle_message(Message::NexusGone { nexus: old });
+    settle(&mut hub, &mut world);
+    assert_eq!(new.borrow().seen, ["Admit { session: 2 }"]);
+}
+
+#[test]
+fn a_command_goes_to_the_reactor_where_its_unit_is_at_home() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    let (_, script) = login(&mut hub, &mut world);
+    world.posted.clear();
+    let cdb = Cdb::new(&[0; 6]);
+    let command = Command {
+        tag: PortTag(0),
+        lun: Lun::from_number(1).expect("in range"),
+        attribute: TaskAttribute::Simple,
+        cdb,
+        expect_out: 0,
+        expect_in: 0,
+    };
+    script.borrow_mut().events.push_back(PortEvent::Command(command));
+    world.incoming = VecDeque::from([48]);
+    hub.handle_readable(NexusId { reactor: 0, slot: 0, generation: 0 });
+    settle(&mut hub, &mut world);
+    assert!(matches!(world.posted[..], [(1, Message::Command { .. })]));
+}
+
+#[test]
+fn a_target_reset_is_answered_once_every_reactor_has() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    let (nexus, script) = login(&mut hub, &mut world);
+    world.posted.clear();
+    script.borrow_mut().events.push_back(function(7, TaskManagementFunction::TargetWarmReset));
+    world.incoming = VecDeque::from([48]);
+    hub.handle_readable(nexus);
+    settle(&mut hub, &mut world);
+    assert!(matches!(world.posted[..], [(1, Message::TaskManagement { .. })]));
+    let answers =
+        || script.borrow().seen.iter().filter(|line| line.starts_with("TaskManagementResult")).count();
+    assert_eq!(answers(), 0);
+    let (tag, response) = (PortTag(7), TaskManagementResponse::FunctionComplete);
+    let request = PortRequest::TaskManagementResult { tag, response };
+    hub.handle_message(Message::Request { nexus, request });
+    settle(&mut hub, &mut world);
+    assert_eq!(answers(), 1);
+}
+
+#[test]
+fn stopping_asks_then_closes_then_flushes() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = login(&mut hub, &mut world);
+    let grace = Duration::from_secs(1);
+    hub.handle_stop(NOW, grace);
+    settle(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen[1..], ["RequestLogout { within: 1s }"]);
+    hub.turn(NOW + grace, &mut world);
+    for _ in 0..8 {
+        hub.turn(NOW + grace, &mut world);
+    }
+    assert_eq!(script.borrow().seen[2..], ["Close(Administrative)", "closed"]);
+    assert!(hub.is_stopped());
+}
+
+#[test]
+fn no_reactor_stops_before_all_have_drained() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    hub.handle_stop(NOW, Duration::ZERO);
+    settle(&mut hub, &mut world);
+    assert!(!hub.is_stopped());
+    hub.handle_message(Message::Drained);
+    settle(&mut hub, &mut world);
+    assert!(hub.is_stopped());
+}
+
+#[test]
+fn nobody_is_accepted_while_stopping() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    hub.handle_stop(NOW, Duration::from_secs(1));
+    let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+    assert!(hub.handle_accept(NOW, FakePort::default(), peer, &mut world).is_err());
+}
