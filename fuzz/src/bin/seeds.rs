@@ -1,0 +1,16 @@
+//! Writes the inputs that a fuzzer begins with: `seeds CORPUS` fills a folder for each target.
+#![expect(clippy::disallowed_methods, reason = "it writes files, and is no part of felio")]
+
+use std::path::PathBuf;
+
+fn main() -> std::io::Result<()> {
+    let corpus = PathBuf::from(std::env::args_os().nth(1).unwrap_or_else(|| "fuzz/corpus".into()));
+    for (target, seeds) in felio_fuzz::SEEDS {
+        let folder = corpus.join(target);
+        std::fs::create_dir_all(&folder)?;
+        for (number, seed) in seeds().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), seed)?;
+        }
+    }
+    Ok(())
+}
