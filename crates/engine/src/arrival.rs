@@ -124,7 +124,7 @@ impl Engine {
             // Its nexus is gone, or was never announced: nobody waits for an answer.
             return self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
         };
-        let Ok(slot) = self.table.insert(task) else {
+        let Some(slot) = self.table.insert(task) else {
             let status = full(owner.tasks);
             return self.respond(nexus, command, Outcome::status(status, 0), false);
         };

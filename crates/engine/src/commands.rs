@@ -243,6 +243,7 @@ const NONE: u8 = u8::MAX;
 /// Where the rows of an opcode begin in [`TABLE`].
 static INDEX: [u8; 256] = index(TABLE);
 
+#[expect(clippy::as_conversions, reason = "const fn cannot call From; every cast widens")]
 const fn index(table: &[Entry]) -> [u8; 256] {
     let mut index = [NONE; 256];
     let mut at = 0u8;

@@ -112,6 +112,13 @@ impl Engine {
         self.table.is_empty() && self.functions.is_empty()
     }
 
+    /// Whether a task of this nexus is still under way, be it only in a store: until then a session of the same initiator port
+    /// must not begin, for what it writes could be overwritten by what it thinks lost.
+    #[must_use]
+    pub fn holds(&self, nexus: NexusId) -> bool {
+        self.table.iter().any(|(_, task)| task.nexus == nexus)
+    }
+
     /// Lets go on what can go on, until nothing can.
     pub(crate) fn settle(&mut self, now: Time, pool: &mut Pool) {
         if !self.starved.is_empty() {

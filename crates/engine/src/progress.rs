@@ -6,7 +6,7 @@ use crate::commands::{Allocation, Run, View};
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::table::{Fate, Job, State, Want};
-use crate::unit::{Change, Control, Power};
+use crate::unit::{Change, Control, Power, Probe};
 use crate::work::{self, Desk, Next, Outcome, Wanting, Work};
 use crate::writer::Writer;
 use core::time::Duration;
@@ -177,7 +177,7 @@ impl Engine {
                 give_back(buf, pool);
                 state.release(pool);
                 if failure == Failure::Short {
-                    self.note_probe(Time(0), at); // The next command looks at the size.
+                    self.units[index(at)].probe = Probe::Idle { after: now }; // The next command looks.
                 }
                 self.finish(slot, Outcome::check(sense, 0));
             }

@@ -154,13 +154,13 @@ impl Table {
         Self { reactor, slots, free: (0..tasks_max).rev().collect() }
     }
 
-    /// Keeps a task; it comes back when there is no room.
-    pub(crate) fn insert(&mut self, task: Task) -> Result<u32, Task> {
-        let Some(slot) = self.free.pop() else { return Err(task) };
+    /// Keeps a task that holds nothing yet, if there is room.
+    pub(crate) fn insert(&mut self, task: Task) -> Option<u32> {
+        let slot = self.free.pop()?;
         let entry = &mut self.slots[index(slot)];
         assert!(entry.task.is_none(), "a free slot holds no task");
         entry.task = Some(task);
-        Ok(slot)
+        Some(slot)
     }
 
     /// Frees a slot. Its task must have left the task set.

@@ -1,0 +1,12 @@
+//! The device server, seen from its two seams: commands in, answers out, a small disk below.
+#![allow(missing_docs, reason = "tests")]
+
+mod attention;
+mod cdb;
+mod chaos;
+mod management;
+mod medium;
+mod order;
+mod provisioning;
+mod rig;
+mod starvation;

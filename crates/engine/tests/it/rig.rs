@@ -1,0 +1,449 @@
+//! A disk of 4,096 blocks, an engine above it, and initiators that answer what they are asked.
+//!
+//! Operations are carried out at once, or held until a test releases them.
+
+use core::time::Duration;
+use felio_engine::{Engine, Identity, TargetConfig, UnitConfig};
+use felio_hal::buf::Budget;
+use felio_hal::port::{Login, LoginKind, TaskManagement};
+use felio_hal::store::{Done, Durability, Failure, Limits, UnmapLimits, WriteCache};
+use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, StoreId, Submission, Time};
+use felio_spec::status::{TaskManagementFunction, TaskManagementResponse};
+use felio_spec::{Cdb, Lun, Status, TaskAttribute};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+pub(crate) const BLOCK: usize = 512;
+pub(crate) const BLOCKS: u64 = 4096;
+
+/// Two initiators.
+pub(crate) const ALICE: NexusId = NexusId { reactor: 0, slot: 0, generation: 0 };
+pub(crate) const BOB: NexusId = NexusId { reactor: 0, slot: 1, generation: 0 };
+
+/// Sense key, code and qualifier.
+pub(crate) type Code = (u8, u8, u8);
+
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) pool: Pool,
+    pub(crate) now: Time,
+    pub(crate) disk: Disk,
+    /// Operations that the tests hold back.
+    pub(crate) held: VecDeque<Submission>,
+    pub(crate) hold: bool,
+    /// Everything that the ports were asked, but for data.
+    pub(crate) said: Vec<(NexusId, Said)>,
+    data_out: HashMap<PortTag, Vec<u8>>,
+    /// Data-Out that is wanted and was not sent.
+    pub(crate) unsent: Vec<(PortTag, felio_hal::TaskId, usize)>,
+    pub(crate) send_data: bool,
+    tags: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Reply(PortTag, Reply),
+    Abandon(PortTag),
+    Managed(PortTag, TaskManagementResponse),
+    Close,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    pub(crate) sense: Vec<u8>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) transfer_bytes: u64,
+}
+
+impl Reply {
+    pub(crate) fn code(&self) -> Code {
+        match self.sense.as_slice() {
+            [] => (0, 0, 0),
+            sense => (sense[2], sense[12], sense[13]),
+        }
+    }
+
+    pub(crate) fn information(&self) -> Option<u32> {
+        let sense = &self.sense;
+        (sense[0] & 0x80 != 0).then(|| u32::from_be_bytes([sense[3], sense[4], sense[5], sense[6]]))
+    }
+
+    /// The byte that the field pointer names.
+    pub(crate) fn pointer(&self) -> u16 {
+        u16::from_be_bytes([self.sense[16], self.sense[17]])
+    }
+}
+
+pub(crate) struct Disk {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) allocated: Vec<bool>,
+    /// What the next operation fails with.
+    pub(crate) failure: Option<Failure>,
+    pub(crate) log: Vec<String>,
+}
+
+impl Disk {
+    fn run(&mut self, op: Op) -> (Result<Done, Failure>, Option<felio_hal::Buf>) {
+        self.log.push(name(&op));
+        let failure = self.failure.take();
+        let result = match (&op, failure) {
+            (_, Some(failure)) => Err(failure),
+            (Op::Size, None) => Ok(Done::Size(self.bytes.len().try_into().expect("small"))),
+            (Op::Extent { at }, None) => Ok(self.extent(*at)),
+            (_, None) => Ok(Done::Done),
+        };
+        let went_well = result.is_ok();
+        let buf = match op {
+            Op::Read { at, mut buf } => {
+                let (from, len) = (index(at), buf.len());
+                if went_well {
+                    buf.copy_from_slice(&self.bytes[from..from + len]);
+                }
+                Some(buf)
+            }
+            Op::Write { at, buf, .. } => {
+                if went_well {
+                    self.bytes[index(at)..index(at) + buf.len()].copy_from_slice(&buf);
+                    self.mark(at, buf.len(), true);
+                }
+                Some(buf)
+            }
+            Op::Unmap { at, len } => {
+                self.zero(at, len, false);
+                None
+            }
+            Op::Zero { at, len, unmap } => {
+                self.zero(at, len, !unmap);
+                None
+            }
+            Op::Flush | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => None,
+        };
+        (result, buf)
+    }
+
+    fn zero(&mut self, at: u64, len: u64, allocated: bool) {
+        self.bytes[index(at)..index(at + len)].fill(0);
+        self.mark(at, index(len), allocated);
+    }
+
+    fn mark(&mut self, at: u64, len: usize, allocated: bool) {
+        let first = index(at) / BLOCK;
+        self.allocated[first..first + len / BLOCK].fill(allocated);
+    }
+
+    fn extent(&self, at: u64) -> Done {
+        let rest = &self.allocated[index(at) / BLOCK..];
+        let run = rest.iter().take_while(|allocated| **allocated == rest[0]).count();
+        Done::Extent { allocated: rest[0], len: (run * BLOCK).try_into().expect("small") }
+    }
+}
+
+fn name(op: &Op) -> String {
+    let blocks = |bytes: usize| bytes / BLOCK;
+    match op {
+        Op::Read { at, buf } => format!("read {}+{}", blocks(index(*at)), blocks(buf.len())),
+        Op::Write { at, buf, durability } => {
+            let durable = if *durability == Durability::Durable { " durable" } else { "" };
+            format!("write {}+{}{durable}", blocks(index(*at)), blocks(buf.len()))
+        }
+        Op::Flush => "flush".into(),
+        Op::Unmap { at, len } => format!("unmap {}+{}", blocks(index(*at)), blocks(index(*len))),
+        Op::Zero { at, len, unmap } => {
+            format!(
+                "zero {}+{}{}",
+                blocks(index(*at)),
+                blocks(index(*len)),
+                if *unmap { " unmap" } else { "" }
+            )
+        }
+        Op::Extent { at } => format!("extent {}", blocks(index(*at))),
+        Op::Prefetch { at, len } => format!("prefetch {}+{}", blocks(index(*at)), blocks(index(*len))),
+        Op::Size => "size".into(),
+    }
+}
+
+pub(crate) fn index(at: u64) -> usize {
+    at.try_into().expect("small")
+}
+
+pub(crate) fn target() -> TargetConfig {
+    let limits = Limits {
+        bytes: BLOCKS * 512,
+        writable: true,
+        logical_block_bytes: 512,
+        physical_block_bytes: 4096,
+        optimal_io_bytes: None,
+        transfer_bytes_max: 64 << 10,
+        write_cache: WriteCache::On,
+        unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
+        extents: true,
+        rotational: Some(false),
+    };
+    let identity = Identity {
+        vendor: "FELIO".into(),
+        product: "disk".into(),
+        revision: "1".into(),
+        serial: "1".into(),
+        naa: [0x60; 16],
+    };
+    let unit = UnitConfig {
+        lun: 0,
+        home: 0,
+        store: StoreId(0),
+        limits,
+        block_bytes: 512,
+        physical_block_bytes: 4096,
+        read_only: false,
+        identity,
+    };
+    TargetConfig {
+        name: "iqn.2026-01.net.x:t".into(),
+        port_group_tag: 1,
+        relative_port: 1,
+        units: vec![unit],
+    }
+}
+
+impl Rig {
+    /// Alice and Bob are logged in and have been told of it.
+    pub(crate) fn new() -> Self {
+        Self::with(target(), 64, 64 << 20)
+    }
+
+    pub(crate) fn with(target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
+        let mut rig = Self::silent(target, tasks_max, pool_bytes);
+        for nexus in [ALICE, BOB] {
+            rig.login(nexus);
+            rig.run(nexus, &crate::cdb::TEST_UNIT_READY, &[]);
+        }
+        rig.said.clear();
+        rig.disk.log.clear();
+        rig
+    }
+
+    /// Nobody is logged in.
+    pub(crate) fn silent(target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
+        let blocks = index(BLOCKS);
+        Self {
+            engine: Engine::new(Arc::new(target), 0, tasks_max),
+            pool: Pool::new(Budget::new(pool_bytes)),
+            now: Time(1),
+            disk: Disk {
+                bytes: vec![0; blocks * BLOCK],
+                allocated: vec![false; blocks],
+                failure: None,
+                log: Vec::new(),
+            },
+            held: VecDeque::new(),
+            hold: false,
+            said: Vec::new(),
+            data_out: HashMap::new(),
+            unsent: Vec::new(),
+            send_data: true,
+            tags: 0,
+        }
+    }
+
+    pub(crate) fn login(&mut self, nexus: NexusId) {
+        let login = Login {
+            initiator_port: format!("iqn.2026-01.net.x:i{},i,0x1", nexus.slot),
+            initiator: "iqn.2026-01.net.x:i".into(),
+            target: "iqn.2026-01.net.x:t".into(),
+            kind: LoginKind::Normal,
+            session: 0,
+        };
+        self.engine.handle_login(self.now, nexus, &login);
+    }
+
+    /// Sends a command and lets happen what can.
+    pub(crate) fn send(&mut self, nexus: NexusId, cdb: &[u8], data_out: &[u8]) -> PortTag {
+        self.send_as(TaskAttribute::Simple, nexus, cdb, data_out)
+    }
+
+    pub(crate) fn send_as(
+        &mut self,
+        attribute: TaskAttribute,
+        nexus: NexusId,
+        cdb: &[u8],
+        data_out: &[u8],
+    ) -> PortTag {
+        self.send_to(Lun::default(), attribute, nexus, cdb, data_out)
+    }
+
+    pub(crate) fn send_to(
+        &mut self,
+        lun: Lun,
+        attribute: TaskAttribute,
+        nexus: NexusId,
+        cdb: &[u8],
+        data_out: &[u8],
+    ) -> PortTag {
+        let tag = self.tag();
+        self.data_out.insert(tag, data_out.to_vec());
+        let command = Command {
+            tag,
+            lun,
+            attribute,
+            cdb: Cdb::new(cdb),
+            expect_out: data_out.len().try_into().expect("small"),
+            expect_in: u32::MAX,
+        };
+        self.engine.handle_command(self.now, nexus, command, &mut self.pool);
+        self.pump();
+        tag
+    }
+
+    /// Sends a command that is answered at once.
+    pub(crate) fn run(&mut self, nexus: NexusId, cdb: &[u8], data_out: &[u8]) -> Reply {
+        let tag = self.send(nexus, cdb, data_out);
+        self.reply(tag).expect("the command is answered")
+    }
+
+    /// Sends a command of Alice's and returns its status and sense code.
+    pub(crate) fn ask(&mut self, cdb: &[u8], data_out: &[u8]) -> (Status, Code) {
+        let reply = self.run(ALICE, cdb, data_out);
+        (reply.status, reply.code())
+    }
+
+    pub(crate) fn manage(
+        &mut self,
+        nexus: NexusId,
+        function: TaskManagementFunction,
+        referenced: Option<PortTag>,
+    ) -> PortTag {
+        let tag = self.tag();
+        let management = TaskManagement { tag, function, lun: Lun::default(), referenced };
+        self.engine.handle_task_management(self.now, nexus, management, &mut self.pool);
+        self.pump();
+        tag
+    }
+
+    pub(crate) fn lose(&mut self, nexus: NexusId) {
+        self.engine.handle_nexus_loss(self.now, nexus, &mut self.pool);
+        self.pump();
+    }
+
+    /// Carries out the oldest held operation.
+    pub(crate) fn release(&mut self) {
+        let submission = self.held.pop_front().expect("an operation is held");
+        self.complete(submission);
+        self.pump();
+    }
+
+    pub(crate) fn release_all(&mut self) {
+        while !self.held.is_empty() {
+            self.release();
+        }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.engine.handle_timeout(self.now, &mut self.pool);
+        self.pump();
+    }
+
+    pub(crate) fn reply(&self, tag: PortTag) -> Option<Reply> {
+        self.said.iter().find_map(|(_, said)| match said {
+            Said::Reply(of, reply) if *of == tag => Some(reply.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn managed(&self, tag: PortTag) -> Option<TaskManagementResponse> {
+        self.said.iter().find_map(|(_, said)| match said {
+            Said::Managed(of, response) if *of == tag => Some(*response),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn is_abandoned(&self, tag: PortTag) -> bool {
+        self.said.iter().any(|(_, said)| *said == Said::Abandon(tag))
+    }
+
+    /// The data that a command still waits for arrive.
+    pub(crate) fn deliver(&mut self) {
+        let (tag, task, bytes) = self.unsent.remove(0);
+        let mut buf = self.pool.take(bytes).expect("a buffer");
+        buf.copy_from_slice(&self.data_out[&tag][..bytes]);
+        self.engine.handle_data_out(self.now, task, buf, &mut self.pool);
+        self.pump();
+    }
+
+    /// Whether there is a buffer for the next data.
+    pub(crate) fn can_deliver(&mut self) -> bool {
+        let Some(buf) = self.pool.take(self.unsent[0].2) else { return false };
+        self.pool.give(buf);
+        true
+    }
+
+    pub(crate) fn held_names(&self) -> Vec<String> {
+        self.held.iter().map(|submission| name(&submission.op)).collect()
+    }
+
+    pub(crate) fn blocks(&self, lba: usize, count: usize) -> &[u8] {
+        &self.disk.bytes[lba * BLOCK..(lba + count) * BLOCK]
+    }
+
+    pub(crate) fn pump(&mut self) {
+        loop {
+            if let Some((nexus, request)) = self.engine.poll_request() {
+                self.answer(nexus, request);
+            } else if let Some(submission) = self.engine.poll_submission() {
+                if self.hold {
+                    self.held.push_back(submission);
+                } else {
+                    self.complete(submission);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn tag(&mut self) -> PortTag {
+        self.tags += 1;
+        PortTag(self.tags)
+    }
+
+    fn answer(&mut self, nexus: NexusId, request: PortRequest) {
+        let said = match request {
+            PortRequest::Solicit { tag, task, bytes } => {
+                self.unsent.push((tag, task, bytes.try_into().expect("small")));
+                if self.send_data {
+                    self.deliver();
+                }
+                return;
+            }
+            PortRequest::Respond(response) => {
+                let data = response.data.as_deref().map(<[u8]>::to_vec).unwrap_or_default();
+                if let Some(buf) = response.data {
+                    self.pool.give(buf);
+                }
+                let reply = Reply {
+                    status: response.status,
+                    sense: response.sense.map(|sense| sense.bytes().to_vec()).unwrap_or_default(),
+                    data,
+                    transfer_bytes: response.transfer_bytes,
+                };
+                let answered = self.said.iter().any(|(_, said)| {
+                    matches!(said, Said::Reply(tag, _) | Said::Abandon(tag) if *tag == response.tag)
+                });
+                assert!(!answered, "a command is answered once");
+                Said::Reply(response.tag, reply)
+            }
+            PortRequest::Abandon { tag } => Said::Abandon(tag),
+            PortRequest::TaskManagementResult { tag, response } => Said::Managed(tag, response),
+            PortRequest::Close(_) => Said::Close,
+            other => panic!("nobody asked for {other:?}"),
+        };
+        self.said.push((nexus, said));
+    }
+
+    fn complete(&mut self, submission: Submission) {
+        let Submission { store, task, op } = submission;
+        let (result, buf) = self.disk.run(op);
+        let completion = Completion { store, task, result, buf };
+        self.engine.handle_completion(self.now, completion, &mut self.pool);
+    }
+}
