@@ -52,6 +52,18 @@ pub(crate) struct Reactor {
     ready: Vec<Ready>,
 }
 
+/// What a reactor is made of beside its hub.
+pub(crate) struct Parts {
+    /// Which it is.
+    pub(crate) reactor: u16,
+    pub(crate) lane: Lane,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) make_port: Arc<MakePort>,
+    pub(crate) spin: Duration,
+    pub(crate) mailboxes: Arc<[Mailbox]>,
+    pub(crate) notices: SyncSender<Notice>,
+}
+
 /// What the hub reaches through [`Io`].
 struct World {
     reactor: u16,
@@ -67,16 +79,8 @@ struct World {
 }
 
 impl Reactor {
-    pub(crate) fn new(
-        reactor: u16,
-        hub: Hub<Connection>,
-        lane: Lane,
-        listeners: Vec<Listener>,
-        make_port: Arc<MakePort>,
-        spin: Duration,
-        mailboxes: Arc<[Mailbox]>,
-        notices: SyncSender<Notice>,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(hub: Hub<Connection>, parts: Parts) -> io::Result<Self> {
+        let Parts { reactor, lane, listeners, make_port, spin, mailboxes, notices } = parts;
         let poller = Poller::new()?;
         poller.add_source(&mailboxes[usize::from(reactor)], source(SOURCE_WAKER))?;
         poller.add_source(lane.descriptor(), source(SOURCE_LANE))?;
@@ -239,8 +243,8 @@ impl Reactor {
         let socket = Socket::new(fd);
         let local = socket.local().unwrap_or(peer);
         let port = (self.make_port)(now, peer, local);
-        let accepted = port.map(|port| self.hub.handle_accept(now, port, peer, &mut self.world));
-        let Some(Ok(conn)) = accepted else { return self.world.mailbox().drop_load() };
+        let accepted = port.and_then(|port| self.hub.handle_accept(now, port, peer, &mut self.world));
+        let Some(conn) = accepted else { return self.world.mailbox().drop_load() };
         if self.world.poller.add_connection(&socket, token(conn.slot, conn.generation)).is_err() {
             let mut socket = socket;
             socket.set_ended();

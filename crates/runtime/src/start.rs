@@ -8,7 +8,7 @@
 
 use crate::hub::{Event, Hub, HubConfig};
 use crate::mailbox::Mailbox;
-use crate::reactor::{MakePort, Reactor};
+use crate::reactor::{MakePort, Parts, Reactor};
 use crate::sys::{self, Listener};
 use core::time::Duration;
 use felio_backstore::{Lane, LaneConfig, LaneError, Store};
@@ -191,18 +191,16 @@ fn build(
         };
         let hub = Hub::new(hub_config, &target, Pool::new(Arc::clone(&budget)));
         let lane = Lane::new(config.stores.clone(), config.lane).map_err(StartError::Stores)?;
-        let listeners = listeners.take().unwrap_or_default();
-        let reactor = Reactor::new(
+        let parts = Parts {
             reactor,
-            hub,
             lane,
-            listeners,
-            Arc::clone(&make_port),
-            config.spin,
-            Arc::clone(mailboxes),
-            notices.clone(),
-        );
-        built.push(reactor.map_err(StartError::Reactor)?);
+            listeners: listeners.take().unwrap_or_default(),
+            make_port: Arc::clone(&make_port),
+            spin: config.spin,
+            mailboxes: Arc::clone(mailboxes),
+            notices: notices.clone(),
+        };
+        built.push(Reactor::new(hub, parts).map_err(StartError::Reactor)?);
     }
     Ok(built)
 }

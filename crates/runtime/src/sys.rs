@@ -157,7 +157,7 @@ impl Listener {
 
     pub(crate) fn local(&self) -> io::Result<SocketAddr> {
         let local = rustix::net::getsockname(&self.0)?;
-        SocketAddr::try_from(local).map_err(|errno| io::Error::from(errno))
+        SocketAddr::try_from(local).map_err(io::Error::from)
     }
 
     pub(crate) fn accept(&self) -> Accepted {

@@ -121,8 +121,6 @@ pub enum Message {
         /// Which.
         nexus: NexusId,
     },
-    /// A target was reset cold: all its sessions end.
-    CloseAll,
     /// Another reactor is out of buffers: give up what is free.
     Trim,
     /// The sender's connections are all gone.

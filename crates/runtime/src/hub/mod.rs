@@ -28,7 +28,7 @@ use connection::{Connection, End, Input};
 use core::time::Duration;
 use felio_engine::{Engine, TargetConfig, UnitConfig};
 use felio_hal::{Completion, NexusId, Pool, Port, PortRequest, StoreId, Time};
-use route::{Fanout, Loss};
+use route::{Fanout, Leaving, Loss};
 use sessions::Sessions;
 use slots::{Key, Slots};
 use std::collections::VecDeque;
@@ -108,6 +108,7 @@ pub struct Hub<P> {
     slices: Vec<IoSlice<'static>>,
     done: Vec<Completion>,
     losses: Vec<Loss>,
+    leaving: Vec<Leaving>,
     fanouts: Vec<Fanout>,
     phase: Phase,
     drained: u16,
@@ -139,6 +140,7 @@ impl<P: Port> Hub<P> {
             slices: Vec::new(),
             done: Vec::new(),
             losses: Vec::new(),
+            leaving: Vec::new(),
             fanouts: Vec::new(),
             phase: Phase::Serving,
             drained: 0,
@@ -147,27 +149,27 @@ impl<P: Port> Hub<P> {
         }
     }
 
-    /// A peer connected. The name by which [`Io`] knows the connection, or the port back when there is no room.
+    /// A peer connected. The name by which [`Io`] knows the connection, or `None` when there is no room for it.
     pub fn handle_accept(
         &mut self,
         now: Time,
         port: P,
         peer: SocketAddr,
         io: &mut impl Io,
-    ) -> Result<NexusId, P> {
+    ) -> Option<NexusId> {
         if !matches!(self.phase, Phase::Serving) {
-            return Err(port);
+            return None;
         }
         if self.anonymous >= self.config.logins_max {
             self.drop_oldest_login(now, io);
         }
         let mut connection = Connection::new(port, peer, now);
         connection.input = Input::Readable;
-        let key = self.connections.insert(connection).map_err(|connection| connection.port)?;
+        let key = self.connections.insert(connection)?;
         self.anonymous += 1;
         self.readable[0].push(key);
         self.touch(key);
-        Ok(self.nexus(key))
+        Some(self.nexus(key))
     }
 
     /// There may be something to receive.
@@ -213,7 +215,7 @@ impl<P: Port> Hub<P> {
         self.receive_all(now, io);
         self.settle(now, io);
         self.send_all(now, io);
-        self.settle_losses(io);
+        self.settle_losses(now, io);
         self.advance_stop(now, io);
         self.retry_at = if self.stalled[0].is_empty() { None } else { Some(now + STALL_RETRY) };
     }
@@ -230,7 +232,8 @@ impl<P: Port> Hub<P> {
     /// When to take a turn if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let times = [self.timers.next(), self.engine.poll_timeout(), self.retry_at, self.phase.until()];
+        let engine = self.engine.poll_timeout();
+        let times = [self.timers.next(), engine, self.retry_at, self.leaving_until(), self.phase.until()];
         times.into_iter().flatten().min()
     }
 

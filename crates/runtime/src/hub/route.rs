@@ -10,6 +10,7 @@ use super::connection::{End, Standing};
 use super::sessions::Verdict;
 use super::slots::Key;
 use super::{Event, Hub, Io, Message, key};
+use core::time::Duration;
 use felio_hal::port::{Login, LoginKind, LossReason, TaskManagement};
 use felio_hal::{NexusId, Port, PortEvent, PortRequest, PortTag, Time};
 use felio_spec::status::TaskManagementResponse;
@@ -18,12 +19,22 @@ use felio_spec::{Lun, TaskManagementFunction};
 /// The reactor that keeps the register of sessions.
 pub(super) const REGISTRAR: u16 = 0;
 
-/// A nexus that is gone here and still known elsewhere.
+/// How long what a lost nexus has in the stores may keep its successor waiting.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A nexus of ours that is gone here and perhaps still known elsewhere.
 #[derive(Debug)]
 pub(super) struct Loss {
     nexus: NexusId,
-    /// Reactors that have not yet said that they have nothing of it.
+    /// Reactors, this one among them, that have not yet said that they have nothing of it.
     left: u16,
+}
+
+/// A nexus that this reactor's engine was told to forget.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    nexus: NexusId,
+    until: Time,
 }
 
 /// A task management function that every reactor must carry out.
@@ -33,7 +44,6 @@ pub(super) struct Fanout {
     tag: PortTag,
     left: u16,
     response: TaskManagementResponse,
-    cold: bool,
 }
 
 impl<P: Port> Hub<P> {
@@ -63,12 +73,19 @@ impl<P: Port> Hub<P> {
         moved
     }
 
-    /// Tells the register of sessions of which no reactor holds anything any more.
-    pub(super) fn settle_losses(&mut self, io: &mut impl Io) {
-        while let Some(at) = self.losses.iter().position(|loss| loss.left == 0) {
-            let nexus = self.losses.swap_remove(at).nexus;
-            self.post(REGISTRAR, Message::Release { nexus }, io);
+    /// Says of lost nexuses that nothing is left of them here, and tells the register when that is so everywhere.
+    pub(super) fn settle_losses(&mut self, now: Time, io: &mut impl Io) {
+        let engine = &self.engine;
+        let gone = |leaving: &mut Leaving| leaving.until <= now || !engine.holds(leaving.nexus);
+        let gone: Vec<NexusId> = self.leaving.extract_if(.., gone).map(|leaving| leaving.nexus).collect();
+        for nexus in gone {
+            self.post(nexus.reactor, Message::NexusGone { nexus }, io);
         }
+    }
+
+    /// When to stop waiting for what lost nexuses have in the stores.
+    pub(super) fn leaving_until(&self) -> Option<Time> {
+        self.leaving.iter().map(|leaving| leaving.until).min()
     }
 
     pub(super) fn broadcast(&self, io: &mut impl Io, message: impl Fn() -> Message) {
@@ -122,16 +139,8 @@ impl<P: Port> Hub<P> {
             Message::Admit { nexus, session } => self.admit(now, key(nexus), session, io),
             Message::Release { nexus } => self.ask_register(io, |register| register.handle_release(nexus)),
             Message::Login { nexus, login } => self.engine.handle_login(now, nexus, &login),
-            Message::NexusLoss { nexus } => {
-                self.engine.handle_nexus_loss(now, nexus, &mut self.pool);
-                io.post(nexus.reactor, Message::NexusGone { nexus });
-            }
-            Message::NexusGone { nexus } => {
-                if let Some(loss) = self.losses.iter_mut().find(|loss| loss.nexus == nexus) {
-                    loss.left -= 1;
-                }
-            }
-            Message::CloseAll => self.close_all(now, LossReason::Administrative),
+            Message::NexusLoss { nexus } => self.forget(now, nexus),
+            Message::NexusGone { nexus } => self.gone(nexus, io),
             Message::Trim => self.pool.trim(),
             Message::Drained => self.drained += 1,
         }
@@ -143,7 +152,7 @@ impl<P: Port> Hub<P> {
             return io.post(nexus.reactor, Message::Request { nexus, request });
         }
         let key = key(nexus);
-        let Some(request) = self.collect(nexus, request, io) else { return };
+        let Some(request) = self.collect(nexus, request) else { return };
         if let PortRequest::Refuse(refusal) = &request {
             self.refused(key, *refusal, io);
         }
@@ -170,12 +179,12 @@ impl<P: Port> Hub<P> {
         function: TaskManagement,
         io: &mut impl Io,
     ) {
-        let cold = matches!(function.function, TaskManagementFunction::TargetColdReset);
-        let everywhere = cold
-            || matches!(
-                function.function,
-                TaskManagementFunction::TargetWarmReset | TaskManagementFunction::ITNexusReset
-            );
+        let everywhere = matches!(
+            function.function,
+            TaskManagementFunction::TargetWarmReset
+                | TaskManagementFunction::TargetColdReset
+                | TaskManagementFunction::ITNexusReset
+        );
         if !everywhere {
             let home = self.home(function.lun);
             return self.post_task_management(now, home, nexus, function, io);
@@ -185,7 +194,6 @@ impl<P: Port> Hub<P> {
             tag: function.tag,
             left: self.config.reactors,
             response: TaskManagementResponse::FunctionComplete,
-            cold,
         });
         for reactor in 0..self.config.reactors {
             self.post_task_management(now, reactor, nexus, function, io);
@@ -208,7 +216,7 @@ impl<P: Port> Hub<P> {
     }
 
     /// Holds back the answers of a function that went to every reactor until the last; passes on everything else.
-    fn collect(&mut self, nexus: NexusId, request: PortRequest, io: &mut impl Io) -> Option<PortRequest> {
+    fn collect(&mut self, nexus: NexusId, request: PortRequest) -> Option<PortRequest> {
         let PortRequest::TaskManagementResult { tag, response } = request else { return Some(request) };
         let same = |fanout: &Fanout| fanout.nexus == nexus && fanout.tag == tag;
         let Some(at) = self.fanouts.iter().position(same) else { return Some(request) };
@@ -221,11 +229,6 @@ impl<P: Port> Hub<P> {
             return None;
         }
         let fanout = self.fanouts.swap_remove(at);
-        //= RFC 7143 "Task Management Function Request": TARGET COLD RESET also ends all sessions.
-        if fanout.cold && fanout.response == TaskManagementResponse::FunctionComplete {
-            self.inbox.push_back(Message::CloseAll);
-            self.broadcast(io, || Message::CloseAll);
-        }
         Some(PortRequest::TaskManagementResult { tag, response: fanout.response })
     }
 
@@ -314,9 +317,9 @@ impl<P: Port> Hub<P> {
         };
         let peer = connection.peer;
         if login.kind == LoginKind::Normal {
-            self.engine.handle_nexus_loss(now, nexus, &mut self.pool);
+            self.forget(now, nexus);
             self.broadcast(io, || Message::NexusLoss { nexus });
-            self.losses.push(Loss { nexus, left: self.config.reactors - 1 });
+            self.losses.push(Loss { nexus, left: self.config.reactors });
         } else {
             self.post(REGISTRAR, Message::Release { nexus }, io);
         }
@@ -329,6 +332,21 @@ impl<P: Port> Hub<P> {
             reason,
             cause: if reason == LossReason::Connection { end.and_then(End::cause) } else { None },
         });
+    }
+
+    fn forget(&mut self, now: Time, nexus: NexusId) {
+        self.engine.handle_nexus_loss(now, nexus, &mut self.pool);
+        self.leaving.push(Leaving { nexus, until: now + LINGER_TIMEOUT });
+    }
+
+    /// One reactor more has nothing of a nexus; after the last a session of the same initiator port may begin.
+    fn gone(&mut self, nexus: NexusId, io: &mut impl Io) {
+        let Some(at) = self.losses.iter().position(|loss| loss.nexus == nexus) else { return };
+        self.losses[at].left -= 1;
+        if self.losses[at].left == 0 {
+            self.losses.swap_remove(at);
+            self.post(REGISTRAR, Message::Release { nexus }, io);
+        }
     }
 
     pub(super) fn close_all(&mut self, now: Time, reason: LossReason) {

@@ -29,25 +29,20 @@ impl<T> Slots<T> {
         Self { entries: Vec::new(), free: Vec::new(), len: 0, max }
     }
 
-    /// Finds a place, or gives the value back.
-    pub(crate) fn insert(&mut self, value: T) -> Result<Key, T> {
+    /// Finds a place, if there is one.
+    pub(crate) fn insert(&mut self, value: T) -> Option<Key> {
         if self.len >= self.max {
-            return Err(value);
+            return None;
         }
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => match u32::try_from(self.entries.len()) {
-                Ok(slot) => {
-                    self.entries.push(Entry { generation: 0, value: None });
-                    slot
-                }
-                Err(_) => return Err(value),
-            },
-        };
-        let Some(entry) = self.entries.get_mut(index(slot)) else { return Err(value) };
+        if self.free.is_empty() {
+            self.free.push(u32::try_from(self.entries.len()).ok()?);
+            self.entries.push(Entry { generation: 0, value: None });
+        }
+        let slot = self.free.pop()?;
+        let entry = self.entries.get_mut(index(slot))?;
         entry.value = Some(value);
         self.len += 1;
-        Ok(Key { slot, generation: entry.generation })
+        Some(Key { slot, generation: entry.generation })
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
@@ -102,7 +97,7 @@ mod tests {
     #[test]
     fn no_more_than_the_maximum_fits() {
         let mut slots = Slots::new(1);
-        assert!(slots.insert('a').is_ok());
-        assert_eq!(slots.insert('b'), Err('b'));
+        assert!(slots.insert('a').is_some());
+        assert_eq!(slots.insert('b'), None);
     }
 }

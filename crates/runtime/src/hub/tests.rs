@@ -14,7 +14,6 @@ use std::rc::Rc;
 struct Script {
     seen: Vec<String>,
     events: VecDeque<PortEvent>,
-    output: Vec<u8>,
     /// How many bytes it takes at most, all together.
     appetite: Option<usize>,
     fatal: Option<&'static str>,
@@ -22,6 +21,7 @@ struct Script {
     timeout: Option<Time>,
 }
 
+/// A port that follows its script and has these bytes to send.
 #[derive(Clone, Debug, Default)]
 struct FakePort(Rc<RefCell<Script>>, Vec<u8>);
 
@@ -70,7 +70,6 @@ impl Port for FakePort {
     }
 
     fn output<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, budget: usize) {
-        // The script's output was moved here by `Peer::say`; what is sent is cut off in front.
         if !self.1.is_empty() {
             slices.push(IoSlice::new(&self.1[..self.1.len().min(budget)]));
         }
@@ -205,7 +204,7 @@ fn connect_saying(
     let script = Rc::new(RefCell::new(Script::default()));
     let port = FakePort(Rc::clone(&script), vec![0; output]);
     let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-    let Ok(nexus) = hub.handle_accept(NOW, port, peer, world) else { unreachable!("there is room") };
+    let nexus = hub.handle_accept(NOW, port, peer, world).expect("there is room");
     (nexus, script)
 }
 
@@ -425,5 +424,5 @@ fn nobody_is_accepted_while_stopping() {
     let (mut hub, mut world) = (hub(1), World::default());
     hub.handle_stop(NOW, Duration::from_secs(1));
     let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-    assert!(hub.handle_accept(NOW, FakePort::default(), peer, &mut world).is_err());
+    assert!(hub.handle_accept(NOW, FakePort::default(), peer, &mut world).is_none());
 }
