@@ -45,11 +45,18 @@ impl<S: Space> Disk<S> {
         Self { transfer: Transfer::new(fd, policy), space, limits, bytes }
     }
 
-    /// Why the operation must not be done, if so.
-    fn objection(&self, op: &Op) -> Option<Failure> {
+    /// The outcome of an operation that must not be done, or has nothing to do.
+    fn foregone(&self, op: &Op) -> Option<Result<Done, Failure>> {
         match op {
-            op if changes(op) && !self.limits.writable => Some(Failure::WriteProtected),
-            op if !fits(op, self.bytes.load(Ordering::Relaxed)) => Some(Failure::Short),
+            op if changes(op) && !self.limits.writable => Some(Err(Failure::WriteProtected)),
+            op if !fits(op, self.bytes.load(Ordering::Relaxed)) => Some(Err(Failure::Short)),
+            // System calls take a length of zero for a mistake, or for everything.
+            Op::Unmap { len: 0, .. } | Op::Zero { len: 0, .. } | Op::Prefetch { len: 0, .. } => {
+                Some(Ok(Done::Done))
+            }
+            // Nothing to bring data into, or nothing to flush.
+            Op::Prefetch { .. } if self.transfer.policy().direct => Some(Ok(Done::Done)),
+            Op::Flush if !self.limits.writable => Some(Ok(Done::Done)),
             _ => None,
         }
     }
@@ -102,8 +109,8 @@ impl<S: Space> Store for Disk<S> {
     }
 
     fn attempt(&self, op: Op) -> Attempt {
-        if let Some(failure) = self.objection(&op) {
-            return Attempt::Done(Answer::refuse(op, failure));
+        if let Some(result) = self.foregone(&op) {
+            return Attempt::Done(Answer::without(op, result));
         }
         match op {
             Op::Read { at, mut buf } => match self.transfer.try_read(at, &mut buf) {
@@ -114,11 +121,6 @@ impl<S: Space> Store for Disk<S> {
                 Some(result) => Attempt::Done(Answer::with(result, buf)),
                 None => Attempt::Later(Op::Write { at, buf, durability }),
             },
-            // Nothing to bring data into, or nothing to flush.
-            Op::Prefetch { .. } if self.transfer.policy().direct => {
-                Attempt::Done(Answer::bare(Ok(Done::Done)))
-            }
-            Op::Flush if !self.limits.writable => Attempt::Done(Answer::bare(Ok(Done::Done))),
             op => Attempt::Later(op),
         }
     }
@@ -128,8 +130,8 @@ impl<S: Space> Store for Disk<S> {
     }
 
     fn run(&self, op: Op) -> Answer {
-        if let Some(failure) = self.objection(&op) {
-            return Answer::refuse(op, failure);
+        if let Some(result) = self.foregone(&op) {
+            return Answer::without(op, result);
         }
         match op {
             Op::Read { at, mut buf } => Answer::with(self.transfer.read(at, &mut buf), buf),

@@ -164,7 +164,7 @@ impl Store for Fault {
     fn attempt(&self, op: Op) -> Attempt {
         match self.judge(&op) {
             None => self.inner.attempt(op),
-            Some(Action::Fail(failure)) => Attempt::Done(Answer::refuse(op, failure)),
+            Some(Action::Fail(failure)) => Attempt::Done(Answer::without(op, Err(failure))),
             Some(action) => {
                 let (kind, at) = name(&op);
                 self.lock().judged.push((kind, at, action));
@@ -181,7 +181,7 @@ impl Store for Fault {
     fn run(&self, op: Op) -> Answer {
         match self.verdict(&op) {
             Some(Action::Tear { bytes, failure }) => tear(&*self.inner, op, bytes, failure),
-            Some(Action::Fail(failure)) => Answer::refuse(op, failure),
+            Some(Action::Fail(failure)) => Answer::without(op, Err(failure)),
             Some(Action::Hold) | None => self.inner.run(op),
         }
     }

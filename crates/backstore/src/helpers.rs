@@ -214,3 +214,94 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No job runs under a lock, so a panic has left nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use felio_hal::store::Done;
+    use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+    use super::*;
+    use crate::fault::{Action, Fault, Kind, Rule};
+    use crate::null::Null;
+    use crate::store::Attempt;
+
+    fn null() -> Arc<dyn Store> {
+        Arc::new(Null::new(512, true))
+    }
+
+    fn pool(threads_max: usize) -> Helpers {
+        let event = eventfd(0, EventfdFlags::CLOEXEC).expect("an eventfd");
+        Helpers::new(16, threads_max, &Arc::new(event))
+    }
+
+    fn threads(helpers: &Helpers) -> usize {
+        lock(&helpers.shared.queue).threads
+    }
+
+    fn stage(helpers: &mut Helpers, place: &Arc<dyn Store>, slot: u32) {
+        let task = TaskId { reactor: 0, slot, generation: 0 };
+        helpers.stage(Job { place: Arc::clone(place), store: StoreId(0), task, op: Op::Flush });
+    }
+
+    /// Waits until so many jobs are finished.
+    fn finish(helpers: &mut Helpers, count: usize) -> Vec<Completion> {
+        let mut done = Vec::new();
+        while done.len() < count {
+            let ready = poll(&mut [PollFd::new(&*helpers.shared.event, PollFlags::IN)], None);
+            assert_eq!(ready, Ok(1));
+            let _ = rustix::io::read(&*helpers.shared.event, &mut [0u8; 8]);
+            helpers.reap(&mut done);
+        }
+        done
+    }
+
+    /// A store whose flushes wait until they are released.
+    fn slow() -> Arc<Fault> {
+        let rule = Rule { kind: Kind::Flush, bytes: 0..1, occurrences: 0..u64::MAX, action: Action::Hold };
+        Arc::new(Fault::new(Arc::new(Null::new(512, true)), vec![rule]))
+    }
+
+    #[test]
+    fn a_pool_without_work_has_no_thread() {
+        assert_eq!(threads(&pool(8)), 0);
+    }
+
+    #[test]
+    fn no_more_threads_are_born_than_there_is_work() {
+        let (mut helpers, store) = (pool(8), null());
+        for slot in 0..3 {
+            stage(&mut helpers, &store, slot);
+            helpers.hand_over();
+            assert_eq!(finish(&mut helpers, 1)[0].result, Ok(Done::Done));
+        }
+        assert!((1..=3).contains(&threads(&helpers)));
+        assert_eq!(helpers.in_flight(), 0);
+    }
+
+    #[test]
+    fn threads_are_bounded_and_the_rest_waits() {
+        let (mut helpers, fault) = (pool(2), slow());
+        let store: Arc<dyn Store> = Arc::<Fault>::clone(&fault);
+        for slot in 0..5 {
+            assert!(matches!(fault.attempt(Op::Flush), Attempt::Later(Op::Flush)));
+            stage(&mut helpers, &store, slot);
+        }
+        helpers.hand_over();
+        assert_eq!(threads(&helpers), 2);
+        fault.release();
+        assert_eq!(finish(&mut helpers, 5).len(), 5);
+    }
+
+    #[test]
+    fn a_pool_that_ends_leaves_no_thread_behind() {
+        let (mut helpers, store) = (pool(4), null());
+        for slot in 0..8 {
+            stage(&mut helpers, &store, slot);
+        }
+        helpers.hand_over();
+        let shared = Arc::clone(&helpers.shared);
+        drop(helpers);
+        assert_eq!(lock(&shared.queue).threads, 0);
+        assert_eq!(Arc::strong_count(&store), 1);
+    }
+}

@@ -13,12 +13,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use felio_hal::store::{Completion, Op, StoreQueue, Submission};
-use felio_hal::{Buf, StoreId, TaskId};
+use felio_hal::{StoreId, TaskId};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use crate::helpers::{Helpers, Job, signal};
-use crate::store::{Answer, Attempt, Store};
+use crate::store::{Answer, Attempt, Store, buffer};
 use crate::sys::ring::{Finished, Ring};
 use crate::transfer::{Direction, Progress, progress};
 
@@ -213,12 +213,5 @@ impl StoreQueue for Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.ring = None;
-    }
-}
-
-fn buffer(op: Op) -> Option<Buf> {
-    match op {
-        Op::Read { buf, .. } | Op::Write { buf, .. } => Some(buf),
-        _ => None,
     }
 }

@@ -48,10 +48,10 @@ impl Store for Null {
     fn run(&self, op: Op) -> Answer {
         let bytes = self.limits.bytes;
         if changes(&op) && !self.limits.writable {
-            return Answer::refuse(op, Failure::WriteProtected);
+            return Answer::without(op, Err(Failure::WriteProtected));
         }
         if !fits(&op, bytes) {
-            return Answer::refuse(op, Failure::Short);
+            return Answer::without(op, Err(Failure::Short));
         }
         match op {
             Op::Read { mut buf, .. } => {

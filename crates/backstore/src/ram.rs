@@ -146,7 +146,7 @@ impl Store for Ram {
 
     fn run(&self, op: Op) -> Answer {
         match self.objection(&op) {
-            Some(failure) => Answer::refuse(op, failure),
+            Some(failure) => Answer::without(op, Err(failure)),
             None => self.finish(op),
         }
     }

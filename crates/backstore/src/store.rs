@@ -55,13 +55,10 @@ impl Answer {
         Self { result, buf: Some(buf) }
     }
 
-    /// Refuses an operation, whichever it is.
+    /// The answer to an operation that was not done, whichever it is.
     #[must_use]
-    pub fn refuse(op: Op, failure: Failure) -> Self {
-        match op {
-            Op::Read { buf, .. } | Op::Write { buf, .. } => Self::with(Err(failure), buf),
-            _ => Self::bare(Err(failure)),
-        }
+    pub fn without(op: Op, result: Result<Done, Failure>) -> Self {
+        Self { result, buf: buffer(op) }
     }
 }
 
@@ -101,6 +98,19 @@ pub(crate) fn fits(op: &Op, size: u64) -> bool {
 /// Whether the operation changes data.
 pub(crate) const fn changes(op: &Op) -> bool {
     matches!(op, Op::Write { .. } | Op::Unmap { .. } | Op::Zero { .. })
+}
+
+/// The buffer of an operation.
+pub(crate) fn buffer(op: Op) -> Option<Buf> {
+    match op {
+        Op::Read { buf, .. } | Op::Write { buf, .. } => Some(buf),
+        Op::Flush
+        | Op::Unmap { .. }
+        | Op::Zero { .. }
+        | Op::Extent { .. }
+        | Op::Prefetch { .. }
+        | Op::Size => None,
+    }
 }
 
 /// A length in memory as a length on a medium.

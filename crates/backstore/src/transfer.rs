@@ -17,6 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
 use crate::errno::failure;
 use crate::policy::Policy;
 use crate::store::{Entry, bytes};
+use crate::sys::thread::waits;
 
 /// Filesystems that keep their data in memory: nothing on them waits for a medium.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
@@ -270,25 +271,42 @@ const ZEROS_TIMES: usize = 16;
 /// Watches writes that cannot be asked not to wait.
 ///
 /// They copy into the page cache and seldom wait; but once more is dirty than the kernel likes, it makes the writer
-/// pause, and the whole reactor with it. After one write that took too long, writes go elsewhere for a while, and for
-/// longer each time it happens again.
+/// pause, and the whole reactor with it. A write that took too long raises suspicion: for a while it is counted whether
+/// writes wait, because a thread that is only put aside in favour of another takes as long. The first that did wait sends
+/// writes elsewhere, and each further time for longer.
 #[derive(Debug)]
 struct Stalls {
     origin: Instant,
-    /// Until when writes go elsewhere, nanoseconds after `origin`.
+    /// Until when it is counted whether writes wait, nanoseconds after `origin`.
+    suspicious_until: AtomicU64,
+    /// Until when writes go elsewhere.
     until: AtomicU64,
-    /// For how long the last stall sent them there.
+    /// For how long the next stall sends them there.
     pause: AtomicU64,
 }
 
-/// What is too long: some ten times what the largest transfer takes to copy.
+/// Whether a write waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    Unknown,
+    No,
+    Yes,
+}
+
+/// What is too long: some times what the largest transfer takes to copy.
 const STALL: Duration = Duration::from_millis(2);
+const SUSPICION: u64 = 1_000_000_000;
 const PAUSE_MIN: u64 = 50_000_000;
 const PAUSE_MAX: u64 = 3_200_000_000;
 
 impl Stalls {
     fn new() -> Self {
-        Self { origin: Instant::now(), until: AtomicU64::new(0), pause: AtomicU64::new(PAUSE_MIN) }
+        Self {
+            origin: Instant::now(),
+            suspicious_until: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+            pause: AtomicU64::new(PAUSE_MIN),
+        }
     }
 
     /// Does it, unless writes go elsewhere now.
@@ -297,8 +315,22 @@ impl Stalls {
         if !self.open(start) {
             return None;
         }
+        let counted = nanos(start) < self.suspicious_until.load(Ordering::Relaxed);
+        let before = counted.then(waits);
         let outcome = write();
-        self.judge(start, self.origin.elapsed());
+        let end = self.origin.elapsed();
+        if end.saturating_sub(start) < STALL {
+            self.relax(start);
+        } else {
+            self.judge(
+                end,
+                match before.map(|before| waits() > before) {
+                    None => Waited::Unknown,
+                    Some(false) => Waited::No,
+                    Some(true) => Waited::Yes,
+                },
+            );
+        }
         outcome
     }
 
@@ -306,12 +338,21 @@ impl Stalls {
         nanos(now) >= self.until.load(Ordering::Relaxed)
     }
 
-    fn judge(&self, start: Duration, end: Duration) {
-        if end.saturating_sub(start) >= STALL {
+    /// A write took too long and ended at `end`.
+    fn judge(&self, end: Duration, waited: Waited) {
+        let end = nanos(end);
+        self.suspicious_until.store(end + SUSPICION, Ordering::Relaxed);
+        if waited == Waited::Yes {
             let pause = self.pause.load(Ordering::Relaxed);
-            self.until.store(nanos(end) + pause, Ordering::Relaxed);
+            self.until.store(end + pause, Ordering::Relaxed);
+            self.suspicious_until.store(end + pause + SUSPICION, Ordering::Relaxed);
             self.pause.store((pause * 2).min(PAUSE_MAX), Ordering::Relaxed);
-        } else if self.pause.load(Ordering::Relaxed) != PAUSE_MIN && self.calm(start) {
+        }
+    }
+
+    /// A write at `now` was quick.
+    fn relax(&self, now: Duration) {
+        if self.pause.load(Ordering::Relaxed) != PAUSE_MIN && self.calm(now) {
             self.pause.store(PAUSE_MIN, Ordering::Relaxed);
         }
     }
@@ -379,33 +420,40 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     #[test]
-    fn quick_writes_stay() {
+    fn one_long_write_is_only_suspicious() {
         let stalls = Stalls::new();
-        stalls.judge(MS(10), MS(11));
-        assert!(stalls.open(MS(11)));
+        stalls.judge(MS(20), Waited::Unknown);
+        assert!(stalls.open(MS(20)));
+    }
+
+    #[test]
+    fn a_thread_that_was_put_aside_did_not_stall() {
+        let stalls = Stalls::new();
+        stalls.judge(MS(20), Waited::No);
+        assert!(stalls.open(MS(20)));
     }
 
     #[test]
     fn a_stall_sends_writes_elsewhere_for_a_while() {
         let stalls = Stalls::new();
-        stalls.judge(MS(10), MS(20));
+        stalls.judge(MS(20), Waited::Yes);
         assert!(!stalls.open(MS(69)) && stalls.open(MS(70)));
     }
 
     #[test]
     fn a_second_stall_sends_them_for_longer() {
         let stalls = Stalls::new();
-        stalls.judge(MS(10), MS(20));
-        stalls.judge(MS(70), MS(80));
+        stalls.judge(MS(20), Waited::Yes);
+        stalls.judge(MS(80), Waited::Yes);
         assert!(!stalls.open(MS(179)) && stalls.open(MS(180)));
     }
 
     #[test]
     fn a_calm_time_is_forgiven() {
         let stalls = Stalls::new();
-        stalls.judge(MS(10), MS(20));
-        stalls.judge(MS(1000), MS(1001));
-        stalls.judge(MS(1010), MS(1020));
+        stalls.judge(MS(20), Waited::Yes);
+        stalls.relax(MS(1000));
+        stalls.judge(MS(1020), Waited::Yes);
         assert!(stalls.open(MS(1070)));
     }
 }

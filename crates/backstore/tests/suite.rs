@@ -187,6 +187,43 @@ fn what_was_unmapped_is_told_as_a_hole() {
 }
 
 #[test]
+fn a_range_of_no_length_is_done() {
+    stores(|mut rig| {
+        rig.write(0, BLOCK, 1);
+        rig.must(Op::Zero { at: 0, len: 0, unmap: true });
+        rig.must(Op::Unmap { at: 0, len: 0 });
+        rig.must(Op::Prefetch { at: 0, len: 0 });
+        rig.expect_pattern(0, BLOCK, 1);
+    });
+}
+
+#[test]
+fn a_lane_may_move_to_its_reactors_thread() {
+    const fn moves<T: Send>() {}
+    moves::<Lane>();
+}
+
+#[test]
+fn two_lanes_serve_one_store() {
+    stores(|mut rig| {
+        let store = rig.store();
+        let name = rig.name.clone();
+        let other = std::thread::spawn(move || {
+            let mut rig = Rig::new(&name, store, LaneConfig::default());
+            for number in 0..64 {
+                rig.write(SIZE / 2 + block(number), BLOCK, number);
+                rig.expect_pattern(SIZE / 2 + block(number), BLOCK, number);
+            }
+        });
+        for number in 0..64 {
+            rig.write(block(number), BLOCK, 100 + number);
+            rig.expect_pattern(block(number), BLOCK, 100 + number);
+        }
+        other.join().expect("the other lane agrees");
+    });
+}
+
+#[test]
 fn a_range_past_the_end_is_short() {
     stores(|mut rig| {
         let buf = rig.pattern(2 * BLOCK, 1);

@@ -169,10 +169,15 @@ pub(crate) fn spec(path: &Path, size: Option<u64>, cache: CacheMode) -> Spec {
     }
 }
 
-/// A folder on a disk, and one in memory if there is such a filesystem.
+/// A folder on a disk, and one in memory if there is such a filesystem. `FELIO_FOLDERS` names more of them, with colons
+/// in between: for filesystems that this machine does not have by itself.
 pub(crate) fn folders() -> Vec<(&'static str, TempDir)> {
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let mut folders = vec![("disk", disk)];
+    for more in std::env::var("FELIO_FOLDERS").unwrap_or_default().split(':').filter(|more| !more.is_empty())
+    {
+        folders.push(("another filesystem", tempfile::tempdir_in(more).expect("a folder")));
+    }
     match tempfile::tempdir_in("/dev/shm") {
         Ok(memory) => folders.push(("tmpfs", memory)),
         Err(error) => skip("files on tmpfs", &error.to_string()),
