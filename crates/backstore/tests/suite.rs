@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use common::{ENGINES, Rig, SIZE, config, devices, files, folders, memory, skip, spec, stores};
+use common::{ENGINES, Loop, Rig, SIZE, config, devices, files, folders, memory, skip, spec, stores};
 use felio_backstore::fault::{Action, Fault, Kind, Rule};
 use felio_backstore::{CacheMode, Engine, Lane, LaneConfig, LaneError, Null, Ram, Source, Spec, Store, open};
 use felio_hal::store::{Done, Durability, Failure, Op, StoreQueue, WriteCache};
@@ -531,4 +531,26 @@ fn several_stores_share_a_lane() {
     assert!(lane.store(felio_hal::StoreId(1)).limits().extents);
     let spec = Spec { source: Source::Null(512), ..spec(Path::new(""), None, CacheMode::Direct) };
     assert_eq!(open(&spec).expect("nothing").limits.bytes, 512);
+}
+
+#[test]
+fn a_bad_page_of_a_device_is_a_medium_error_and_the_rest_is_good() {
+    const BAD: u64 = SIZE / 2;
+    for engine in ENGINES {
+        for cache in common::MODES {
+            let Some(device) = Loop::new(SIZE) else { return };
+            let name = format!("bad device, {cache}, {engine:?}");
+            let opened = open(&spec(&device.device, None, cache)).unwrap_or_else(|error| panic!("{error}"));
+            if !device.cut(BAD) {
+                return skip(&name, "loop devices have no direct I/O here");
+            }
+            let mut rig = Rig::new(&name, opened.store, config(engine)).keep(device);
+            let read = rig.read(BAD, BLOCK).err();
+            assert_eq!(read, Some(Failure::Medium(None)), "{name}");
+            let across = rig.read(BAD - 8192, 8 * BLOCK).err();
+            let told = [Some(Failure::Medium(None)), Some(Failure::Medium(Some(BAD)))];
+            assert!(told.contains(&across), "{name}: {across:?}");
+            rig.expect_zeros(BAD - 4096, BLOCK);
+        }
+    }
 }

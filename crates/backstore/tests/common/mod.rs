@@ -224,7 +224,7 @@ pub(crate) fn memory(mut act: impl FnMut(Rig)) {
 /// A loop device over a file, taken down at the end.
 pub(crate) struct Loop {
     pub(crate) device: PathBuf,
-    _backing: TempDir,
+    backing: TempDir,
 }
 
 impl Loop {
@@ -237,13 +237,21 @@ impl Loop {
         let why = match made {
             Ok(output) if output.status.success() => {
                 let device = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-                return Some(Self { device, _backing: backing });
+                return Some(Self { device, backing });
             }
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
         skip("block devices", &why);
         None
+    }
+
+    /// Takes what is behind `len` away from under the device: it can no longer be read. Whether that was possible.
+    pub(crate) fn cut(&self, len: u64) -> bool {
+        let direct = Command::new("losetup").arg("--direct-io=on").arg(&self.device).status();
+        let file = File::options().write(true).open(self.backing.path().join("backing.img"));
+        file.and_then(|file| file.set_len(len)).expect("shorter");
+        direct.is_ok_and(|status| status.success())
     }
 }
 
