@@ -17,6 +17,7 @@ use crate::tasks::{Failure, Found, Kind, Numbering, ScsiTask, SlotUse, State, Ta
 use crate::transfer::{Broken, Follows, Transfer, Wanted};
 use crate::transmit::{Job, Payload, to_usize};
 use crate::window::Place;
+use felio_hal::buf::BUF_BYTES_MAX;
 use felio_hal::port::{Command, Fatal, Response, SenseData, TaskManagement};
 use felio_hal::{Buf, Pool, PortEvent, PortTag, TaskId};
 use felio_spec::sense::code;
@@ -35,7 +36,9 @@ impl FullFeature {
         let place = if pdu.immediate { Numbering::Immediate } else { Numbering::Numbered };
         let rejection = if place == Numbering::Numbered && self.window.place(pdu.cmd_sn) == Place::Outside {
             Some(Begin::ignore())
-        } else if self.tasks.find(pdu.initiator_task_tag).is_some() || pdu.initiator_task_tag.is_reserved() {
+        } else if pdu.initiator_task_tag.is_reserved() {
+            Some(Begin::reject(RejectReason::INVALID_PDU_FIELD))
+        } else if self.tasks.find(pdu.initiator_task_tag).is_some() {
             Some(Begin::reject(RejectReason::TASK_IN_PROGRESS))
         } else if !self.tasks.has_room(place) {
             Some(Begin::reject(RejectReason::IMMEDIATE_COMMAND_REJECT))
@@ -66,10 +69,7 @@ impl FullFeature {
         };
         let has_buf = buf.is_some();
         let task = self.task(pdu, &announced, place, buf, verdict, io);
-        let Ok(of) = self.tasks.insert(task) else {
-            // The window is no deeper than the table: only one whose numbers are wrong comes here.
-            return Err(Fatal("more commands than the window allows"));
-        };
+        let of = self.tasks.insert(task);
         if !pdu.final_pdu {
             self.orphans += u32::from(!pdu.write);
             self.expect_data(io.now);
@@ -191,6 +191,7 @@ impl FullFeature {
 
     /// The engine wants data.
     pub(crate) fn solicit(&mut self, tag: PortTag, task: TaskId, bytes: u32, io: &mut Io<'_>) {
+        assert!(to_usize(bytes) <= BUF_BYTES_MAX, "the engine asks for what one buffer can hold");
         let Some(of) = self.tasks.use_of(slot_of(tag)) else { return };
         let Some(command) = self.tasks.command_mut(of) else { return };
         if matches!(command.state, State::Running) {
@@ -307,9 +308,10 @@ impl FullFeature {
                 command.state = State::Failing(failure);
                 let place = Numbering::Immediate;
                 let abort = Task { itt: TaskTag::RESERVED, cmd_sn, lun, place, kind: Kind::Internal };
-                let Ok(abort) = self.tasks.insert(abort) else {
+                if !self.tasks.has_room(place) {
                     return Err(Fatal("data of too many commands broke the rules"));
-                };
+                }
+                let abort = self.tasks.insert(abort);
                 io.events.push_back(PortEvent::TaskManagement(TaskManagement {
                     tag: tag_of(abort.slot),
                     function: TaskManagementFunction::AbortTask,

@@ -65,6 +65,7 @@ enum State {
 }
 
 /// The PDU at hand.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it changes with each PDU")]
 #[derive(Debug)]
 enum Receiving {
     /// Its header is coming.
@@ -91,7 +92,7 @@ enum Purpose {
 }
 
 /// Since when we wait for what.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Clock {
     began: Time,
     input: Time,
@@ -103,6 +104,8 @@ struct Clock {
     pinged: Option<Time>,
     /// By when the initiator was asked to log out.
     logout_by: Option<Time>,
+    /// When to look for a buffer again.
+    retry: Option<Time>,
 }
 
 impl Connection {
@@ -127,7 +130,15 @@ impl Connection {
             receiving: Receiving::Header,
             out: Outbox::new(LOGIN_FRAMING),
             events: VecDeque::new(),
-            clock: Clock { began: now, input: now, pdu: None, output: None, pinged: None, logout_by: None },
+            clock: Clock {
+                began: now,
+                input: now,
+                pdu: None,
+                output: None,
+                pinged: None,
+                logout_by: None,
+                retry: None,
+            },
             refusal: None,
         }
     }
@@ -166,8 +177,13 @@ impl Connection {
                         None => return Ok(used),
                         Some((purpose, sink)) => {
                             let segment = Segment::new(&header, self.framer.digests());
-                            self.receiving = Receiving::Data(Receipt { header, segment, purpose, sink });
-                            self.finish_whole(now, pool)?;
+                            let receipt = Receipt { header, segment, purpose, sink };
+                            if receipt.segment.is_whole() {
+                                self.receiving = Receiving::Header;
+                                self.finish(receipt, now, pool)?;
+                            } else {
+                                self.receiving = Receiving::Data(receipt);
+                            }
                         }
                     }
                 }
@@ -233,9 +249,14 @@ impl Connection {
         if !receipt.segment.is_whole() {
             return Ok(());
         }
-        let Receiving::Data(receipt) = core::mem::replace(&mut self.receiving, Receiving::Header) else {
-            return Ok(());
-        };
+        match core::mem::replace(&mut self.receiving, Receiving::Header) {
+            Receiving::Data(receipt) => self.finish(receipt, now, pool),
+            Receiving::Header | Receiving::Waiting(_) => Ok(()),
+        }
+    }
+
+    /// Acts on a whole PDU.
+    fn finish(&mut self, receipt: Receipt, now: Time, pool: &mut Pool) -> Result<(), Fatal> {
         self.clock.pdu = None;
         let Receipt { header, segment, purpose, sink } = receipt;
         let own = match sink {
@@ -350,9 +371,7 @@ impl Connection {
         {
             pool.give(buf);
         }
-        self.clock.pdu = None;
-        self.clock.pinged = None;
-        self.clock.logout_by = None;
+        self.clock = Clock { pdu: None, pinged: None, logout_by: None, retry: None, ..self.clock };
     }
 
     /// Buffers or room may have come free.
@@ -376,6 +395,9 @@ impl Connection {
         } else if self.clock.pdu.is_none() {
             self.clock.pdu = Some(now);
         }
+        let wanting =
+            matches!(self.receiving, Receiving::Waiting(_)) && !matches!(self.state, State::Admitting(_));
+        self.clock.retry = wanting.then(|| now + RETRY);
         if self.out.is_empty() {
             self.clock.output = None;
         } else if self.clock.output.is_none() {
@@ -508,12 +530,16 @@ impl Port for Connection {
             full.announce(AsyncEvent::CONNECTION_DROPPED, Duration::ZERO, &mut self.out);
             return Err(Fatal("the initiator did not log out when asked to"));
         }
+        // There is no pool here; the reactor offers its input again after us.
         match self.silence() {
             Some(Silence::End(at)) if at <= now => return Err(Fatal("the initiator is silent")),
             Some(Silence::Ping(at)) if at <= now => {
-                if let State::FullFeature(full) = &self.state {
+                if let State::FullFeature(full) = &mut self.state {
+                    self.out.shrink();
+                    full.shrink();
                     full.ping(&mut self.out);
                 }
+                self.events.shrink_to_fit();
                 self.clock.pinged = Some(now);
             }
             _ => {}
@@ -558,7 +584,7 @@ impl Port for Connection {
         });
         let pdu = pdu.map(|since| since + self.limits.pdu);
         let output = output.map(|since| since + self.limits.output);
-        [state, silence, pdu, output, logout_by].into_iter().flatten().min()
+        [state, silence, pdu, output, logout_by, self.clock.retry].into_iter().flatten().min()
     }
 }
 
@@ -627,6 +653,8 @@ const fn status_of(refusal: Refusal) -> LoginStatus {
     }
 }
 
+/// How long to wait between two looks for a buffer.
+pub(crate) const RETRY: Duration = Duration::from_millis(1);
 /// Before anything is negotiated.
 const LOGIN_FRAMING: Framing =
     Framing { digests: Digests::NONE, segment_bytes_max: 8192, burst_bytes_max: 262_144 };

@@ -4,6 +4,7 @@
 //! Not here: what a task management function does to tasks (the engine), what keys mean (`keys`). The command table
 //! decides only what the engine cannot know: tasks that wait for their turn, and those whose response waits for data.
 
+use crate::command::lun_of;
 use crate::exchange::answer;
 use crate::pdu::{
     AsyncEvent, AsyncMessage, BHS_BYTES, Bhs, LogoutReason, LogoutRequest, LogoutResponse,
@@ -28,7 +29,9 @@ impl FullFeature {
         let place = if pdu.immediate { Numbering::Immediate } else { Numbering::Numbered };
         if !pdu.immediate && self.window.place(pdu.cmd_sn) == Place::Outside {
             Begin::ignore()
-        } else if self.tasks.find(pdu.initiator_task_tag).is_some() || pdu.initiator_task_tag.is_reserved() {
+        } else if pdu.initiator_task_tag.is_reserved() {
+            Begin::reject(RejectReason::INVALID_PDU_FIELD)
+        } else if self.tasks.find(pdu.initiator_task_tag).is_some() {
             Begin::reject(RejectReason::TASK_IN_PROGRESS)
         } else if !self.tasks.has_room(place) {
             Begin::reject(RejectReason::IMMEDIATE_COMMAND_REJECT)
@@ -44,7 +47,7 @@ impl FullFeature {
             Function::ABORT_TASK => self.abort_here(pdu, io),
             Function::TASK_REASSIGN => Some(Code::REASSIGNMENT_NOT_SUPPORTED),
             function => {
-                self.abort_held(function, pdu, io);
+                self.abort_ours(function, pdu, io);
                 row_of(function).is_none().then_some(Code::NOT_SUPPORTED)
             }
         };
@@ -59,13 +62,13 @@ impl FullFeature {
     /// The engine says how a task management function ended.
     pub(crate) fn finish_management(&mut self, tag: PortTag, outcome: Outcome, io: &mut Io<'_>) {
         let slot = slot_of(tag);
-        let is_ours = |task: &&mut Task| matches!(task.kind, Kind::Management(_) | Kind::Internal);
+        let is_ours = |task: &&mut Task| matches!(task.kind, Kind::Management | Kind::Internal);
         if self.tasks.get_mut(slot).filter(is_ours).is_none() {
             return;
         }
         let Some(task) = self.tasks.remove(slot) else { return };
         self.credit(io);
-        if let Kind::Management(_) = task.kind {
+        if let Kind::Management = task.kind {
             self.answer_management(task.itt, code_of(outcome), io);
         }
     }
@@ -117,7 +120,10 @@ impl FullFeature {
         pdu: TextRequest,
         io: &mut Io<'_>,
     ) -> Result<Begin, Fatal> {
-        if self.tasks.find(pdu.initiator_task_tag).is_some() || pdu.initiator_task_tag.is_reserved() {
+        if pdu.initiator_task_tag.is_reserved() {
+            return Ok(Begin::reject(RejectReason::INVALID_PDU_FIELD));
+        }
+        if self.tasks.find(pdu.initiator_task_tag).is_some() {
             return Ok(Begin::reject(RejectReason::TASK_IN_PROGRESS));
         }
         let begin = self.begin_numbered(pdu.immediate, pdu.cmd_sn, Incoming::Text(pdu));
@@ -227,21 +233,34 @@ impl FullFeature {
             return Some(self.abort_unseen(pdu, io));
         };
         let task = self.tasks.get_mut(of.slot)?;
-        let (cmd_sn, is_unit) = (task.cmd_sn, task.lun.0 == pdu.lun.to_be_bytes());
-        let Kind::Command(command) = &task.kind else { return Some(Code::TASK_DOES_NOT_EXIST) };
-        match command.state {
-            _ if !is_unit => Some(Code::TASK_DOES_NOT_EXIST),
-            State::Running | State::Failing(_) => None,
-            State::Held | State::Refused(_) => {
-                self.skip(cmd_sn);
-                self.forget(of.slot, io);
-                Some(Code::COMPLETE)
-            }
-            State::Ended(_) => {
-                self.forget(of.slot, io);
-                Some(Code::COMPLETE)
-            }
+        if !matches!(task.kind, Kind::Command(_)) || task.lun != lun_of(pdu.lun) {
+            return Some(Code::TASK_DOES_NOT_EXIST);
         }
+        match self.abort_slot(of.slot, io) {
+            Whose::Ours => Some(Code::COMPLETE),
+            Whose::Engines => None,
+        }
+    }
+
+    /// Aborts a command as far as it is ours: no response of it leaves any more.
+    fn abort_slot(&mut self, slot: u16, io: &mut Io<'_>) -> Whose {
+        let Some(Task { cmd_sn, kind: Kind::Command(command), .. }) = self.tasks.get_mut(slot) else {
+            return Whose::Engines;
+        };
+        match command.state {
+            State::Running => return Whose::Engines,
+            State::Failing(_) => {
+                command.state = State::Running;
+                return Whose::Engines;
+            }
+            State::Held | State::Refused(_) => {
+                let cmd_sn = *cmd_sn;
+                self.skip(cmd_sn);
+            }
+            State::Ended(_) => {}
+        }
+        self.forget(slot, io);
+        Whose::Ours
     }
 
     /// A task that never came, but whose number is its own: it counts as received, and will be ignored if it comes.
@@ -260,25 +279,22 @@ impl FullFeature {
         Code::COMPLETE
     }
 
-    /// Functions on many tasks reach also those that wait for their turn, if they were sent before.
-    fn abort_held(&mut self, function: Function, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
+    /// Functions on many tasks reach also those that the engine does not have, if they were sent before.
+    fn abort_ours(&mut self, function: Function, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
         let everywhere = match function {
             Function::ABORT_TASK_SET | Function::CLEAR_TASK_SET | Function::LOGICAL_UNIT_RESET => false,
             Function::TARGET_WARM_RESET | Function::TARGET_COLD_RESET | Function::I_T_NEXUS_RESET => true,
             _ => return,
         };
-        let mut gone = Vec::new();
-        for (sn, item) in self.window.held_mut().filter(|(sn, _)| sn.is_before(pdu.cmd_sn)) {
-            if let Item::Command(of) = item {
-                gone.push((sn, *of));
-            }
-        }
-        for (sn, of) in gone {
-            let is_unit = self.tasks.get_mut(of.slot).is_some_and(|task| task.lun.0 == pdu.lun.to_be_bytes());
-            if everywhere || is_unit {
-                self.skip(sn);
-                self.forget(of.slot, io);
-            }
+        let lun = lun_of(pdu.lun);
+        let is_meant = |task: &Task| {
+            let is_before = task.place == Numbering::Immediate || task.cmd_sn.is_before(pdu.cmd_sn);
+            (everywhere || task.lun == lun) && is_before && matches!(task.kind, Kind::Command(_))
+        };
+        let meant: Vec<u16> =
+            self.tasks.iter_mut().filter(|(_, task)| is_meant(task)).map(|(slot, _)| slot).collect();
+        for slot in meant {
+            self.abort_slot(slot, io);
         }
     }
 
@@ -294,12 +310,10 @@ impl FullFeature {
             task.is_some_and(|task| matches!(task.kind, Kind::Command(_)))
         });
         let place = if pdu.immediate { Numbering::Immediate } else { Numbering::Numbered };
-        let lun = crate::command::lun_of(pdu.lun);
-        let kind = Kind::Management(pdu.function);
+        let lun = lun_of(pdu.lun);
+        let kind = Kind::Management;
         let task = Task { itt: pdu.initiator_task_tag, cmd_sn: pdu.cmd_sn, lun, place, kind };
-        let Ok(of) = self.tasks.insert(task) else {
-            return self.answer_management(pdu.initiator_task_tag, Code::REJECTED, io);
-        };
+        let of = self.tasks.insert(task);
         self.tasks.handle_delivered(of.slot);
         io.events.push_back(PortEvent::TaskManagement(TaskManagement {
             tag: tag_of(of.slot),
@@ -334,6 +348,14 @@ impl FullFeature {
             None => Begin::Wait,
         }
     }
+}
+
+/// Who knows a command.
+enum Whose {
+    /// Only we did.
+    Ours,
+    /// The engine does.
+    Engines,
 }
 
 fn nop_in(itt: TaskTag, ttt: TaskTag) -> NopIn {

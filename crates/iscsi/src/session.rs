@@ -12,6 +12,7 @@
 //! once and in order; a command that the engine knows leaves only with the engine's answer.
 
 use crate::config::Config;
+use crate::connection::RETRY;
 use crate::discovery::Viewer;
 use crate::exchange::Exchange;
 use crate::keys::{Parameters, SessionType};
@@ -24,7 +25,6 @@ use crate::receive::Header;
 use crate::tasks::{Kind, SlotUse, Tasks};
 use crate::transmit::Outbox;
 use crate::window::{Place, Window};
-use core::time::Duration;
 use felio_hal::port::{Fatal, LossReason};
 use felio_hal::{Buf, Pool, PortEvent, Time};
 use std::collections::VecDeque;
@@ -300,6 +300,12 @@ impl FullFeature {
         (self.owed_check, self.gap_since, self.retry_at) = (None, None, None);
     }
 
+    /// Nothing happens: memory that bursts left behind can go.
+    pub(crate) fn shrink(&mut self) {
+        self.tasks.shrink();
+        self.starved.shrink_to_fit();
+    }
+
     /// The earliest deadline.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let gap = self.gap_since.map(|since| since + self.limits.data_out);
@@ -386,7 +392,5 @@ impl FullFeature {
     }
 }
 
-/// How long a patient connection waits between two looks for a buffer.
-const RETRY: Duration = Duration::from_millis(1);
 /// Statuses that may be unacknowledged. None is kept at error recovery level 0; an initiator that is this far behind is lost.
 const UNACKNOWLEDGED_MAX: u32 = 1 << 16;

@@ -6,7 +6,7 @@
 //! Invariants: never more slots than the limit; slots are made when first needed, so a quiet session is small; no two
 //! live tasks share an ITT; a slot's generation changes whenever its task goes.
 
-use crate::pdu::{Sn, TaskManagementFunction, TaskTag};
+use crate::pdu::{Sn, TaskTag};
 use crate::transfer::{Transfer, low_byte};
 use crate::transmit::Job;
 use felio_hal::PortTag;
@@ -37,16 +37,12 @@ pub(crate) enum Numbering {
 }
 
 /// What a task is.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are commands, and a box would be an allocation for each"
-)]
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// A SCSI command.
     Command(ScsiTask),
     /// A task management function of the initiator.
-    Management(TaskManagementFunction),
+    Management,
     /// An ABORT TASK of ours, for a command whose data broke a rule.
     Internal,
 }
@@ -100,6 +96,7 @@ pub(crate) struct Tasks {
     /// First slot of each chain of tags.
     chains: Vec<u16>,
     slots_max: usize,
+    first_generation: u16,
     immediate_max: u32,
     immediate: u32,
     running: u32,
@@ -138,15 +135,22 @@ impl Tasks {
         let count = usize::try_from(window + immediate).unwrap_or(usize::MAX).min(SLOTS_MAX);
         let chains = vec![NONE; count.next_power_of_two()];
         let (slots, free) = (Vec::new(), Vec::new());
-        Self { slots, free, chains, slots_max: count, immediate_max: immediate, immediate: 0, running: 0 }
+        Self {
+            slots,
+            free,
+            chains,
+            slots_max: count,
+            first_generation: 0,
+            immediate_max: immediate,
+            immediate: 0,
+            running: 0,
+        }
     }
 
-    /// Takes a task in, or gives it back if there is no room.
-    pub(crate) fn insert(&mut self, task: Task) -> Result<SlotUse, Task> {
-        if !self.has_room(task.place) {
-            return Err(task);
-        }
-        let Some(slot) = self.free.pop().or_else(|| self.grow()) else { return Err(task) };
+    /// Takes a task in; [`Tasks::has_room`] said that it fits.
+    pub(crate) fn insert(&mut self, task: Task) -> SlotUse {
+        assert!(self.has_room(task.place), "there is room for the task");
+        let slot = self.free.pop().unwrap_or_else(|| self.grow());
         self.immediate += u32::from(task.place == Numbering::Immediate);
         let itt = task.itt;
         let entry = &mut self.slots[usize::from(slot)];
@@ -157,7 +161,7 @@ impl Tasks {
             let chain = self.chain(itt);
             self.slots[usize::from(slot)].next = core::mem::replace(&mut self.chains[chain], slot);
         }
-        Ok(SlotUse { slot, generation })
+        SlotUse { slot, generation }
     }
 
     /// The task was delivered: it takes its place in the window.
@@ -184,6 +188,16 @@ impl Tasks {
         Some(task)
     }
 
+    /// Gives back memory that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        if self.free.len() == self.slots.len() {
+            // Late data must not find a use of a new slot that an old one had.
+            let last = self.slots.iter().map(|slot| slot.generation).max().unwrap_or(self.first_generation);
+            self.first_generation = (last + 1) & GENERATION_MASK;
+            (self.slots, self.free) = (Vec::new(), Vec::new());
+        }
+    }
+
     /// All tasks, for the end of the connection.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Task> {
         self.chains.fill(NONE);
@@ -203,15 +217,20 @@ impl Tasks {
             self.slots.get_mut(usize::from(of.slot)).filter(|entry| entry.generation == of.generation)?;
         match &mut entry.task.as_mut()?.kind {
             Kind::Command(command) => Some(command),
-            Kind::Management(_) | Kind::Internal => None,
+            Kind::Management | Kind::Internal => None,
         }
+    }
+
+    /// Slots and their tasks.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u16, &mut Task)> {
+        (0..).zip(&mut self.slots).filter_map(|(slot, entry)| Some((slot, entry.task.as_mut()?)))
     }
 
     /// Live commands.
     pub(crate) fn commands(&self) -> impl Iterator<Item = &ScsiTask> {
         self.slots.iter().filter_map(|slot| match &slot.task.as_ref()?.kind {
             Kind::Command(command) => Some(command),
-            Kind::Management(_) | Kind::Internal => None,
+            Kind::Management | Kind::Internal => None,
         })
     }
 
@@ -254,7 +273,7 @@ impl Tasks {
         }
     }
 
-    /// Whether another task fits.
+    /// Whether another task fits: a numbered one always does, because the window lets no more in.
     pub(crate) fn has_room(&self, place: Numbering) -> bool {
         place == Numbering::Numbered || self.immediate < self.immediate_max
     }
@@ -264,13 +283,10 @@ impl Tasks {
         self.running
     }
 
-    fn grow(&mut self) -> Option<u16> {
-        if self.slots.len() == self.slots_max {
-            return None;
-        }
-        let slot = u16::try_from(self.slots.len()).ok()?;
-        self.slots.push(Slot { generation: 0, next: NONE, running: false, task: None });
-        Some(slot)
+    fn grow(&mut self) -> u16 {
+        assert!(self.slots.len() < self.slots_max, "the window is no deeper than the table");
+        self.slots.push(Slot { generation: self.first_generation, next: NONE, running: false, task: None });
+        u16::try_from(self.slots.len() - 1).expect("a table has fewer than 4,096 slots")
     }
 
     fn unlink(&mut self, slot: u16, itt: TaskTag) {
@@ -317,19 +333,17 @@ const _: () = assert!(crate::limits::WINDOW_MAX + crate::limits::IMMEDIATE_MAX <
 #[cfg(test)]
 mod tests {
     use super::{Found, Kind, Numbering, Task, Tasks};
-    use crate::pdu::{Sn, TaskManagementFunction, TaskTag};
+    use crate::pdu::{Sn, TaskTag};
     use felio_spec::Lun;
 
     fn task(itt: u32, place: Numbering) -> Task {
-        let kind = Kind::Management(TaskManagementFunction::ABORT_TASK);
-        Task { itt: TaskTag(itt), cmd_sn: Sn(0), lun: Lun::default(), place, kind }
+        Task { itt: TaskTag(itt), cmd_sn: Sn(0), lun: Lun::default(), place, kind: Kind::Management }
     }
 
     #[test]
     fn a_task_is_found_by_its_tag_until_it_goes() {
         let mut tasks = Tasks::new(4, 2);
-        let uses: Vec<_> =
-            (0..4).map(|itt| tasks.insert(task(itt << 16, Numbering::Numbered)).unwrap()).collect();
+        let uses: Vec<_> = (0..4).map(|itt| tasks.insert(task(itt << 16, Numbering::Numbered))).collect();
         tasks.remove(uses[1].slot);
         assert_eq!(tasks.find(TaskTag(0)), Some(uses[0]));
         assert_eq!(tasks.find(TaskTag(1 << 16)), None);
@@ -339,11 +353,11 @@ mod tests {
     #[test]
     fn a_transfer_tag_of_an_earlier_use_leads_nowhere() {
         let mut tasks = Tasks::new(4, 2);
-        let first = tasks.insert(task(1, Numbering::Numbered)).unwrap();
+        let first = tasks.insert(task(1, Numbering::Numbered));
         let tag = Tasks::transfer_tag(first, 0x1ff);
         assert_eq!(tasks.find_transfer(tag), Found::Live(first, 0xff));
         tasks.remove(first.slot);
-        tasks.insert(task(2, Numbering::Numbered)).unwrap();
+        tasks.insert(task(2, Numbering::Numbered));
         assert_eq!(tasks.find_transfer(tag), Found::Gone);
         assert_eq!(tasks.find_transfer(TaskTag(0x777)), Found::Never);
     }
@@ -351,16 +365,16 @@ mod tests {
     #[test]
     fn immediate_tasks_have_their_own_number() {
         let mut tasks = Tasks::new(1, 2);
-        assert!(tasks.insert(task(1, Numbering::Immediate)).is_ok());
-        assert!(tasks.insert(task(2, Numbering::Immediate)).is_ok());
-        assert!(tasks.insert(task(3, Numbering::Immediate)).is_err());
-        assert!(tasks.insert(task(4, Numbering::Numbered)).is_ok());
+        tasks.insert(task(1, Numbering::Immediate));
+        tasks.insert(task(2, Numbering::Immediate));
+        assert!(!tasks.has_room(Numbering::Immediate));
+        tasks.insert(task(4, Numbering::Numbered));
     }
 
     #[test]
     fn a_task_counts_in_the_window_from_delivery_to_its_end() {
         let mut tasks = Tasks::new(2, 2);
-        let slot = tasks.insert(task(1, Numbering::Numbered)).unwrap().slot;
+        let slot = tasks.insert(task(1, Numbering::Numbered)).slot;
         assert_eq!(tasks.running(), 0);
         tasks.handle_delivered(slot);
         assert_eq!(tasks.running(), 1);

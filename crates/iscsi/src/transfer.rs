@@ -205,11 +205,6 @@ impl Transfer {
         self.wanted
     }
 
-    /// Bytes that have come: the place of the next.
-    pub(crate) const fn received(&self) -> u32 {
-        self.received
-    }
-
     /// How many R2Ts were sent.
     pub(crate) const fn r2ts(&self) -> u32 {
         self.r2ts

@@ -151,6 +151,10 @@ impl Outbox {
             self.segments.pop_front();
         }
         assert_eq!(count, 0, "more was sent than there was");
+        if self.segments.is_empty() {
+            // Back to its start, so that the next turn's output is one piece.
+            self.ring.clear();
+        }
         self.encode_waiting();
     }
 
@@ -165,6 +169,16 @@ impl Outbox {
             if let Payload::Buf(buf, _) | Payload::DataIn(buf, _, _) = job.payload {
                 pool.give(buf);
             }
+        }
+    }
+
+    /// Nothing happens: memory that bursts left behind can go.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.ring.shrink_to_fit();
+            self.segments.shrink_to_fit();
+            self.jobs.shrink_to_fit();
+            (self.bufs, self.free) = (Vec::new(), Vec::new());
         }
     }
 

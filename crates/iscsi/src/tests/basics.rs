@@ -36,10 +36,10 @@ fn an_initiator_writes_with_whatever_was_negotiated() {
                         ("FirstBurstLength", "16384"),
                     ];
                     let mut world = World::logged_in(&keys);
-                    let data: Vec<u8> = (0..bytes as usize).map(pattern).collect();
+                    let data = super::bytes(bytes);
                     world.peer.command(0, &[0x2a; 10], Data::Out(data.clone()));
                     world.run();
-                    assert_eq!((completed(&mut world).status, &world.written[0] == &data), (0, true));
+                    assert_eq!((completed(&mut world).status, world.written[0] == data), (0, true));
                 }
             }
         }

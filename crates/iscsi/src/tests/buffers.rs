@@ -1,0 +1,145 @@
+//! Buffers: none is lost, few suffice, and too few hurt nobody else.
+
+use super::*;
+use crate::peer::{Answers, Data};
+
+const PAGE: usize = 4096;
+
+fn with_budget(keys: &[(&'static str, &str)], bytes: usize) -> World {
+    let mut world = World::logged_in(keys);
+    world.pool = Pool::new(Budget::new(bytes));
+    world
+}
+
+/// Bytes that are neither free nor trimmed: held by someone.
+fn held(world: &mut World) -> usize {
+    world.pool.trim();
+    world.pool.budget().bytes()
+}
+
+#[test]
+fn after_the_end_every_buffer_is_home() {
+    let keys = [("ImmediateData", "No"), ("InitialR2T", "No"), ("FirstBurstLength", "8192")];
+    for cut in [48, 48 + 48 + 5000, 48 + 48 + 8192] {
+        let mut world = World::new(Settings { answers: Answers::Nobody, ..settings(&keys) }).logging_in();
+        world.reads = false;
+        world.peer.command(0, &[0x28; 10], Data::In(100_000));
+        world.peer.ping(&[3; 5000]);
+        world.run();
+        world.peer.command(0, &[0x2a; 10], Data::Out(bytes(60_000)));
+        world.pending = world.peer.take_output()[..cut].to_vec();
+        world.run();
+        assert!(held(&mut world) > 0);
+        world.port.handle_closed(&mut world.pool);
+        world.run();
+        assert_eq!(held(&mut world), 0);
+    }
+}
+
+#[test]
+fn a_write_waits_for_a_buffer_and_then_goes_on() {
+    let mut world = with_budget(&[("ImmediateData", "No")], PAGE);
+    let taken = world.pool.take(1).unwrap();
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(4096)));
+    world.run();
+    assert!(world.seen().is_empty() && world.fatal.is_none());
+    world.pool.give(taken);
+    assert_eq!(world.wait(), Ok(()));
+    world.port.handle_input(world.now, &[], &mut world.pool).unwrap();
+    world.run();
+    assert_eq!(world.outcome(), (0, 0, 0));
+}
+
+#[test]
+fn immediate_data_waits_for_a_buffer_without_a_deadline() {
+    let mut world = with_budget(&[], PAGE);
+    let taken = world.pool.take(1).unwrap();
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(4096)));
+    world.run();
+    assert!(!world.pending.is_empty());
+    for _ in 0..100 {
+        assert_eq!(world.wait(), Ok(()));
+        world.run();
+    }
+    world.pool.give(taken);
+    world.run();
+    assert_eq!(world.outcome(), (0, 0, 0));
+}
+
+#[test]
+fn immediate_data_is_refused_where_waiting_would_be_for_ourselves() {
+    let keys = [("FirstBurstLength", "4096")];
+    let mut world = World::new(Settings { answers: Answers::Nobody, ..settings(&keys) }).logging_in();
+    world.pool = Pool::new(Budget::new(4 * PAGE));
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(16_384)));
+    world.run();
+    assert!(matches!(world.seen()[..], [PeerEvent::Asked(_)]));
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(4096)));
+    world.run();
+    assert_eq!(world.outcome(), (0x28, 0, 0), "TASK SET FULL");
+    assert_eq!(world.fatal, None);
+}
+
+#[test]
+fn many_writes_share_few_buffers() {
+    let keys = [
+        ("ImmediateData", "Yes"),
+        ("InitialR2T", "No"),
+        ("FirstBurstLength", "8192"),
+        ("MaxBurstLength", "16384"),
+    ];
+    let mut world = with_budget(&keys, 64 * PAGE);
+    let mut good = 0;
+    for _ in 0..10 {
+        for _ in 0..64 {
+            world.peer.command(0, &[0x2a; 10], Data::Out(bytes(65_536)));
+        }
+        world.run();
+        let full = |event: &PeerEvent| matches!(event, PeerEvent::Completed(done) if done.status == 0x28);
+        let seen = world.seen();
+        assert_eq!(seen.len(), 64);
+        good += seen.iter().filter(|event| !full(event)).count();
+    }
+    assert!(good >= 10);
+    assert_eq!((held(&mut world), world.fatal), (0, None));
+}
+
+#[test]
+fn a_read_whose_initiator_left_room_for_nothing_gives_its_buffer_back() {
+    let mut world = World::logged_in(&[]);
+    world.engine = Engine::Silent;
+    world.peer.command(0, &[0x28; 10], Data::None);
+    world.run();
+    let tag = world.told_command().tag;
+    let buf = world.read(512);
+    world.good(tag, Some(buf), 512);
+    world.run();
+    assert_eq!(held(&mut world), 0);
+}
+
+#[test]
+fn an_answer_after_the_end_gives_its_buffer_back() {
+    let mut world = World::logged_in(&[]);
+    world.engine = Engine::Silent;
+    world.peer.command(0, &[0x28; 10], Data::In(512));
+    world.run();
+    let tag = world.told_command().tag;
+    let buf = world.read(512);
+    world.port.handle_closed(&mut world.pool);
+    world.good(tag, Some(buf), 512);
+    assert_eq!(held(&mut world), 0);
+}
+
+#[test]
+fn an_idle_session_is_small_again_after_a_burst() {
+    let mut world = World::logged_in(&[]);
+    for _ in 0..100 {
+        world.peer.command(0, &[0x28; 10], Data::In(8192));
+    }
+    world.run();
+    assert_eq!(world.wait(), Ok(()));
+    world.run();
+    world.peer.command(0, &[0x28; 10], Data::In(8192));
+    world.run();
+    assert_eq!((world.seen().len(), held(&mut world)), (101, 0));
+}

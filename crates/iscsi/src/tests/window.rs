@@ -1,0 +1,162 @@
+//! CmdSN and StatSN on the wire.
+
+use super::*;
+use crate::pdu::{NopOut, ScsiCommand, Sn, TaskAttribute, TaskTag};
+use crate::peer::Data;
+
+fn command(itt: u32, cmd_sn: Sn, immediate: bool) -> ScsiCommand {
+    ScsiCommand {
+        immediate,
+        final_pdu: true,
+        read: false,
+        write: false,
+        attribute: TaskAttribute::SIMPLE,
+        total_ahs_words: 0,
+        data_segment_bytes: 0,
+        lun: 0,
+        initiator_task_tag: TaskTag(itt),
+        expected_data_bytes: 0,
+        cmd_sn,
+        exp_stat_sn: Sn(0),
+        cdb: [0; 16],
+    }
+}
+
+fn silent(window: u32) -> World {
+    let limits = Limits { window, ..Limits::default() };
+    let mut world = World::with_limits(settings(&[]), limits).logging_in();
+    world.engine = Engine::Silent;
+    world
+}
+
+#[test]
+fn commands_outside_the_window_are_ignored_without_a_word() {
+    let mut world = silent(4);
+    let first = world.peer.cmd_sn;
+    for sn in [first.previous(), first + 4, first + 0x4000_0000] {
+        world.peer.send(command(99, sn, false).into(), &[]);
+    }
+    world.run();
+    assert!(world.told.is_empty() && world.seen().is_empty());
+    world.peer.command(0, &[0; 6], Data::None);
+    world.run();
+    assert_eq!(world.told_commands(), 1);
+}
+
+#[test]
+fn commands_behind_a_gap_wait_and_come_in_order() {
+    let mut world = silent(8);
+    let first = world.peer.cmd_sn;
+    for ahead in [2, 1, 3, 0] {
+        assert!(world.told.is_empty());
+        world.peer.send(command(ahead, first + ahead, false).into(), &[]);
+        world.run();
+    }
+    let tags: Vec<u32> = (0..4).map(|_| world.told_command().tag.0).collect();
+    // Slots were taken in the order of arrival: 2, 1, 3, 0.
+    assert_eq!(tags, [3, 1, 0, 2]);
+}
+
+#[test]
+fn a_command_that_comes_twice_is_told_once() {
+    let mut world = silent(8);
+    let first = world.peer.cmd_sn;
+    for itt in [1, 2] {
+        world.peer.send(command(itt, first + 1, false).into(), &[]);
+    }
+    world.peer.send(command(3, first, false).into(), &[]);
+    world.run();
+    assert_eq!(world.told_commands(), 2);
+}
+
+#[test]
+fn the_window_closes_with_commands_and_opens_with_their_answers() {
+    let mut world = silent(2);
+    world.peer.command(0, &[0; 6], Data::None);
+    world.peer.command(0, &[0; 6], Data::None);
+    world.run();
+    assert!(!world.peer.has_window());
+    let ignored = world.peer.cmd_sn;
+    world.peer.send(command(50, ignored, false).into(), &[]);
+    world.run();
+    assert_eq!(world.told_commands(), 2);
+    let tag = world.told_command().tag;
+    world.good(tag, None, 0);
+    world.run();
+    assert!(world.peer.has_window());
+    assert_eq!(world.peer.max_cmd_sn, ignored);
+}
+
+#[test]
+fn an_immediate_command_does_not_use_up_a_number() {
+    let mut world = silent(1);
+    let next = world.peer.cmd_sn;
+    world.peer.send(command(77, next, true).into(), &[]);
+    world.peer.command(0, &[0; 6], Data::None);
+    world.run();
+    assert_eq!(world.told_commands(), 2);
+}
+
+#[test]
+fn an_immediate_command_overtakes_those_that_wait() {
+    let mut world = silent(8);
+    let next = world.peer.cmd_sn;
+    world.peer.send(command(1, next + 1, false).into(), &[]);
+    world.peer.send(command(2, next + 2, true).into(), &[]);
+    world.run();
+    assert_eq!(world.told_commands(), 1);
+}
+
+#[test]
+fn an_unnumbered_ping_without_a_tag_is_swallowed() {
+    let mut world = silent(8);
+    let pdu = NopOut {
+        immediate: true,
+        data_segment_bytes: 3,
+        lun: 0,
+        initiator_task_tag: TaskTag::RESERVED,
+        target_transfer_tag: TaskTag::RESERVED,
+        cmd_sn: world.peer.cmd_sn,
+        exp_stat_sn: Sn(0),
+    };
+    world.peer.send(pdu.into(), b"abc");
+    let itt = world.peer.ping(b"");
+    world.run();
+    assert_eq!(world.seen(), [PeerEvent::Pong(itt, Vec::new())]);
+}
+
+#[test]
+fn numbers_wrap() {
+    let start = Settings { cmd_sn: u32::MAX - 1, ..settings(&[]) };
+    let mut world = World::new(start).logging_in();
+    for _ in 0..5 {
+        world.peer.command(0, &[0; 6], Data::None);
+        world.run();
+    }
+    assert_eq!(world.seen().len(), 5);
+}
+
+#[test]
+fn an_initiator_that_acknowledges_nothing_is_dropped() {
+    let mut world = World::logged_in(&[]);
+    let mut itt = 0;
+    while world.fatal.is_none() && itt < 70_000 {
+        itt += 1;
+        let cmd_sn = world.peer.cmd_sn.take();
+        world.peer.send(NopOut { ..ping(itt, cmd_sn) }.into(), &[]);
+        world.run();
+    }
+    assert_eq!(world.fatal, Some(Fatal("the initiator does not acknowledge statuses")));
+}
+
+fn ping(itt: u32, cmd_sn: Sn) -> NopOut {
+    NopOut {
+        immediate: false,
+        data_segment_bytes: 0,
+        lun: 0,
+        initiator_task_tag: TaskTag(itt),
+        target_transfer_tag: TaskTag::RESERVED,
+        cmd_sn,
+        exp_stat_sn: Sn(0),
+    }
+}
