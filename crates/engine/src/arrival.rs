@@ -5,11 +5,12 @@
 //! What passes joins the task set. (Asymmetric access and reservations have their columns in the rows and their place
 //! between unit attention and medium.)
 
+use crate::answers::parameter_data;
 use crate::commands::{ABSENT, Allocation, Entry, Run, find};
 use crate::config::TargetConfig;
 use crate::engine::{Engine, index};
 use crate::geometry::{Extent, Geometry};
-use crate::progress::parameter_data;
+use crate::progress::give_back;
 use crate::table::{Job, State, Table, Task};
 use crate::unit::{PROBE_INTERVAL, Probe, Unit};
 use crate::work::{DataOut, Outcome};
@@ -108,7 +109,6 @@ impl Engine {
             }
         };
         let Admitted { entry, job, extent, solicit_bytes } = admitted;
-        let state = if solicit_bytes > 0 { State::Gathering(job) } else { State::Dormant(job, None) };
         let task = Task {
             nexus,
             tag: command.tag,
@@ -118,7 +118,7 @@ impl Engine {
             entry,
             extent,
             class: entry.row.serialization,
-            state,
+            state: State::Deciding,
         };
         let Some(owner) = self.nexuses.get_mut(nexus) else {
             // Its nexus is gone, or was never announced: nobody waits for an answer.
@@ -130,12 +130,18 @@ impl Engine {
         };
         owner.tasks += 1;
         self.units[index(unit)].tasks.insert(&mut self.table, slot);
-        if solicit_bytes > 0 {
-            let task = self.table.id(slot);
-            let wish = PortRequest::Solicit { tag: command.tag, task, bytes: solicit_bytes };
-            return self.requests.push_back((nexus, wish));
+        match solicit_bytes {
+            0 => self.begin_or_wait(now, slot, job, None, pool),
+            bytes => self.gather(slot, job, bytes),
         }
-        self.try_begin(now, slot, pool);
+    }
+
+    /// Asks for a task's data.
+    fn gather(&mut self, slot: u32, job: Job, bytes: u32) {
+        let id = self.table.id(slot);
+        let Some(task) = self.table.get_mut(slot) else { return };
+        task.state = State::Gathering(job);
+        self.requests.push_back((task.nexus, PortRequest::Solicit { tag: task.tag, task: id, bytes }));
     }
 
     fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
@@ -167,7 +173,7 @@ impl Engine {
     /// Data arrived for a task that waits for them.
     fn take_data(&mut self, now: Time, slot: u32, buf: Buf, pool: &mut Pool) {
         let Some(task) = self.table.get_mut(slot) else { return pool.give(buf) };
-        let unit = &mut self.units[index(task.unit)];
+        let unit = &self.units[index(task.unit)];
         let job = match core::mem::replace(&mut task.state, State::Deciding) {
             State::Gathering(job) => job,
             other => {
@@ -182,8 +188,7 @@ impl Engine {
         match extent {
             Ok(extent) => {
                 task.extent = extent;
-                unit.tasks.park(task, State::Dormant(job, Some(buf)));
-                self.try_begin(now, slot, pool);
+                self.begin_or_wait(now, slot, job, Some(buf), pool);
             }
             Err(sense) => {
                 let transfer_bytes = u64::try_from(buf.len()).unwrap_or(u64::MAX);
@@ -193,10 +198,14 @@ impl Engine {
         }
     }
 
-    fn try_begin(&mut self, now: Time, slot: u32, pool: &mut Pool) {
-        let Some(task) = self.table.get(slot) else { return };
-        if self.units[index(task.unit)].tasks.may_begin(&self.table, slot) {
-            self.begin(now, slot, pool);
+    /// A task has its data: it begins, or waits for its turn.
+    fn begin_or_wait(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
+        let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
+        let tasks = &mut self.units[index(task.unit)].tasks;
+        if tasks.may_begin(&self.table, slot) {
+            self.begin(now, slot, job, data, pool);
+        } else if let Some(task) = self.table.get_mut(slot) {
+            tasks.park(task, State::Dormant(job, data));
         }
     }
 

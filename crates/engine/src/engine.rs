@@ -126,7 +126,7 @@ impl Engine {
         }
         while let Some(unit) = self.unsettled.pop() {
             while let Some(slot) = self.units[index(unit)].tasks.next(&self.table) {
-                self.begin(now, slot, pool);
+                self.begin_dormant(now, slot, pool);
             }
         }
         if !self.starved.is_empty() {

@@ -57,7 +57,6 @@ impl TaskSet {
     pub(crate) fn insert(&mut self, table: &mut Table, slot: u32) {
         let Some(task) = table.get(slot) else { return };
         self.special += u32::from(is_special(task));
-        self.dormant += u32::from(is_dormant(task));
         let in_front = task.attribute == TaskAttribute::HeadOfQueue;
         let links = if in_front {
             Links { previous: NIL, next: self.first }
@@ -78,9 +77,8 @@ impl TaskSet {
         self.join(table, links.previous, links.next);
     }
 
-    /// A task has its data and waits.
+    /// A task waits for its turn.
     pub(crate) fn park(&mut self, task: &mut Task, state: State) {
-        self.dormant -= u32::from(is_dormant(task));
         task.state = state;
         self.dormant += u32::from(is_dormant(task));
     }

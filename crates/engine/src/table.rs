@@ -41,8 +41,8 @@ pub(crate) enum State {
     Gathering(Job),
     /// It has its data and may not begin yet.
     Dormant(Job, Option<Buf>),
-    /// It has begun and wants a buffer.
-    Starved(Want, Time),
+    /// It has begun and wants a buffer of so many bytes, since then.
+    Starved(usize, Wanting, Time),
     /// A store operation is under way for it.
     InStore(Effort, Work),
     /// It was ended while a store operation is under way; it keeps its slot until the buffer is home.
@@ -58,24 +58,6 @@ pub(crate) enum Job {
     Entry,
     /// Something with blocks.
     Medium(Plan),
-}
-
-/// What a starved task does with a buffer.
-#[derive(Debug)]
-pub(crate) enum Want {
-    /// Runs its entry's function again, which made so many bytes.
-    Entry(usize),
-    /// Goes on where it stands; the buffer has so many bytes.
-    Work(usize, Wanting),
-}
-
-impl Want {
-    /// How long the buffer must be.
-    pub(crate) const fn bytes(&self) -> usize {
-        match self {
-            Self::Entry(bytes) | Self::Work(bytes, _) => *bytes,
-        }
-    }
 }
 
 /// Which sense data a failure gets.
@@ -106,9 +88,9 @@ impl State {
     pub(crate) fn release(self, pool: &mut Pool) {
         let buf = match self {
             Self::Dormant(_, buf) => buf,
-            Self::Starved(Want::Work(_, wanting), _) => wanting.into_buf(),
+            Self::Starved(_, wanting, _) => wanting.into_buf(),
             Self::InStore(_, work) => work.into_buf(),
-            Self::Gathering(_) | Self::Starved(Want::Entry(_), _) | Self::Doomed(_) | Self::Deciding => None,
+            Self::Gathering(_) | Self::Doomed(_) | Self::Deciding => None,
         };
         if let Some(buf) = buf {
             pool.give(buf);

@@ -6,9 +6,10 @@ use crate::config::UnitConfig;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::parameters::mode::ModePages;
+use crate::work::Desk;
 use core::time::Duration;
-use felio_hal::Time;
 use felio_hal::store::{Durability, WriteCache};
+use felio_hal::{Pool, Time};
 use felio_spec::cdb::Medium;
 use felio_spec::sense::{Sense, code};
 
@@ -89,9 +90,14 @@ impl Unit {
 
     /// What a write must promise that asks for nothing special.
     //= SBC-3 "Caching mode page": while WCE=0, a write is on the medium before it is answered
-    pub(crate) fn durability(&self) -> Durability {
+    fn durability(&self) -> Durability {
         let promised = !self.is_cached(); // By the store, for every write.
         if promised || self.mode.write_cache_enabled() { Durability::Cached } else { Durability::Durable }
+    }
+
+    /// What a step of a command on this unit may use.
+    pub(crate) fn desk<'a>(&'a self, pool: &'a mut Pool) -> Desk<'a> {
+        Desk { geometry: &self.geometry, durability: self.durability(), pool }
     }
 
     /// Whether written blocks may still sit in a volatile cache.

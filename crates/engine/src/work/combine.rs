@@ -44,7 +44,7 @@ enum How {
 }
 
 /// Wants a buffer for the blocks.
-pub(super) fn begin(combine: Combine, desk: &Desk<'_>) -> Next {
+pub(super) fn begin(combine: Box<Combine>, desk: &Desk<'_>) -> Next {
     Next::Need(desk.geometry.buf_bytes(combine.extent.blocks), Wanting::Combine(combine))
 }
 
@@ -58,7 +58,7 @@ impl Combine {
     }
 
     /// Here is the buffer.
-    pub(super) fn read(self, buf: Buf, desk: &Desk<'_>) -> Next {
+    pub(super) fn read(self: Box<Self>, buf: Buf, desk: &Desk<'_>) -> Next {
         Next::Submit(Op::Read { at: desk.geometry.offset(self.extent.lba), buf }, Work::Combine(self))
     }
 

@@ -322,7 +322,7 @@ impl Outcome {
     }
 }
 
-/// A command whose operation is with the store.
+/// A command whose operation is with the store. Small, for it moves often; what only rare commands hold is boxed.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// READ: the operation fills the buffer that is handed over.
@@ -332,17 +332,17 @@ pub(crate) enum Work {
     /// Nothing is left to do but to answer.
     Last { transfer_bytes: u64 },
     /// WRITE AND VERIFY: the operation writes.
-    WriteBeforeVerify(verify::Verify),
+    WriteBeforeVerify(Box<verify::Verify>),
     /// VERIFY: the operation reads a piece.
-    Verify(verify::Verify, Option<Buf>),
+    Verify(Box<verify::Verify>),
     /// COMPARE AND WRITE, ORWRITE: the operation reads.
-    Combine(combine::Combine),
+    Combine(Box<combine::Combine>),
     /// WRITE SAME: the operation writes a piece.
     Same(same::Same),
     /// UNMAP: the operation deallocates a range.
     Unmap(provisioning::Unmap),
     /// GET LBA STATUS: the operation asks for an extent.
-    LbaStatus(provisioning::LbaStatus),
+    LbaStatus(Box<provisioning::LbaStatus>),
     /// The engine's own: TEST UNIT READY and READ CAPACITY ask for the size.
     Size,
     /// The engine's own: START STOP UNIT empties the cache before it stops.
@@ -354,14 +354,16 @@ pub(crate) enum Work {
 pub(crate) enum Wanting {
     /// READ.
     Read(Extent),
-    /// VERIFY, with the Data-Out to compare.
-    Verify(verify::Verify, Option<Buf>),
+    /// VERIFY.
+    Verify(Box<verify::Verify>),
     /// COMPARE AND WRITE, ORWRITE.
-    Combine(combine::Combine),
+    Combine(Box<combine::Combine>),
     /// WRITE SAME, with the block to repeat.
-    Same(same::Same, Buf),
+    Same(Box<(same::Same, Buf)>),
     /// GET LBA STATUS.
     LbaStatus(Extent),
+    /// The engine's own: parameter data.
+    Entry,
 }
 
 /// Starts a plan; `data` is its Data-Out, if it wanted any.
@@ -372,10 +374,10 @@ pub(crate) fn begin(plan: &Plan, data: Option<Buf>, desk: &mut Desk<'_>) -> Next
         (Plan::Verify { extent, against }, data) => verify::begin(extent, against, data, desk),
         (Plan::WriteAndVerify { extent, against }, data) => verify::begin_write(extent, against, data, desk),
         (Plan::CompareAndWrite { extent, fua }, Some(data)) => {
-            combine::begin(combine::Combine::compare_and_write(extent, fua, data), desk)
+            combine::begin(Box::new(combine::Combine::compare_and_write(extent, fua, data)), desk)
         }
         (Plan::Orwrite { extent, fua }, Some(data)) => {
-            combine::begin(combine::Combine::orwrite(extent, fua, data), desk)
+            combine::begin(Box::new(combine::Combine::orwrite(extent, fua, data)), desk)
         }
         (Plan::WriteSame { extent, unmap, .. }, data) => same::begin(extent, unmap, data, desk),
         (Plan::Unmap { .. }, Some(list)) => provisioning::begin_unmap(list, desk),
@@ -395,7 +397,7 @@ impl Work {
             (Self::ReadAfterFlush(extent), None) => read::want(extent, desk),
             (Self::Last { transfer_bytes }, buf) => desk.finish_with(buf, Outcome::good(transfer_bytes)),
             (Self::WriteBeforeVerify(verify), Some(buf)) => verify.handle_written(buf, desk),
-            (Self::Verify(verify, data), Some(buf)) => verify.handle_read(data, buf, desk),
+            (Self::Verify(verify), Some(buf)) => verify.handle_read(buf, desk),
             (Self::Combine(combine), Some(buf)) => combine.handle_read(buf, desk),
             (Self::Same(same), Some(buf)) => same.handle_written(buf, desk),
             (Self::Unmap(unmap), None) => unmap.handle_done(desk),
@@ -407,7 +409,7 @@ impl Work {
     /// The buffer that the work holds beside the operation's.
     pub(crate) fn into_buf(self) -> Option<Buf> {
         match self {
-            Self::Verify(_, data) => data,
+            Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
             Self::Unmap(unmap) => Some(unmap.into_buf()),
             Self::LbaStatus(status) => Some(status.into_buf()),
@@ -427,30 +429,26 @@ impl Wanting {
     pub(crate) fn handle_buf(self, buf: Buf, desk: &mut Desk<'_>) -> Next {
         match self {
             Self::Read(extent) => read::fill(extent, buf, desk),
-            Self::Verify(verify, data) => verify.read_piece(data, buf, desk),
+            Self::Verify(verify) => verify.read_piece(buf, desk),
             Self::Combine(combine) => combine.read(buf, desk),
-            Self::Same(same, block) => same.fill(&block, buf, desk).with_home(block, desk),
-            Self::LbaStatus(extent) => provisioning::LbaStatus::new(extent, buf).ask(desk),
+            Self::Same(same) => same::fill(*same, buf, desk),
+            Self::LbaStatus(extent) => Box::new(provisioning::LbaStatus::new(extent, buf)).ask(desk),
+            Self::Entry => desk.finish_with(Some(buf), Outcome::good(0)),
         }
     }
 
     /// The buffer that is held already.
     pub(crate) fn into_buf(self) -> Option<Buf> {
         match self {
-            Self::Verify(_, data) => data,
+            Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
-            Self::Same(_, block) => Some(block),
-            Self::Read(_) | Self::LbaStatus(_) => None,
+            Self::Same(same) => Some(same.1),
+            Self::Read(_) | Self::LbaStatus(_) | Self::Entry => None,
         }
     }
 }
 
 impl Next {
-    fn with_home(self, buf: Buf, desk: &mut Desk<'_>) -> Self {
-        desk.pool.give(buf);
-        self
-    }
-
     /// What the operation of this step does, for the sense data of its failure.
     pub(crate) const fn effort(op: &Op) -> Effort {
         match op {

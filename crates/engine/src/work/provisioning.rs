@@ -137,7 +137,7 @@ impl LbaStatus {
     }
 
     /// Asks the store for the next extent, as long as there is one and room to tell of it.
-    pub(super) fn ask(mut self, desk: &Desk<'_>) -> Next {
+    pub(super) fn ask(mut self: Box<Self>, desk: &Desk<'_>) -> Next {
         if self.rest.blocks == 0 || self.runs.len() == self.runs_max {
             return self.finish();
         }
@@ -149,7 +149,7 @@ impl LbaStatus {
     }
 
     /// The store's answer.
-    pub(super) fn handle_done(mut self, done: Done, desk: &Desk<'_>) -> Next {
+    pub(super) fn handle_done(mut self: Box<Self>, done: Done, desk: &Desk<'_>) -> Next {
         let Done::Extent { allocated, len } = done else { return self.finish() };
         // What does not fill a block is told with the block that it begins.
         let blocks = (len / u64::from(desk.geometry.block_bytes)).clamp(1, self.rest.blocks);

@@ -78,7 +78,7 @@ pub(super) fn begin(extent: Extent, unmap: bool, data: Option<Buf>, desk: &mut D
         Some(block) if block.iter().any(|byte| *byte != 0) => {
             let same = Same { rest: extent, transfer_bytes };
             let bytes = desk.geometry.buf_bytes(same.piece(desk.geometry).blocks);
-            Next::Need(bytes, Wanting::Same(same, block))
+            Next::Need(bytes, Wanting::Same(Box::new((same, block))))
         }
         zeros => {
             if let Some(block) = zeros {
@@ -92,15 +92,16 @@ pub(super) fn begin(extent: Extent, unmap: bool, data: Option<Buf>, desk: &mut D
     }
 }
 
-impl Same {
-    /// Here is the buffer; `block` is what to fill it with.
-    pub(super) fn fill(self, block: &[u8], mut buf: Buf, desk: &Desk<'_>) -> Next {
-        for copy in buf.chunks_exact_mut(block.len().max(1)) {
-            copy.copy_from_slice(block);
-        }
-        self.write(buf, desk)
+/// Here is the buffer; `block` is what to fill it with.
+pub(super) fn fill((same, block): (Same, Buf), mut buf: Buf, desk: &mut Desk<'_>) -> Next {
+    for copy in buf.chunks_exact_mut(block.len().max(1)) {
+        copy.copy_from_slice(&block);
     }
+    desk.pool.give(block);
+    same.write(buf, desk)
+}
 
+impl Same {
     /// A piece is written.
     pub(super) fn handle_written(mut self, buf: Buf, desk: &mut Desk<'_>) -> Next {
         let piece = self.piece(desk.geometry);

@@ -81,10 +81,12 @@ fn write_and_verify(extent: Extent, bytchk: u8, field: Bits) -> Result<Plan, Sen
 }
 
 /// A comparison under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Verify {
     extent: Extent,
     against: Against,
+    /// What to compare with.
+    data: Option<Buf>,
     /// Blocks of the extent that are done with.
     verified: u64,
     /// Bytes of Data-Out that the CDB asked for.
@@ -94,7 +96,7 @@ pub(crate) struct Verify {
 /// Starts a VERIFY.
 pub(super) fn begin(extent: Extent, against: Against, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
     let transfer_bytes = data.as_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
-    Verify { extent, against, verified: 0, transfer_bytes }.want(data, desk)
+    Box::new(Verify { extent, against, data, verified: 0, transfer_bytes }).want(desk)
 }
 
 /// Starts a WRITE AND VERIFY, with as many blocks as arrived.
@@ -105,50 +107,53 @@ pub(super) fn begin_write(extent: Extent, against: Against, data: Option<Buf>, d
     let written = u64::try_from(buf.len()).unwrap_or(0) / u64::from(desk.geometry.block_bytes);
     let extent = Extent { blocks: written.min(extent.blocks), ..extent };
     let op = Op::Write { at: desk.geometry.offset(extent.lba), buf, durability: Durability::Durable };
-    Next::Submit(op, Work::WriteBeforeVerify(Verify { extent, against, verified: 0, transfer_bytes }))
+    let verify = Verify { extent, against, data: None, verified: 0, transfer_bytes };
+    Next::Submit(op, Work::WriteBeforeVerify(Box::new(verify)))
 }
 
 impl Verify {
     /// The blocks are written; `data` are what they must be now.
-    pub(super) fn handle_written(self, data: Buf, desk: &mut Desk<'_>) -> Next {
+    pub(super) fn handle_written(mut self: Box<Self>, data: Buf, desk: &mut Desk<'_>) -> Next {
         match self.against {
-            Against::Each | Against::One => self.want(Some(data), desk),
-            Against::Nothing => {
-                desk.pool.give(data);
-                self.want(None, desk)
-            }
+            Against::Each | Against::One => self.data = Some(data),
+            Against::Nothing => desk.pool.give(data),
         }
+        self.want(desk)
     }
 
     /// A piece is read.
-    pub(super) fn handle_read(mut self, data: Option<Buf>, buf: Buf, desk: &mut Desk<'_>) -> Next {
-        if !self.matches(data.as_deref(), &buf, desk.geometry) {
+    pub(super) fn handle_read(mut self: Box<Self>, buf: Buf, desk: &mut Desk<'_>) -> Next {
+        if !self.matches(&buf, desk.geometry) {
             desk.pool.give(buf);
             let sense = Sense::new(code::MISCOMPARE_DURING_VERIFY);
-            return desk.finish_with(data, Outcome::check(sense, self.transfer_bytes));
+            return desk.finish_with(self.data, Outcome::check(sense, self.transfer_bytes));
         }
         self.verified += self.piece(desk.geometry).blocks;
         if self.verified < self.extent.blocks {
-            return self.read_piece(data, buf, desk);
+            return self.read_piece(buf, desk);
         }
         desk.pool.give(buf);
-        desk.finish_with(data, Outcome::good(self.transfer_bytes))
+        desk.finish_with(self.data, Outcome::good(self.transfer_bytes))
     }
 
     /// Here is a buffer for a piece.
-    pub(super) fn read_piece(self, data: Option<Buf>, mut buf: Buf, desk: &Desk<'_>) -> Next {
+    pub(super) fn read_piece(self: Box<Self>, mut buf: Buf, desk: &Desk<'_>) -> Next {
         let piece = self.piece(desk.geometry);
         buf.set_len(desk.geometry.buf_bytes(piece.blocks));
         let op = Op::Read { at: desk.geometry.offset(piece.lba), buf };
-        Next::Submit(op, Work::Verify(self, data))
+        Next::Submit(op, Work::Verify(self))
     }
 
-    fn want(self, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
+    pub(super) fn into_buf(self) -> Option<Buf> {
+        self.data
+    }
+
+    fn want(self: Box<Self>, desk: &mut Desk<'_>) -> Next {
         if self.extent.blocks == 0 {
-            return desk.finish_with(data, Outcome::good(self.transfer_bytes));
+            return desk.finish_with(self.data, Outcome::good(self.transfer_bytes));
         }
         let bytes = desk.geometry.buf_bytes(self.piece(desk.geometry).blocks);
-        Next::Need(bytes, Wanting::Verify(self, data))
+        Next::Need(bytes, Wanting::Verify(self))
     }
 
     /// The piece that is next.
@@ -157,9 +162,9 @@ impl Verify {
         Extent { lba: self.extent.lba + self.verified, blocks }
     }
 
-    fn matches(&self, data: Option<&[u8]>, piece: &[u8], geometry: &Geometry) -> bool {
+    fn matches(&self, piece: &[u8], geometry: &Geometry) -> bool {
         let block_bytes = geometry.buf_bytes(1);
-        match (self.against, data) {
+        match (self.against, self.data.as_deref()) {
             (Against::Each, Some(data)) => {
                 let at = geometry.buf_bytes(self.verified);
                 data.get(at..).is_some_and(|rest| rest.starts_with(piece))

@@ -1,0 +1,150 @@
+//! Commands that are answered from memory: parameter data, parameter lists, the state of the unit.
+//!
+//! Some of them ask the store for something first: TEST UNIT READY and READ CAPACITY for the size, a stop or a
+//! write cache that is turned off for a flush.
+
+use crate::attention::Attention;
+use crate::commands::{Allocation, Run, View};
+use crate::engine::{Engine, index};
+use crate::progress::give_back;
+use crate::unit::{Change, Control, Power};
+use crate::work::{Next, Outcome, Wanting, Work};
+use crate::writer::Writer;
+use felio_hal::{Buf, NexusId, Op, Pool};
+use felio_spec::cdb::Attention as AttentionRule;
+use felio_spec::sense::{Sense, code};
+
+impl Engine {
+    /// Runs a command that is no plan.
+    pub(crate) fn run_entry(&mut self, slot: u32, data: Option<Buf>, pool: &mut Pool) -> Next {
+        let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
+        match task.entry.run {
+            Run::Parameters(..) | Run::Sense(..) => self.run_parameters(slot, pool),
+            Run::Capacity(..) | Run::Ready => Next::Submit(Op::Size, Work::Size),
+            Run::ParameterList(_, function) => {
+                let (cdb, nexus, at) = (task.cdb, task.nexus, task.unit);
+                let list = data.as_deref().unwrap_or_default();
+                let transfer_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
+                let result = function(&mut self.units[index(at)], &cdb, list);
+                give_back(data, pool);
+                match result {
+                    Ok(change) => {
+                        self.announce(change, nexus, at);
+                        after_change(change, transfer_bytes)
+                    }
+                    Err(sense) => Next::Finish(Outcome::check(sense, transfer_bytes)),
+                }
+            }
+            Run::Control(function) => {
+                let (control, at) = (function(&task.cdb), task.unit);
+                self.control(control, at)
+            }
+            // A plan is made where the command arrives.
+            Run::Medium(_) => Next::Finish(Outcome::good(0)),
+        }
+    }
+
+    /// Builds parameter data.
+    pub(crate) fn run_parameters(&mut self, slot: u32, pool: &mut Pool) -> Next {
+        let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
+        let unit = &self.units[index(task.unit)];
+        let view = View { target: &self.target, unit };
+        self.writer.clear();
+        let (allocation, result) = match task.entry.run {
+            Run::Parameters(allocation, run) | Run::Capacity(allocation, run) => {
+                (allocation, run(&view, &task.cdb, &mut self.writer))
+            }
+            Run::Sense(allocation, run) => {
+                let pending =
+                    self.nexuses.get_mut(task.nexus).and_then(|nexus| nexus.pending(task.unit).first());
+                let sense = pending.unwrap_or_else(|| standing(unit.power));
+                (allocation, run(&sense, &task.cdb, &mut self.writer))
+            }
+            Run::Ready | Run::ParameterList(..) | Run::Control(_) | Run::Medium(_) => {
+                (Allocation::All, Ok(()))
+            }
+        };
+        if let Err(sense) = result {
+            return Next::Finish(Outcome::check(sense, 0));
+        }
+        let outcome = match parameter_data(&self.writer, allocation.bytes(&task.cdb), pool) {
+            Ok(outcome) => outcome,
+            Err(bytes) => return Next::Need(bytes, Wanting::Entry),
+        };
+        //= SPC-4 "REQUEST SENSE command": what was returned is no longer pending
+        if task.entry.row.attention == AttentionRule::Return
+            && let Some(pending) = self.nexuses.get_mut(task.nexus).and_then(|n| n.pending_mut(task.unit))
+        {
+            pending.take();
+        }
+        Next::Finish(outcome)
+    }
+
+    /// The size is known: TEST UNIT READY and READ CAPACITY can be answered.
+    pub(crate) fn run_sized(&mut self, slot: u32, pool: &mut Pool) -> Next {
+        let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
+        match task.entry.run {
+            Run::Capacity(..) => self.run_parameters(slot, pool),
+            // The look may have found something to report.
+            _ => {
+                let pending = self.nexuses.get_mut(task.nexus).and_then(|n| n.pending_mut(task.unit)?.take());
+                Next::Finish(match pending {
+                    Some(sense) => Outcome::check(sense, 0),
+                    None => Outcome::good(0),
+                })
+            }
+        }
+    }
+
+    //= SBC-3 "START STOP UNIT command": stopping writes the cache to the medium first, unless NO_FLUSH
+    fn control(&mut self, control: Result<Control, Sense>, at: u32) -> Next {
+        let unit = &mut self.units[index(at)];
+        match control {
+            Err(sense) => return Next::Finish(Outcome::check(sense, 0)),
+            Ok(Control::Stop) if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop),
+            Ok(Control::Stop | Control::StopWithoutFlush) => unit.power = Power::Stopped,
+            Ok(Control::Start) => unit.power = Power::Active,
+            Ok(Control::Nothing) => {}
+        }
+        Next::Finish(Outcome::good(0))
+    }
+
+    //= SPC-4 "MODE SELECT (6) command": every other nexus is told
+    fn announce(&mut self, change: Change, nexus: NexusId, unit: u32) {
+        match change {
+            Change::Nothing => {}
+            Change::ModeParameters | Change::WriteCacheOff => {
+                self.nexuses.attend(unit, Attention::ModeParametersChanged, |other| other != nexus);
+            }
+        }
+    }
+}
+
+//= SBC-3 "Caching mode page": whoever turns WCE off may take all that was written before for durable
+fn after_change(change: Change, transfer_bytes: u64) -> Next {
+    match change {
+        Change::Nothing | Change::ModeParameters => Next::Finish(Outcome::good(transfer_bytes)),
+        Change::WriteCacheOff => Next::Submit(Op::Flush, Work::Last { transfer_bytes }),
+    }
+}
+
+/// What REQUEST SENSE says when nothing is pending.
+fn standing(power: Power) -> Sense {
+    match power {
+        Power::Active => code::NO_ADDITIONAL_SENSE.into(),
+        Power::Stopped => code::LU_NOT_READY_INITIALIZING.into(),
+    }
+}
+
+/// Parameter data as Data-In, cut to what the initiator allocated; or how many bytes the pool has no buffer for.
+//= SPC-4 "Allocation length": cutting is no error
+pub(crate) fn parameter_data(writer: &Writer, bytes_max: usize, pool: &mut Pool) -> Result<Outcome, usize> {
+    let bytes = writer.as_slice();
+    let bytes = &bytes[..bytes.len().min(bytes_max)];
+    if bytes.is_empty() {
+        return Ok(Outcome::good(0));
+    }
+    let mut buf = pool.take(bytes.len()).ok_or(bytes.len())?;
+    buf.copy_from_slice(bytes);
+    Ok(Outcome::data(buf))
+}
