@@ -21,7 +21,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::store::Entry;
 
 /// How long a ring that is dropped waits for the kernel before it gives its memory up.
-const DROP_WAIT: Duration = Duration::from_secs(5);
+const DROP_WAIT: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(5) };
 
 /// Tries to enter the kernel in a row before the turn goes on without.
 const ENTER_TRIES: usize = 8;
@@ -229,4 +229,94 @@ fn place(index: u32) -> usize {
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Write, pipe};
+
+    use felio_hal::Pool;
+    use felio_hal::buf::Budget;
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+
+    fn ring(depth: usize) -> Ring<u32> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("an eventfd");
+        Ring::new(depth, &Arc::new(event)).expect("a kernel with io_uring")
+    }
+
+    fn read(budget: &Arc<Budget>) -> Op {
+        Op::Read { at: 0, buf: Pool::new(Arc::clone(budget)).take(4096).expect("within the budget") }
+    }
+
+    fn entry(fd: &impl AsFd) -> Entry<'_> {
+        Entry { fd: fd.as_fd(), flags: ReadWriteFlags::empty() }
+    }
+
+    #[test]
+    fn a_dropped_ring_waits_for_the_kernel_and_frees_its_memory() {
+        let (budget, mut ring, (from, mut to)) = (Budget::new(1 << 20), ring(4), pipe().expect("a pipe"));
+        ring.push(entry(&from), read(&budget), 0, 1).expect("room");
+        ring.submit().expect("taken");
+        to.write_all(b"there").expect("written");
+        drop(ring);
+        assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn memory_that_the_kernel_does_not_give_back_is_never_freed() {
+        let (budget, mut ring, (from, mut to)) = (Budget::new(1 << 20), ring(4), pipe().expect("a pipe"));
+        ring.push(entry(&from), read(&budget), 0, 1).expect("room");
+        ring.submit().expect("taken");
+        drop(ring);
+        to.write_all(b"late").expect("written");
+        assert_eq!(budget.bytes(), 4096);
+    }
+
+    #[test]
+    fn what_was_never_handed_over_is_freed_at_once() {
+        let (budget, mut ring, (from, _to)) = (Budget::new(1 << 20), ring(4), pipe().expect("a pipe"));
+        ring.push(entry(&from), read(&budget), 0, 1).expect("room");
+        drop(ring);
+        assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn a_closed_ring_gives_back_what_the_kernel_did_not_take() {
+        let (budget, mut ring, (from, _to)) = (Budget::new(1 << 20), ring(4), pipe().expect("a pipe"));
+        ring.push(entry(&from), read(&budget), 0, 7).expect("room");
+        let back = ring.take_staged();
+        assert!(matches!(back[..], [(Op::Read { .. }, 7)]));
+        assert!(ring.push(entry(&from), read(&budget), 0, 8).is_err());
+        assert_eq!(ring.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_full_ring_gives_back_what_does_not_fit() {
+        let (budget, mut ring, (from, _to)) = (Budget::new(1 << 20), ring(1), pipe().expect("a pipe"));
+        ring.push(entry(&from), read(&budget), 0, 1).expect("room");
+        assert!(matches!(ring.push(entry(&from), read(&budget), 0, 2), Err((Op::Read { .. }, 2))));
+    }
+
+    #[test]
+    fn what_a_ring_cannot_do_comes_back() {
+        let (mut ring, (from, _to)) = (ring(1), pipe().expect("a pipe"));
+        assert!(matches!(ring.push(entry(&from), Op::Size, 0, 1), Err((Op::Size, 1))));
+        assert_eq!(ring.in_flight(), 0);
+    }
+
+    #[test]
+    fn part_of_a_transfer_is_carried_on_behind_what_is_done() {
+        let (budget, mut ring, (from, mut to)) = (Budget::new(1 << 20), ring(1), pipe().expect("a pipe"));
+        to.write_all(b"there").expect("written");
+        let Op::Read { at, mut buf } = read(&budget) else { return };
+        buf.fill(b'x');
+        ring.push(entry(&from), Op::Read { at, buf }, 3, 1).expect("room");
+        ring.submit().expect("taken");
+        wait(ring.event.as_fd(), Duration::from_secs(10));
+        let finished = ring.poll().expect("there is data");
+        let Op::Read { buf, .. } = finished.op else { panic!("another operation") };
+        assert_eq!((finished.done, finished.moved, &buf[..9]), (3, Ok(5), &b"xxxtherex"[..]));
+    }
 }
