@@ -11,10 +11,10 @@ use felio_spec::sense::{Sense, code};
 
 /// Longest transfer of one command, bytes.
 pub const TRANSFER_BYTES_MAX: u32 = 4 << 20;
-/// Longest COMPARE AND WRITE, blocks.
-pub(crate) const COMPARE_AND_WRITE_BLOCKS_MAX: u32 = 255;
-/// Longest WRITE SAME, bytes.
-pub(crate) const WRITE_SAME_BYTES_MAX: u64 = 256 << 20;
+/// Longest COMPARE AND WRITE, blocks. The CDB has a byte for it, so that one more can still be asked for and refused.
+pub(crate) const COMPARE_AND_WRITE_BLOCKS_MAX: u32 = 128;
+/// Longest WRITE SAME, blocks: what WRITE SAME (10) can name.
+pub(crate) const WRITE_SAME_BLOCKS_MAX: u64 = 0xffff;
 /// Most block descriptors of one UNMAP.
 pub(crate) const UNMAP_DESCRIPTORS_MAX: u32 = 256;
 /// Most blocks of one UNMAP: what an initiator would still call a sane limit (libiscsi's suite says 1 Mi).
@@ -104,8 +104,8 @@ impl Geometry {
 
     /// MAXIMUM WRITE SAME LENGTH, blocks.
     #[must_use]
-    pub fn write_same_blocks_max(&self) -> u64 {
-        WRITE_SAME_BYTES_MAX / u64::from(self.block_bytes)
+    pub const fn write_same_blocks_max(&self) -> u64 {
+        WRITE_SAME_BLOCKS_MAX
     }
 
     /// MAXIMUM UNMAP LBA COUNT, blocks.

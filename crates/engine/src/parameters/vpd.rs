@@ -137,7 +137,7 @@ fn block_limits(view: &View<'_>, data: &mut Writer) {
     let geometry = &view.unit.geometry;
     let compare_and_write = u8::try_from(geometry.compare_and_write_blocks_max()).unwrap_or(u8::MAX);
     fill(data, field::BYTES);
-    // WSNZ=0: WRITE SAME of zero blocks goes up to the end, as long as that is not too far.
+    data.set(0, field::WSNZ, true); // WRITE SAME of zero blocks is refused: it is more often a mistake than a wish.
     data.set(0, field::MAXIMUM_COMPARE_AND_WRITE_LENGTH, compare_and_write);
     data.set(0, field::OPTIMAL_TRANSFER_LENGTH_GRANULARITY, 1 << physical_exponent(geometry));
     data.set(0, field::MAXIMUM_TRANSFER_LENGTH, geometry.transfer_blocks_max);
@@ -246,7 +246,7 @@ mod tests {
     fn limits_are_told_in_blocks() {
         let page = get(&fixture::target(), PageCode::BLOCK_LIMITS);
         assert_eq!(page.len(), 64);
-        assert_eq!(page[4..6], [0, 255]); // WSNZ, COMPARE AND WRITE
+        assert_eq!(page[4..6], [1, 128]); // WSNZ, COMPARE AND WRITE
         assert_eq!(page[6..8], [0, 8]); // granularity: the physical block
         assert_eq!(page[8..12], 2048u32.to_be_bytes()); // 1 MiB
         assert_eq!(page[12..16], 128u32.to_be_bytes()); // 64 KiB

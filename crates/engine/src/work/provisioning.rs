@@ -45,6 +45,9 @@ pub(super) fn check_list(geometry: &Geometry, bytes: &[u8]) -> Result<Extent, Se
     }
     let (mut hull, mut blocks) = (Extent::default(), 0u64);
     for named in descriptors(bytes).map(named) {
+        if named.blocks == 0 && named.lba <= geometry.blocks {
+            continue; // Nothing, at the very end too, is no error.
+        }
         let extent = geometry.extent(named.lba, named.blocks)?;
         hull = hull.hull(extent);
         blocks += extent.blocks;

@@ -48,10 +48,14 @@ fn a_pattern_is_written_piece_by_piece_even_with_unmap() {
 }
 
 #[test]
-fn zero_blocks_stand_for_all_up_to_the_end() {
+fn no_blocks_and_too_many_are_refused() {
     let mut rig = Rig::new();
-    rig.run(ALICE, &write_same10(0, 4000, 0), &[0; BLOCK]);
-    assert_eq!(rig.disk.log, ["zero 4000+96"]);
+    let refused = (5, 0x24, 0);
+    assert_eq!(rig.run(ALICE, &write_same10(0, 4000, 0), &[0; BLOCK]).code(), refused);
+    let mut target = target();
+    target.units[0].limits.bytes = 1 << 30;
+    let mut rig = Rig::with(target, 8, 64 << 20);
+    assert_eq!(rig.run(ALICE, &write_same16(0, 0, 0x1_0000), &[0; BLOCK]).pointer(), 10);
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn a_store_that_cannot_deallocate_refuses_to() {
 #[test]
 fn every_range_of_a_list_is_deallocated() {
     let mut rig = Rig::new();
-    assert_eq!(unmap_of(&mut rig, &[(0, 8), (100, 0), (4095, 1)]), (0, 0, 0));
+    assert_eq!(unmap_of(&mut rig, &[(0, 8), (100, 0), (4095, 1), (4096, 0)]), (0, 0, 0));
     assert_eq!(rig.disk.log, ["unmap 0+8", "unmap 4095+1"]);
 }
 
