@@ -182,7 +182,10 @@ impl DataOut {
                 return mismatch;
             }
             Self::AtLeast(bytes) if announced_bytes < bytes => return mismatch,
-            Self::Exactly(bytes) if announced_bytes != bytes => return mismatch,
+            // Where initiator and CDB cannot both be right, it is the CDB's number that we do not believe.
+            Self::Exactly(bytes) if announced_bytes != bytes => {
+                return Err(Sense::new(code::INVALID_FIELD_IN_CDB));
+            }
             Self::Blocks { bytes, .. } | Self::AtLeast(bytes) | Self::Exactly(bytes) | Self::List(bytes) => {
                 bytes
             }
