@@ -99,13 +99,15 @@ identity() {
 
 # agrees BLOCK_SIZE WCE WP: the disk and what the kernel made of it, with the configuration.
 agrees() {
-  local block=$1 wce=$2 wp=$3 bytes capacity modes caching cache='write back'
+  local block=$1 wce=$2 wp=$3 bytes thin capacity modes caching cache='write back'
   bytes=$(ready '.luns[0].bytes')
   identity "$disk" "$sg" 0
   capacity=$(sg_readcap --long "$sg")
   has "capacity" "$capacity" "Number of logical blocks=$((bytes / block))\$"
   has "capacity" "$capacity" "Logical block length=$block bytes\$"
-  has "capacity" "$capacity" 'lbpme=1, lbprz=1'
+  # What is write protected gives nothing back, so it is not thin.
+  thin=$((1 - wp))
+  has "capacity" "$capacity" "lbpme=$thin, lbprz=$thin"
   is "the kernel's block size" "$(cat "$queue/logical_block_size")" "$block"
   exits 0 sg_modes --all "$sg"
   modes=$(cat /run/said)
@@ -138,7 +140,7 @@ command_tables() {
   done < <(tr '|' '\n' <<< "$opcodes")
   exits 0 sg_opcodes --tmf "$sg"
   has "sg_opcodes -t" "$(cat /run/said)" "[Aa]bort task"
-  has "sg_luns" "$(sg_luns "$sg")" '^Lun list length = 16 '
+  has "sg_luns" "$(sg_luns "$sg")" '^Lun list length = 8 '
 }
 
 # --------------------------------------------------------------- commands
@@ -191,8 +193,8 @@ commands() {
   exits 0 sg_verify --lba=0 --count=64 "$sg"
   exits 0 sg_sync "$sg"
   exits 0 sg_turs "$sg"
-  # 5: illegal request, as any block past the end is.
-  exits 5 sg_verify --16 --lba="$(cat "/sys/block/${disk#/dev/}/size")" --count=1 "$sg"
+  # 22: the block is past the end.
+  exits 22 sg_verify --16 --lba="$(cat "/sys/block/${disk#/dev/}/size")" --count=1 "$sg"
 }
 
 # ------------------------------------------------------------ file systems
