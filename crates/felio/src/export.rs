@@ -21,9 +21,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 /// How long initiators may take to log out when we stop.
 const LOGOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// Signals so soon after the first are taken for the first.
+const SIGNAL_ECHO: Duration = Duration::from_millis(100);
 
 /// Connections, those of them that have not logged in yet, and sessions, at the most.
 const CONNECTIONS_MAX: usize = 1024;
@@ -112,9 +116,16 @@ fn watch_signals(happenings: Sender<Happening>) -> Result<(), Failure> {
     let failed = |error| Failure::new(Kind::Running, format!("cannot wait for signals: {error}"));
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
     let watch = move || {
-        for (count, signal) in signals.forever().enumerate() {
-            if count > 0 || happenings.send(Happening::Signal(signal)).is_err() {
-                std::process::exit(128 + signal);
+        let mut first: Option<Instant> = None;
+        for signal in signals.forever() {
+            // Supervisors signal a process and its group: the same wish, twice.
+            match first {
+                Some(first) if first.elapsed() < SIGNAL_ECHO => {}
+                Some(_) => std::process::exit(128 + signal),
+                None => {
+                    first = Some(Instant::now());
+                    let _ = happenings.send(Happening::Signal(signal));
+                }
             }
         }
     };
