@@ -1,6 +1,6 @@
 //! One connection as a [`Port`]: from its first byte through login and full feature phase to its end.
 //!
-//! The states are types: [`Login`] negotiates, an [`Admission`] waits for the reactor's decision, [`FullFeature`] serves, and
+//! The states are types: [`Login`] negotiates, an [`Admission`] waits for the reactor's decision, full feature phase serves, and
 //! after that the connection only sends what is queued. Here the bytes are led to the state, deadlines are kept, and
 //! what the port holds is given back.
 //!
@@ -10,6 +10,7 @@
 //! Invariants: a nexus that was admitted is reported lost exactly once; every buffer is in the pool, with the engine, or
 //! here; each wait for the peer has a deadline.
 
+use crate::clock::{Clock, Due, Phase, Waits};
 use crate::config::Config;
 use crate::digest::Digests;
 use crate::keys::SessionType;
@@ -91,23 +92,6 @@ enum Purpose {
     FullFeature(Incoming),
 }
 
-/// Since when we wait for what.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    began: Time,
-    input: Time,
-    /// A PDU has begun and is not whole.
-    pdu: Option<Time>,
-    /// Output waits, and no byte of it was taken since.
-    output: Option<Time>,
-    /// We pinged, and nothing came since.
-    pinged: Option<Time>,
-    /// By when the initiator was asked to log out.
-    logout_by: Option<Time>,
-    /// When to look for a buffer again.
-    retry: Option<Time>,
-}
-
 impl Connection {
     /// A connection on which nothing has come yet. `seed` must be unguessable and new for each connection: CHAP
     /// challenges come from it.
@@ -130,15 +114,7 @@ impl Connection {
             receiving: Receiving::Header,
             out: Outbox::new(LOGIN_FRAMING),
             events: VecDeque::new(),
-            clock: Clock {
-                began: now,
-                input: now,
-                pdu: None,
-                output: None,
-                pinged: None,
-                logout_by: None,
-                retry: None,
-            },
+            clock: Clock::new(limits, now),
             refusal: None,
         }
     }
@@ -257,7 +233,7 @@ impl Connection {
 
     /// Acts on a whole PDU.
     fn finish(&mut self, receipt: Receipt, now: Time, pool: &mut Pool) -> Result<(), Fatal> {
-        self.clock.pdu = None;
+        self.clock.handle_whole();
         let Receipt { header, segment, purpose, sink } = receipt;
         let own = match sink {
             Sink::Own(buf) => Some(buf),
@@ -371,7 +347,7 @@ impl Connection {
         {
             pool.give(buf);
         }
-        self.clock = Clock { pdu: None, pinged: None, logout_by: None, retry: None, ..self.clock };
+        self.clock.handle_end();
     }
 
     /// Buffers or room may have come free.
@@ -384,49 +360,32 @@ impl Connection {
 
     /// Notes what is being waited for, after anything happened.
     fn note(&mut self, now: Time) {
-        let inside = match self.receiving {
-            Receiving::Header => self.framer.is_inside(),
+        let (pdu, buffer) = match self.receiving {
+            Receiving::Header => (self.framer.is_inside(), false),
             // We are the ones who keep it waiting.
-            Receiving::Waiting(_) => false,
-            Receiving::Data(_) => true,
+            Receiving::Waiting(_) => (false, !matches!(self.state, State::Admitting(_))),
+            Receiving::Data(_) => (true, false),
         };
-        if !inside {
-            self.clock.pdu = None;
-        } else if self.clock.pdu.is_none() {
-            self.clock.pdu = Some(now);
-        }
-        let wanting =
-            matches!(self.receiving, Receiving::Waiting(_)) && !matches!(self.state, State::Admitting(_));
-        self.clock.retry = wanting.then(|| now + RETRY);
-        if self.out.is_empty() {
-            self.clock.output = None;
-        } else if self.clock.output.is_none() {
-            self.clock.output = Some(now);
+        self.clock.handle_waits(now, Waits { pdu, output: !self.out.is_empty(), buffer });
+    }
+
+    fn phase(&self) -> Phase {
+        match &self.state {
+            State::Login(_) | State::Admitting(_) => Phase::Login,
+            State::FullFeature(full) => Phase::Serving(full.kind),
+            State::Closing => Phase::Closing,
         }
     }
 
     fn is_ready(&self) -> bool {
         !self.out.is_congested() && !matches!(self.state, State::Admitting(_))
     }
-
-    /// Silence: when it is to be broken, or to end the connection.
-    fn silence(&self) -> Option<Silence> {
-        let Limits { ping, ping_answer, .. } = self.limits;
-        let State::FullFeature(full) = &self.state else { return None };
-        Some(match (full.kind, self.clock.pinged) {
-            (_, Some(pinged)) => Silence::End(pinged + ping_answer),
-            (SessionType::Normal, None) => Silence::Ping(self.clock.input + ping),
-            //= RFC 7143 "iSCSI Session Types": a discovery session knows no pings
-            (SessionType::Discovery, None) => Silence::End(self.clock.input + ping + ping_answer),
-        })
-    }
 }
 
 impl Port for Connection {
     fn handle_input(&mut self, now: Time, bytes: &[u8], pool: &mut Pool) -> Result<usize, Fatal> {
         if !bytes.is_empty() {
-            self.clock.input = now;
-            self.clock.pinged = None;
+            self.clock.handle_input(now);
         }
         self.retry(now, pool);
         let used = self.receive(now, bytes, pool);
@@ -444,8 +403,7 @@ impl Port for Connection {
     }
 
     fn handle_sink(&mut self, now: Time, count: usize, pool: &mut Pool) -> Result<(), Fatal> {
-        self.clock.input = now;
-        self.clock.pinged = None;
+        self.clock.handle_input(now);
         if let (
             Receiving::Data(Receipt { segment, sink: Sink::Task(of, at), .. }),
             State::FullFeature(full),
@@ -462,7 +420,7 @@ impl Port for Connection {
     fn handle_closed(&mut self, pool: &mut Pool) {
         self.end(LossReason::Connection, pool);
         self.out.handle_closed(pool);
-        self.clock.output = None;
+        self.clock.handle_sent();
     }
 
     fn handle_request(&mut self, now: Time, request: PortRequest, pool: &mut Pool) {
@@ -483,7 +441,7 @@ impl Port for Connection {
                 if full.kind == SessionType::Normal =>
             {
                 full.announce(AsyncEvent::LOGOUT_REQUESTED, within, out);
-                self.clock.logout_by = Some(now + within);
+                self.clock.handle_logout_wish(now + within);
             }
             (PortRequest::RequestLogout { .. }, _) => self.end(LossReason::Administrative, pool),
             (PortRequest::Close(reason), state) => {
@@ -512,35 +470,18 @@ impl Port for Connection {
     }
 
     fn handle_timeout(&mut self, now: Time) -> Result<(), Fatal> {
-        let Clock { began, pdu, output, logout_by, .. } = self.clock;
-        let passed =
-            |since: Option<Time>, patience: Duration| since.is_some_and(|since| since + patience <= now);
-        if matches!(self.state, State::Login(_) | State::Admitting(_)) && began + self.limits.login <= now {
-            return Err(Fatal("login took too long"));
-        }
-        if passed(pdu, self.limits.pdu) {
-            return Err(Fatal("the rest of a PDU did not come"));
-        }
-        if passed(output, self.limits.output) {
-            return Err(Fatal("the initiator takes no output"));
-        }
-        if let State::FullFeature(full) = &self.state
-            && passed(logout_by, Duration::ZERO)
-        {
-            full.announce(AsyncEvent::CONNECTION_DROPPED, Duration::ZERO, &mut self.out);
-            return Err(Fatal("the initiator did not log out when asked to"));
-        }
-        // There is no pool here; the reactor offers its input again after us.
-        match self.silence() {
-            Some(Silence::End(at)) if at <= now => return Err(Fatal("the initiator is silent")),
-            Some(Silence::Ping(at)) if at <= now => {
-                if let State::FullFeature(full) = &mut self.state {
-                    self.out.shrink();
-                    full.shrink();
-                    full.ping(&mut self.out);
-                }
+        match (self.clock.due(now, self.phase()), &mut self.state) {
+            (Some(Due::End(text)), _) => return Err(Fatal(text)),
+            (Some(Due::Logout), State::FullFeature(full)) => {
+                full.announce(AsyncEvent::CONNECTION_DROPPED, Duration::ZERO, &mut self.out);
+                return Err(Fatal("the initiator did not log out when asked to"));
+            }
+            (Some(Due::Ping), State::FullFeature(full)) => {
+                self.out.shrink();
+                full.shrink();
                 self.events.shrink_to_fit();
-                self.clock.pinged = Some(now);
+                full.ping(&mut self.out);
+                self.clock.handle_ping(now);
             }
             _ => {}
         }
@@ -562,7 +503,7 @@ impl Port for Connection {
     fn handle_sent(&mut self, now: Time, count: usize, pool: &mut Pool) {
         self.out.handle_sent(count, pool);
         if count > 0 {
-            self.clock.output = None;
+            self.clock.handle_sent();
         }
         self.retry(now, pool);
         self.note(now);
@@ -573,27 +514,12 @@ impl Port for Connection {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        let Clock { began, pdu, output, logout_by, .. } = self.clock;
-        let state = match &self.state {
-            State::Login(_) | State::Admitting(_) => Some(began + self.limits.login),
+        let session = match &self.state {
             State::FullFeature(full) => full.poll_timeout(),
-            State::Closing => None,
+            State::Login(_) | State::Admitting(_) | State::Closing => None,
         };
-        let silence = self.silence().map(|silence| match silence {
-            Silence::Ping(at) | Silence::End(at) => at,
-        });
-        let pdu = pdu.map(|since| since + self.limits.pdu);
-        let output = output.map(|since| since + self.limits.output);
-        [state, silence, pdu, output, logout_by, self.clock.retry].into_iter().flatten().min()
+        session.into_iter().chain(self.clock.next(self.phase())).min()
     }
-}
-
-/// When silence has lasted too long.
-enum Silence {
-    /// We ask for a sign of life.
-    Ping(Time),
-    /// We give up.
-    End(Time),
 }
 
 impl Receipt {
@@ -653,8 +579,6 @@ const fn status_of(refusal: Refusal) -> LoginStatus {
     }
 }
 
-/// How long to wait between two looks for a buffer.
-pub(crate) const RETRY: Duration = Duration::from_millis(1);
 /// Before anything is negotiated.
 const LOGIN_FRAMING: Framing =
     Framing { digests: Digests::NONE, segment_bytes_max: 8192, burst_bytes_max: 262_144 };

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod chap;
+mod clock;
 mod command;
 pub mod config;
 pub mod connection;
+mod data_out;
 pub mod digest;
 pub mod discovery;
 pub mod exchange;
@@ -17,6 +19,7 @@ pub mod limits;
 pub mod login;
 mod management;
 pub mod name;
+mod outcome;
 pub mod pdu;
 pub mod peer;
 mod receive;

@@ -11,8 +11,8 @@
 //! Invariants: [`FullFeature::begin`] changes nothing when it answers [`Begin::Wait`]; each numbered request is delivered
 //! once and in order; a command that the engine knows leaves only with the engine's answer.
 
+use crate::clock::RETRY;
 use crate::config::Config;
-use crate::connection::RETRY;
 use crate::discovery::Viewer;
 use crate::exchange::Exchange;
 use crate::keys::{Parameters, SessionType};
