@@ -108,16 +108,7 @@ impl Disk {
 
     /// The power fails: what is under way is lost or done by halves, and each cached sector takes its chance.
     pub fn lose_power(&mut self) {
-        for (_, in_flight) in std::mem::take(&mut self.under_way) {
-            // A write that was under way may have reached the cache, and by it the medium, in part.
-            if let Op::Write { at, buf, .. } = &in_flight.submission.op {
-                for (sector, data) in (sector_of(*at)..).zip(buf.chunks_exact(SECTOR_BYTES)) {
-                    if self.random.chance(500) {
-                        self.cache(sector, data);
-                    }
-                }
-            }
-        }
+        self.abandon();
         for (sector, versions) in std::mem::take(&mut self.cached) {
             let pick = self.random.index(versions.len() + 1);
             if let Some(version) = pick.checked_sub(1).and_then(|at| versions.get(at)) {
@@ -126,10 +117,28 @@ impl Disk {
         }
     }
 
+    /// The program is killed: what is under way is done by halves, and what was written stays in the cache.
+    pub fn abandon(&mut self) {
+        for (_, in_flight) in std::mem::take(&mut self.under_way) {
+            self.do_by_halves(&in_flight.submission.op);
+        }
+    }
+
     /// A sector as a read sees it.
     #[must_use]
     pub fn sector(&self, sector: usize) -> &Sector {
         self.cached.get(&sector).and_then(|versions| versions.last()).unwrap_or(&self.medium[sector])
+    }
+
+    /// A write that was under way may have reached the cache in part.
+    fn do_by_halves(&mut self, op: &Op) {
+        if let Op::Write { at, buf, .. } = op {
+            for (sector, data) in (sector_of(*at)..).zip(buf.chunks_exact(SECTOR_BYTES)) {
+                if self.random.chance(500) {
+                    self.cache(sector, data);
+                }
+            }
+        }
     }
 
     fn cache(&mut self, sector: usize, data: &[u8]) {

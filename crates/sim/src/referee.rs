@@ -95,6 +95,15 @@ impl Referee {
         self.settle(id, Fate::Uncertain { ended });
     }
 
+    /// The write did surely not happen.
+    pub fn cancel_write(&mut self, id: WriteId) {
+        if let Some(write) = self.writes.remove(&id) {
+            for block in write.blocks {
+                self.visible[block].retain(|other| *other != id);
+            }
+        }
+    }
+
     /// A flush, or a read, is sent: keep the moment.
     pub fn send(&mut self) -> Moment {
         self.tick()

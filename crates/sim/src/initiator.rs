@@ -1,0 +1,518 @@
+//! An initiator that does what initiators do, at random, and tells the referee.
+//!
+//! It has one session at a time: reads, writes, flushes, deallocates, compares and writes, aborts, resets, logs out, breaks off, and comes
+//! back. Data blocks hold the stamp of the write that they come from; the last few blocks are counters that only COMPARE AND WRITE
+//! moves, each by one.
+
+use crate::random::Random;
+use crate::referee::{Moment, Referee, WriteId};
+use felio_hal::Time;
+use felio_iscsi::pdu::{LogoutReason, Sn, TaskAttribute, TaskManagementFunction, TaskTag};
+use felio_iscsi::peer::{Completed, Data, Peer, PeerEvent, Settings};
+use felio_spec::commands::{
+    compare_and_write, read16, synchronize_cache10, test_unit_ready, unmap, write_same16, write16,
+};
+use felio_spec::report::{unmap_block_descriptor, unmap_list};
+use felio_spec::{Row, Status};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Logical block, bytes.
+pub const BLOCK_BYTES: usize = 512;
+/// Blocks with stamps.
+pub const DATA_BLOCKS: usize = 192;
+/// Blocks with counters, behind them.
+pub const COUNTER_BLOCKS: usize = 4;
+/// All blocks.
+pub const BLOCKS: usize = DATA_BLOCKS + COUNTER_BLOCKS;
+
+/// How long a command may take where the disk and the network are merely slow.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+const DEPTH: usize = 12;
+
+/// What an initiator shares with the others.
+#[derive(Debug)]
+pub struct Shared {
+    /// What blocks may hold.
+    pub referee: Referee,
+    /// The last stamp.
+    pub stamp: u64,
+    /// By counter: the values from which it was moved, with GOOD.
+    pub moved: Vec<Vec<u64>>,
+    /// Writes may fail for want of a healthy disk.
+    pub cached: bool,
+    /// How many commands ended.
+    pub completed: u64,
+    /// How many of them GOOD.
+    pub good: u64,
+}
+
+/// Where an initiator stands.
+#[derive(Debug)]
+pub enum Standing {
+    /// Not connected until then.
+    Away(Time),
+    /// Its login is under way.
+    LoggingIn,
+    /// At work.
+    Working,
+    /// Its logout is under way.
+    Leaving,
+}
+
+/// What it asks of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    None,
+    /// The link shall break.
+    Break,
+    /// The session is over in good order: the link can go.
+    Left,
+}
+
+/// One initiator.
+#[derive(Debug)]
+pub struct Initiator {
+    number: u8,
+    random: Random,
+    settings: Settings,
+    /// The protocol.
+    pub peer: Peer,
+    /// Where it stands.
+    pub standing: Standing,
+    /// When it does something next.
+    pub next_action: Time,
+    tasks: BTreeMap<u32, Task>,
+    functions: BTreeMap<u32, (Vec<u32>, Time)>,
+    /// Writes of a session that is gone, which may still be under way.
+    orphans: Vec<WriteId>,
+    counters: [u64; COUNTER_BLOCKS],
+}
+
+#[derive(Debug)]
+struct Task {
+    kind: Kind,
+    since: Time,
+    cmd_sn: Sn,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Read {
+        first: usize,
+        sent: Moment,
+    },
+    Write {
+        write: WriteId,
+        durable: bool,
+    },
+    /// COMPARE AND WRITE of a counter.
+    Swap {
+        write: WriteId,
+        counter: usize,
+        from: u64,
+    },
+    Flush {
+        sent: Moment,
+    },
+    Other,
+}
+
+impl Initiator {
+    /// Initiator `number` of `target`, with keys drawn from the seed.
+    #[must_use]
+    pub fn new(number: u8, target: &str, mut random: Random) -> Self {
+        let digest = |random: &mut Random| if random.chance(500) { "CRC32C,None" } else { "None" };
+        let yes_no = |random: &mut Random| if random.chance(500) { "Yes" } else { "No" };
+        let sizes = ["512", "4096", "8192", "65536", "262144"];
+        let keys = vec![
+            ("HeaderDigest", digest(&mut random).to_owned()),
+            ("DataDigest", digest(&mut random).to_owned()),
+            ("InitialR2T", yes_no(&mut random).to_owned()),
+            ("ImmediateData", yes_no(&mut random).to_owned()),
+            ("MaxRecvDataSegmentLength", sizes[random.index(5)].to_owned()),
+            ("MaxBurstLength", sizes[1 + random.index(4)].to_owned()),
+            ("FirstBurstLength", sizes[random.index(3)].to_owned()),
+            ("MaxOutstandingR2T", (1 + random.below(4)).to_string()),
+        ];
+        let settings = Settings {
+            initiator: format!("iqn.2024-01.org.example:sim{number}"),
+            target: Some(target.to_owned()),
+            isid: [0x80, 0, 0, 0, 0, number],
+            keys,
+            ..Settings::default()
+        };
+        Self {
+            number,
+            peer: Peer::new(settings.clone()),
+            settings,
+            standing: Standing::Away(Time(0)),
+            next_action: Time(0),
+            tasks: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            orphans: Vec::new(),
+            counters: [0; COUNTER_BLOCKS],
+            random,
+        }
+    }
+
+    /// Whether both digests were agreed, so that a flipped bit must be noticed.
+    #[must_use]
+    pub fn has_digests(&self) -> bool {
+        let digests = self.peer.terms.digests;
+        digests.header == felio_iscsi::digest::Digest::Crc32c
+            && digests.data == felio_iscsi::digest::Digest::Crc32c
+    }
+
+    /// Begins a login on a fresh link.
+    pub fn connect(&mut self, now: Time) {
+        self.settings.cmd_sn = u32::try_from(self.random.next() >> 32).unwrap_or(0);
+        self.peer = Peer::new(self.settings.clone());
+        self.standing = Standing::LoggingIn;
+        self.next_action = now + PATIENCE;
+    }
+
+    /// The link is gone. Writes without an answer may still happen until a new session stands.
+    pub fn handle_break(&mut self, now: Time) {
+        self.orphans
+            .extend(std::mem::take(&mut self.tasks).into_values().filter_map(|task| task.kind.write()));
+        self.functions.clear();
+        let away = Duration::from_micros(100 + self.random.below(200_000));
+        self.standing = Standing::Away(now + away);
+        self.next_action = now + away;
+    }
+
+    /// The target died: nothing that was under way will happen any more.
+    pub fn handle_crash(&mut self, now: Time, shared: &mut Shared) {
+        self.handle_break(now);
+        self.settle_orphans(shared);
+    }
+
+    /// The same for one that was not connected.
+    pub fn settle_after_crash(&mut self, shared: &mut Shared) {
+        self.settle_orphans(shared);
+    }
+
+    /// Takes what arrived.
+    pub fn handle_input(&mut self, now: Time, bytes: &[u8], shared: &mut Shared) -> Result<Wish, String> {
+        self.peer
+            .handle_input(bytes)
+            .map_err(|foul| format!("initiator {}: the target broke a rule: {}", self.number, foul.0))?;
+        let mut wish = Wish::None;
+        while let Some(event) = self.peer.poll_event() {
+            match self.handle_event(now, event, shared)? {
+                Wish::None => {}
+                other => wish = other,
+            }
+        }
+        Ok(wish)
+    }
+
+    /// Does something, if it is time.
+    pub fn act(&mut self, now: Time, busy: bool, shared: &mut Shared) -> Result<Wish, String> {
+        self.complain_of_delays(now)?;
+        if now < self.next_action || !matches!(self.standing, Standing::Working) {
+            return Ok(Wish::None);
+        }
+        self.next_action = now + Duration::from_micros(1 + self.random.below(400));
+        if !busy {
+            if self.tasks.is_empty() && self.functions.is_empty() && self.peer.has_window() {
+                self.peer.log_out(LogoutReason::CLOSE_SESSION, 0);
+                self.standing = Standing::Leaving;
+            }
+            return Ok(Wish::None);
+        }
+        if self.random.chance(1) {
+            return Ok(Wish::Break);
+        }
+        if self.random.chance(8) {
+            self.manage(now);
+        }
+        if self.tasks.len() < DEPTH && self.peer.has_window() {
+            self.send_command(now, shared);
+        }
+        Ok(Wish::None)
+    }
+
+    /// Whether it has nothing to do any more.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        matches!(self.standing, Standing::Away(_))
+    }
+
+    fn complain_of_delays(&self, now: Time) -> Result<(), String> {
+        let late = |since: Time| now.since(since) > PATIENCE;
+        if let Some((itt, task)) = self.tasks.iter().find(|(_, task)| late(task.since)) {
+            return Err(format!("initiator {}: task {itt:#x} ({:?}) hangs", self.number, task.kind));
+        }
+        if let Some(itt) = self.functions.iter().find(|(_, (_, since))| late(*since)).map(|(itt, _)| itt) {
+            return Err(format!("initiator {}: task management function {itt:#x} hangs", self.number));
+        }
+        if matches!(self.standing, Standing::LoggingIn) && now >= self.next_action {
+            return Err(format!("initiator {}: its login hangs", self.number));
+        }
+        Ok(())
+    }
+
+    fn handle_event(&mut self, now: Time, event: PeerEvent, shared: &mut Shared) -> Result<Wish, String> {
+        match event {
+            PeerEvent::LoggedIn { .. } => {
+                // Nothing of the session before this one is left: the standards, and our register of sessions, say so.
+                self.settle_orphans(shared);
+                self.standing = Standing::Working;
+                self.next_action = now;
+                Ok(Wish::None)
+            }
+            PeerEvent::Completed(completed) => self.handle_completed(&completed, shared).map(|()| Wish::None),
+            PeerEvent::Managed(itt, _) => {
+                let (aborted, _) = self.functions.remove(&itt.0).unwrap_or_default();
+                for itt in aborted {
+                    if let Some(task) = self.tasks.remove(&itt) {
+                        self.peer.forget(TaskTag(itt));
+                        give_up(&task.kind, shared);
+                    }
+                }
+                Ok(Wish::None)
+            }
+            PeerEvent::LoggedOut(_) => Ok(Wish::Left),
+            // A digest error at recovery level 0, or the target wants us gone: start afresh.
+            PeerEvent::Rejected(..) | PeerEvent::Async(_) | PeerEvent::LoginRefused(_) => Ok(Wish::Break),
+            PeerEvent::Pong(..) | PeerEvent::Pinged(_) | PeerEvent::Asked(_) | PeerEvent::Text(..) => {
+                Ok(Wish::None)
+            }
+        }
+    }
+
+    fn handle_completed(&mut self, completed: &Completed, shared: &mut Shared) -> Result<(), String> {
+        let Some(task) = self.tasks.remove(&completed.itt.0) else {
+            return Err(format!("initiator {}: an answer to no task", self.number));
+        };
+        shared.completed += 1;
+        if Status(completed.status) != Status::GOOD {
+            if let Kind::Swap { write, counter, .. } = task.kind
+                && completed.sense.get(2).is_some_and(|key| key & 0x0f == felio_spec::SenseKey::MISCOMPARE.0)
+            {
+                shared.referee.cancel_write(write);
+                // Somebody else moved it; look where it is.
+                self.counters[counter] = u64::MAX;
+                return Ok(());
+            }
+            give_up(&task.kind, shared);
+            return Ok(());
+        }
+        shared.good += 1;
+        match task.kind {
+            Kind::Read { first, sent } => self.check_read(first, sent, &completed.data, shared)?,
+            Kind::Write { write, durable } => shared.referee.end_write(write, durable),
+            Kind::Swap { write, counter, from } => {
+                if shared.moved[counter].contains(&from) {
+                    return Err(format!("counter {counter} was moved from {from} twice: an update is lost"));
+                }
+                shared.moved[counter].push(from);
+                self.counters[counter] = from + 1;
+                shared.referee.end_write(write, !shared.cached);
+            }
+            Kind::Flush { sent } => shared.referee.end_flush(sent),
+            Kind::Other => {}
+        }
+        Ok(())
+    }
+
+    fn check_read(
+        &mut self,
+        first: usize,
+        sent: Moment,
+        data: &[u8],
+        shared: &mut Shared,
+    ) -> Result<(), String> {
+        let stamps: Vec<u64> = data.chunks_exact(BLOCK_BYTES).map(stamp_of).collect::<Result<_, _>>()?;
+        for (block, stamp) in (first..).zip(&stamps) {
+            if let Some(counter) = block.checked_sub(DATA_BLOCKS) {
+                self.counters[counter] = *stamp;
+            }
+        }
+        shared
+            .referee
+            .check_read(sent, first, &stamps)
+            .map_err(|foul| format!("initiator {}: {foul}", self.number))
+    }
+
+    fn settle_orphans(&mut self, shared: &mut Shared) {
+        for write in self.orphans.drain(..) {
+            shared.referee.give_up_write(write);
+        }
+    }
+
+    fn send_command(&mut self, now: Time, shared: &mut Shared) {
+        match self.random.below(100) {
+            0..35 => self.send_read(now, shared),
+            35..70 => self.send_write(now, shared),
+            70..78 => self.send_flush(now, shared),
+            78..84 => self.send_same(now, shared),
+            84..88 => self.send_unmap(now, shared),
+            88..98 => self.send_swap(now, shared),
+            _ => {
+                let cdb = cdb(&test_unit_ready::ROW);
+                self.send(now, &cdb, Data::None, Kind::Other);
+            }
+        }
+    }
+
+    fn send_read(&mut self, now: Time, shared: &mut Shared) {
+        let blocks = self.range(0..BLOCKS);
+        self.read(now, blocks, shared);
+    }
+
+    fn read(&mut self, now: Time, blocks: Range<usize>, shared: &mut Shared) {
+        let mut cdb = cdb(&read16::ROW);
+        read16::LBA.set(&mut cdb, wide(blocks.start));
+        read16::TRANSFER_LENGTH.set(&mut cdb, narrow(blocks.len()));
+        let sent = shared.referee.send();
+        let room = Data::In(narrow(blocks.len() * BLOCK_BYTES));
+        self.send(now, &cdb, room, Kind::Read { first: blocks.start, sent });
+    }
+
+    fn send_write(&mut self, now: Time, shared: &mut Shared) {
+        let blocks = self.range(0..DATA_BLOCKS);
+        let fua = self.random.chance(200);
+        shared.stamp += 1;
+        let data = fill(shared.stamp, blocks.len());
+        let mut cdb = cdb(&write16::ROW);
+        write16::LBA.set(&mut cdb, wide(blocks.start));
+        write16::TRANSFER_LENGTH.set(&mut cdb, narrow(blocks.len()));
+        write16::FUA.set(&mut cdb, fua);
+        let write = shared.referee.send_write(blocks, shared.stamp);
+        self.send(now, &cdb, Data::Out(data), Kind::Write { write, durable: fua || !shared.cached });
+    }
+
+    fn send_flush(&mut self, now: Time, shared: &mut Shared) {
+        let cdb = cdb(&synchronize_cache10::ROW);
+        let sent = shared.referee.send();
+        self.send(now, &cdb, Data::None, Kind::Flush { sent });
+    }
+
+    /// WRITE SAME: a stamp, or zeros that may be deallocated.
+    fn send_same(&mut self, now: Time, shared: &mut Shared) {
+        let blocks = self.range(0..DATA_BLOCKS);
+        let zeros = self.random.chance(500);
+        shared.stamp += 1;
+        let stamp = if zeros { 0 } else { shared.stamp };
+        let mut cdb = cdb(&write_same16::ROW);
+        write_same16::LBA.set(&mut cdb, wide(blocks.start));
+        write_same16::NUMBER_OF_LOGICAL_BLOCKS.set(&mut cdb, narrow(blocks.len()));
+        write_same16::UNMAP.set(&mut cdb, zeros);
+        let write = shared.referee.send_write(blocks, stamp);
+        self.send(now, &cdb, Data::Out(fill(stamp, 1)), Kind::Write { write, durable: !shared.cached });
+    }
+
+    fn send_unmap(&mut self, now: Time, shared: &mut Shared) {
+        let blocks = self.range(0..DATA_BLOCKS);
+        let mut list = vec![0; unmap_list::BYTES + unmap_block_descriptor::BYTES];
+        let (header, descriptor) = list.split_at_mut(unmap_list::BYTES);
+        unmap_list::UNMAP_DATA_LENGTH.set(header, 22);
+        unmap_list::UNMAP_BLOCK_DESCRIPTOR_DATA_LENGTH.set(header, 16);
+        unmap_block_descriptor::UNMAP_LBA.set(descriptor, wide(blocks.start));
+        unmap_block_descriptor::NUMBER_OF_LOGICAL_BLOCKS.set(descriptor, narrow(blocks.len()));
+        let mut cdb = cdb(&unmap::ROW);
+        unmap::PARAMETER_LIST_LENGTH.set(&mut cdb, 24);
+        let write = shared.referee.send_write(blocks, 0);
+        self.send(now, &cdb, Data::Out(list), Kind::Write { write, durable: !shared.cached });
+    }
+
+    /// COMPARE AND WRITE: moves a counter by one, if it is where we believe it to be.
+    fn send_swap(&mut self, now: Time, shared: &mut Shared) {
+        let counter = self.random.index(COUNTER_BLOCKS);
+        let from = self.counters[counter];
+        let block = DATA_BLOCKS + counter;
+        if from == u64::MAX || self.random.chance(200) {
+            return self.read(now, block..block + 1, shared);
+        }
+        let mut cdb = cdb(&compare_and_write::ROW);
+        compare_and_write::LBA.set(&mut cdb, wide(block));
+        compare_and_write::NUMBER_OF_LOGICAL_BLOCKS.set(&mut cdb, 1);
+        let data = [fill(from, 1), fill(from + 1, 1)].concat();
+        let write = shared.referee.send_write(block..block + 1, from + 1);
+        self.send(now, &cdb, Data::Out(data), Kind::Swap { write, counter, from });
+    }
+
+    fn send(&mut self, now: Time, cdb: &[u8], data: Data, kind: Kind) {
+        let attribute = match self.random.below(100) {
+            0 => TaskAttribute::ORDERED,
+            1 => TaskAttribute::HEAD_OF_QUEUE,
+            _ => TaskAttribute::SIMPLE,
+        };
+        let cmd_sn = self.peer.cmd_sn;
+        let itt = self.peer.command_with(0, cdb, data, attribute);
+        self.tasks.insert(itt.0, Task { kind, since: now, cmd_sn });
+    }
+
+    /// Ends one task, all of ours, or everybody's.
+    fn manage(&mut self, now: Time) {
+        let all: Vec<u32> = self.tasks.keys().copied().collect();
+        let (function, referenced, aborted) = match self.random.below(10) {
+            0 => (TaskManagementFunction::LOGICAL_UNIT_RESET, None, all),
+            1 => (TaskManagementFunction::ABORT_TASK_SET, None, all),
+            2 => (TaskManagementFunction::CLEAR_TASK_SET, None, all),
+            _ => {
+                let Some(itt) = (!all.is_empty()).then(|| all[self.random.index(all.len())]) else { return };
+                (TaskManagementFunction::ABORT_TASK, Some(itt), vec![itt])
+            }
+        };
+        let cmd_sn = referenced.and_then(|itt| self.tasks.get(&itt)).map_or(Sn(0), |task| task.cmd_sn);
+        let itt = self.peer.manage(function, 0, referenced.map_or(TaskTag::RESERVED, TaskTag), cmd_sn);
+        self.functions.insert(itt.0, (aborted, now));
+    }
+
+    fn range(&mut self, within: Range<usize>) -> Range<usize> {
+        let most = if self.random.chance(100) { within.len() } else { 8 };
+        let len = 1 + self.random.index(most);
+        let first = within.start + self.random.index(within.len() - len + 1);
+        first..first + len
+    }
+}
+
+impl Kind {
+    const fn write(&self) -> Option<WriteId> {
+        match self {
+            Self::Write { write, .. } | Self::Swap { write, .. } => Some(*write),
+            Self::Read { .. } | Self::Flush { .. } | Self::Other => None,
+        }
+    }
+}
+
+fn give_up(kind: &Kind, shared: &mut Shared) {
+    if let Some(write) = kind.write() {
+        shared.referee.give_up_write(write);
+    }
+}
+
+/// The stamp that fills a block.
+pub fn stamp_of(block: &[u8]) -> Result<u64, String> {
+    let words = block.as_chunks::<8>().0;
+    let first = words.first().copied().unwrap_or_default();
+    if words.iter().any(|word| *word != first) {
+        return Err(format!("a block is torn: {:x?} and more", &block[..16]));
+    }
+    Ok(u64::from_le_bytes(first))
+}
+
+fn fill(stamp: u64, blocks: usize) -> Vec<u8> {
+    stamp.to_le_bytes().repeat(blocks * BLOCK_BYTES / 8)
+}
+
+fn cdb(row: &Row) -> Vec<u8> {
+    let mut cdb = vec![0; usize::from(row.length)];
+    cdb[0] = row.opcode;
+    cdb
+}
+
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn narrow<T: TryFrom<usize> + Default>(number: usize) -> T {
+    T::try_from(number).unwrap_or_default()
+}

@@ -1,0 +1,431 @@
+//! One world: a hub as the program runs it, with initiators, links and a disk around it, driven by a clock that jumps.
+//!
+//! Everything that happens follows from the seed. [`World::run`] returns what it saw, or what went wrong.
+
+use crate::disk::{Disk, Faults};
+use crate::initiator::{
+    BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, DATA_BLOCKS, Initiator, Shared, Standing, Wish, stamp_of,
+};
+use crate::net::Link;
+use crate::random::Random;
+use crate::referee::Referee;
+use felio_engine::{Identity, TargetConfig, UnitConfig};
+use felio_hal::buf::Budget;
+use felio_hal::store::WriteCache;
+use felio_hal::{NexusId, Pool, StoreId, StoreQueue, Time};
+use felio_iscsi::config::{Config, Target};
+use felio_iscsi::connection::Connection;
+use felio_iscsi::limits::Limits;
+use felio_runtime::hub::{Event, Hub, HubConfig, Io, Message, Received, Sent};
+use std::collections::BTreeMap;
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+const TARGET: &str = "iqn.2026-11.org.felio:sim";
+
+/// Buffers of the process: little, so that they run out.
+const BUDGET_BYTES: usize = 1 << 20;
+
+/// Turns in a row without time passing.
+const TURNS_MAX: u32 = 10_000;
+
+/// What a world saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Commands that ended.
+    pub completed: u64,
+    /// GOOD ones among them.
+    pub good: u64,
+    /// Sessions that began.
+    pub logins: u64,
+    /// Times that the power failed.
+    pub power_cuts: u64,
+    /// Times that the program was killed.
+    pub kills: u64,
+    /// Simulated time.
+    pub time: Time,
+    /// A number that any difference between two runs would change.
+    pub digest: u64,
+}
+
+/// A world.
+pub struct World {
+    random: Random,
+    now: Time,
+    hub: Hub<Connection>,
+    outside: Outside,
+    initiators: Vec<Initiator>,
+    shared: Shared,
+    summary: Summary,
+    /// When the target dies next.
+    crash_at: Time,
+    /// Until when the initiators work.
+    end_at: Time,
+}
+
+/// What the hub reaches.
+struct Outside {
+    random: Random,
+    now: Time,
+    disk: Disk,
+    /// By initiator.
+    links: Vec<Link>,
+    /// Whose link a connection is.
+    owners: BTreeMap<NexusId, usize>,
+    log: Option<Vec<String>>,
+    logins: u64,
+}
+
+impl World {
+    /// The world of a seed; with a log of what happens, or without.
+    #[must_use]
+    pub fn new(seed: u64, log: bool) -> Self {
+        let mut random = Random::new(seed);
+        let write_cache = if random.chance(750) { WriteCache::On } else { WriteCache::Off };
+        let faulty = random.chance(500);
+        let faults = if faulty { Faults { medium: 5, no_space: 5, slow: 5 } } else { Faults::NONE };
+        let disk = Disk::new(BLOCKS, write_cache, faults, random.fork());
+        let hub = hub(&disk);
+        let count = 1 + random.index(3);
+        let initiators: Vec<Initiator> =
+            (0..3u8).take(count).map(|n| Initiator::new(n, TARGET, random.fork())).collect();
+        let shared = Shared {
+            referee: Referee::new(BLOCKS),
+            stamp: 1 << 32,
+            moved: vec![Vec::new(); COUNTER_BLOCKS],
+            cached: write_cache == WriteCache::On,
+            completed: 0,
+            good: 0,
+        };
+        let outside = Outside {
+            random: random.fork(),
+            now: Time(0),
+            disk,
+            links: initiators.iter().map(|_| Link::default()).collect(),
+            owners: BTreeMap::new(),
+            log: log.then(Vec::new),
+            logins: 0,
+        };
+        let crash_at = Time(0) + Duration::from_millis(20 + random.below(400));
+        let end_at = Time(0) + Duration::from_millis(600);
+        let summary = Summary::default();
+        Self { random, now: Time(0), hub, outside, initiators, shared, summary, crash_at, end_at }
+    }
+
+    /// Runs until the initiators have left, the target has stopped and all is checked.
+    pub fn run(&mut self) -> Result<Summary, String> {
+        while !(self.now >= self.end_at && self.initiators.iter().all(Initiator::is_away)) {
+            self.advance()?;
+            if self.now >= self.crash_at {
+                self.crash()?;
+            }
+            self.step()?;
+        }
+        self.stop()?;
+        self.check_blocks()?;
+        self.summary.completed = self.shared.completed;
+        self.summary.good = self.shared.good;
+        self.summary.logins = self.outside.logins;
+        self.summary.time = self.now;
+        if self.summary.good == 0 {
+            return Err("no command ended GOOD".to_owned());
+        }
+        Ok(self.summary)
+    }
+
+    /// The end of the log, if one was kept.
+    #[must_use]
+    pub fn log(&self) -> &[String] {
+        let log = self.outside.log.as_deref().unwrap_or_default();
+        &log[log.len().saturating_sub(400)..]
+    }
+
+    /// Jumps to the next thing that happens.
+    fn advance(&mut self) -> Result<(), String> {
+        let links =
+            self.outside.links.iter().flat_map(|link| [link.up.next_arrival(), link.down.next_arrival()]);
+        let initiators = self.initiators.iter().map(|initiator| Some(initiator.next_action));
+        let others = [self.outside.disk.next_completion(), self.hub.poll_timeout(), Some(self.crash_at)];
+        let next =
+            links.chain(initiators).chain(others).flatten().min().ok_or("nothing will ever happen again")?;
+        // Something that is overdue happens now; time still passes, so that nothing can stop it.
+        self.now = next.max(self.now + Duration::from_nanos(100));
+        self.outside.now = self.now;
+        self.outside.disk.advance(self.now);
+        self.summary.digest = self.summary.digest.rotate_left(5) ^ self.now.0;
+        Ok(())
+    }
+
+    /// Whatever is due now.
+    fn step(&mut self) -> Result<(), String> {
+        for who in 0..self.initiators.len() {
+            self.move_initiator(who)?;
+        }
+        let readable: Vec<NexusId> = self.outside.readable();
+        readable.into_iter().for_each(|conn| self.hub.handle_readable(conn));
+        let writable: Vec<NexusId> = self.outside.writable();
+        writable.into_iter().for_each(|conn| self.hub.handle_writable(conn));
+        let mut turns = 0;
+        self.hub.turn(self.now, &mut self.outside);
+        while self.hub.is_busy() {
+            turns += 1;
+            if turns > TURNS_MAX {
+                return Err("the hub is busy for ever".to_owned());
+            }
+            self.hub.turn(self.now, &mut self.outside);
+        }
+        Ok(())
+    }
+
+    fn move_initiator(&mut self, who: usize) -> Result<(), String> {
+        let busy = self.now < self.end_at;
+        if let Standing::Away(until) = self.initiators[who].standing {
+            if busy && until <= self.now {
+                self.connect(who);
+            } else {
+                if !busy {
+                    self.initiators[who].next_action = self.now + Duration::from_secs(3600);
+                }
+                return Ok(());
+            }
+        }
+        let link = &mut self.outside.links[who];
+        if link.broken {
+            return self.break_link(who, "the link is broken");
+        }
+        let bytes = link.down.receive(self.now, usize::MAX);
+        if bytes.is_empty() && link.closed && link.down.next_arrival().is_none() {
+            return self.break_link(who, "the target closed the link");
+        }
+        let initiator = &mut self.initiators[who];
+        let mut wish = initiator.handle_input(self.now, &bytes, &mut self.shared)?;
+        if wish == Wish::None {
+            wish = initiator.act(self.now, busy, &mut self.shared)?;
+        }
+        let output = initiator.peer.take_output();
+        let digests = initiator.has_digests() && matches!(initiator.standing, Standing::Working);
+        self.outside.links[who].up.send(self.now, &output, &mut self.random);
+        if digests
+            && self.random.chance(1)
+            && self.random.chance(200)
+            && self.outside.links[who].up.corrupt(&mut self.random)
+        {
+            self.outside.note(|| format!("a bit from initiator {who} turned over"));
+        }
+        match wish {
+            Wish::None => Ok(()),
+            Wish::Break => self.break_link(who, "the initiator breaks off"),
+            Wish::Left => self.break_link(who, "the initiator has left"),
+        }
+    }
+
+    fn connect(&mut self, who: usize) {
+        let port = 10_000 + u16::try_from(who).unwrap_or(0);
+        let (peer, local) = (address(port), address(3260));
+        let config = Config::new(Target::new(TARGET.parse().expect("the name is one"), vec![local]));
+        let seed = std::array::from_fn(|_| u8::try_from(self.random.below(256)).unwrap_or(0));
+        let connection = Connection::new(Arc::new(config), Limits::default(), peer, local, seed, self.now);
+        self.outside.links[who] = Link::default();
+        // Where there is no room the initiator comes again.
+        if let Some(conn) = self.hub.handle_accept(self.now, connection, peer, &mut self.outside) {
+            self.outside.owners.insert(conn, who);
+            self.initiators[who].connect(self.now);
+            self.outside.note(|| format!("initiator {who} connects as {conn:?}"));
+        }
+    }
+
+    fn break_link(&mut self, who: usize, why: &str) -> Result<(), String> {
+        self.outside.note(|| format!("initiator {who}: {why}"));
+        let link = &mut self.outside.links[who];
+        link.broken = true;
+        link.up.cut(&mut self.random);
+        self.initiators[who].handle_break(self.now);
+        if let Some((conn, _)) = self.outside.owners.iter().find(|(_, owner)| **owner == who) {
+            self.hub.handle_readable(*conn);
+        }
+        self.outside.owners.retain(|_, owner| *owner != who);
+        Ok(())
+    }
+
+    /// The program is killed, or the power fails; then a new program serves the same disk.
+    fn crash(&mut self) -> Result<(), String> {
+        let power = self.random.chance(500);
+        self.outside
+            .note(|| if power { "the power fails".to_owned() } else { "the program is killed".to_owned() });
+        self.hub = hub(&self.outside.disk);
+        self.outside.owners.clear();
+        self.outside.links.iter_mut().for_each(|link| *link = Link { broken: true, ..Link::default() });
+        if power {
+            self.summary.power_cuts += 1;
+            self.outside.disk.lose_power();
+        } else {
+            self.summary.kills += 1;
+            self.outside.disk.abandon();
+        }
+        for initiator in self.initiators.iter_mut().filter(|initiator| !initiator.is_away()) {
+            initiator.handle_crash(self.now, &mut self.shared);
+        }
+        for initiator in &mut self.initiators {
+            initiator.settle_after_crash(&mut self.shared);
+        }
+        if power {
+            let stamps = self.stamps()?;
+            self.shared.referee.lose_power(&stamps).map_err(|foul| format!("after a power cut, {foul}"))?;
+            // A counter may have gone back; what was moved since counts anew.
+            for (counter, moved) in self.shared.moved.iter_mut().enumerate() {
+                moved.retain(|from| *from < stamps[DATA_BLOCKS + counter]);
+            }
+        }
+        self.crash_at = self.now + Duration::from_millis(20 + self.random.below(600));
+        Ok(())
+    }
+
+    /// A graceful end of the program.
+    fn stop(&mut self) -> Result<(), String> {
+        let deadline = self.now + Duration::from_secs(120);
+        self.hub.handle_stop(self.now, Duration::from_secs(3));
+        self.crash_at = deadline + Duration::from_secs(1);
+        while !self.hub.is_stopped() {
+            if self.now >= deadline {
+                return Err(format!("the program does not stop: {:?}", self.hub));
+            }
+            self.advance()?;
+            self.step()?;
+        }
+        if !self.hub.engine().is_idle() {
+            return Err("the engine holds tasks after the end".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_blocks(&mut self) -> Result<(), String> {
+        let sent = self.shared.referee.send();
+        let stamps = self.stamps()?;
+        self.shared.referee.check_read(sent, 0, &stamps).map_err(|foul| format!("at the end, {foul}"))
+    }
+
+    fn stamps(&self) -> Result<Vec<u64>, String> {
+        assert_eq!(BLOCK_BYTES, crate::disk::SECTOR_BYTES);
+        (0..BLOCKS).map(|block| stamp_of(self.outside.disk.sector(block))).collect()
+    }
+}
+
+impl Outside {
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>12} {}", now.0 / 1000, what()));
+        }
+    }
+
+    fn readable(&self) -> Vec<NexusId> {
+        let readable = |who: usize| self.links[who].broken || self.links[who].up.is_readable(self.now);
+        self.owners.iter().filter(|(_, who)| readable(**who)).map(|(conn, _)| *conn).collect()
+    }
+
+    fn writable(&mut self) -> Vec<NexusId> {
+        let mut conns = Vec::new();
+        for (conn, who) in &self.owners {
+            let link = &mut self.links[*who];
+            if link.was_full && link.down.room() > 0 {
+                link.was_full = false;
+                conns.push(*conn);
+            }
+        }
+        conns
+    }
+}
+
+impl Io for Outside {
+    fn receive(&mut self, conn: NexusId, into: &mut [IoSliceMut<'_>]) -> Received {
+        let Some(link) = self.owners.get(&conn).and_then(|who| self.links.get_mut(*who)) else {
+            return Received::Closed;
+        };
+        let room = into.iter().map(|slice| slice.len()).sum();
+        let most = if self.random.chance(100) { 1 + self.random.index(100) } else { usize::MAX };
+        let bytes = link.up.receive(self.now, most.min(room));
+        if bytes.is_empty() {
+            return if link.broken { Received::Closed } else { Received::Empty };
+        }
+        let mut rest = bytes.as_slice();
+        for slice in into {
+            let (piece, behind) = rest.split_at(rest.len().min(slice.len()));
+            slice[..piece.len()].copy_from_slice(piece);
+            rest = behind;
+        }
+        Received::Data { bytes: bytes.len(), drained: !link.up.is_readable(self.now) && !link.broken }
+    }
+
+    fn send(&mut self, conn: NexusId, from: &[IoSlice<'_>]) -> Sent {
+        let Some(link) = self.owners.get(&conn).and_then(|who| self.links.get_mut(*who)) else {
+            return Sent::Broken;
+        };
+        if link.broken {
+            return Sent::Broken;
+        }
+        let bytes: Vec<u8> = from.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let most = if self.random.chance(100) { 1 + self.random.index(100) } else { usize::MAX };
+        let count = bytes.len().min(link.down.room()).min(most);
+        link.down.send(self.now, &bytes[..count], &mut self.random);
+        // Room that is left is told of in the next step.
+        link.was_full = count < bytes.len();
+        Sent::Data { bytes: count, full: link.was_full }
+    }
+
+    fn close(&mut self, conn: NexusId) {
+        if let Some(who) = self.owners.remove(&conn) {
+            self.links[who].closed = true;
+            self.note(|| format!("the target closes {conn:?}"));
+        }
+    }
+
+    fn stores(&mut self) -> &mut dyn StoreQueue {
+        &mut self.disk
+    }
+
+    fn post(&mut self, _reactor: u16, message: Message) {
+        panic!("there is no other reactor to post {message:?} to");
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.logins += u64::from(matches!(event, Event::Login { .. }));
+        self.note(|| format!("{event:?}"));
+    }
+}
+
+fn hub(disk: &Disk) -> Hub<Connection> {
+    let identity = Identity {
+        vendor: "FELIO".to_owned(),
+        product: "DISK".to_owned(),
+        revision: "0.1".to_owned(),
+        serial: "1".to_owned(),
+        naa: [0x60; 16],
+    };
+    let unit = UnitConfig {
+        lun: 0,
+        home: 0,
+        store: StoreId(0),
+        limits: disk.limits(),
+        block_bytes: 512,
+        physical_block_bytes: 512,
+        read_only: false,
+        identity,
+    };
+    let target =
+        TargetConfig { name: TARGET.to_owned(), port_group_tag: 1, relative_port: 1, units: vec![unit] };
+    let config = HubConfig {
+        reactor: 0,
+        reactors: 1,
+        connections_max: 16,
+        logins_max: 8,
+        sessions_max: 8,
+        tasks_max: 64,
+    };
+    Hub::new(config, &Arc::new(target), Pool::new(Budget::new(BUDGET_BYTES)))
+}
+
+const fn address(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
