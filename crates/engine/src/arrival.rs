@@ -120,11 +120,13 @@ impl Engine {
             class: entry.row.serialization,
             state: State::Deciding,
         };
+        let nexuses = self.nexuses.count();
         let Some(owner) = self.nexuses.get_mut(nexus) else {
             // Its nexus is gone, or was never announced: nobody waits for an answer.
             return self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
         };
-        let Some(slot) = self.table.insert(task) else {
+        let room = self.table.has_room(owner.tasks, nexuses);
+        let Some(slot) = room.then(|| self.table.insert(task)).flatten() else {
             let status = full(owner.tasks);
             return self.respond(nexus, command, Outcome::status(status, 0), false);
         };

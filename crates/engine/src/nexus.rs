@@ -35,6 +35,7 @@ impl Nexus {
 #[derive(Debug, Default)]
 pub(crate) struct Nexuses {
     seats: Vec<Vec<Option<Nexus>>>,
+    count: u32,
     /// Initiator ports that were here before, the latest last.
     known: VecDeque<String>,
 }
@@ -61,12 +62,20 @@ impl Nexuses {
             seats.resize_with(slot + 1, || None);
         }
         assert!(seats[slot].is_none(), "a port's slot has one nexus at a time");
+        self.count += 1;
         seats[slot] = Some(Nexus { id, tasks: 0, attentions: vec![pending; units] });
     }
 
     /// A nexus is gone.
     pub(crate) fn remove(&mut self, id: NexusId) -> Option<Nexus> {
-        self.seat(id)?.take_if(|nexus| nexus.id == id)
+        let nexus = self.seat(id)?.take_if(|nexus| nexus.id == id)?;
+        self.count -= 1;
+        Some(nexus)
+    }
+
+    /// How many there are.
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
     }
 
     /// A nexus, while it exists.

@@ -50,7 +50,15 @@ impl Engine {
             Job::Entry => self.run_entry(slot, data, pool),
             Job::Medium(plan) => {
                 let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-                work::begin(&plan, data, &mut self.units[index(task.unit)].desk(pool))
+                let unit = &self.units[index(task.unit)];
+                // The unit may have been stopped or protected while the task waited.
+                match unit.check_medium(task.entry.row.medium) {
+                    Ok(()) => work::begin(&plan, data, &mut unit.desk(pool)),
+                    Err(sense) => {
+                        give_back(data, pool);
+                        Next::Finish(Outcome::check(sense, 0))
+                    }
+                }
             }
         };
         self.follow(now, slot, next, pool);

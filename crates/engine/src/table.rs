@@ -197,6 +197,13 @@ impl Table {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
+    /// Whether a nexus with so many tasks of its own, one of `nexuses`, may have another slot. The last quarter is for
+    /// those who have less than their share: nobody fills the table for all others.
+    pub(crate) fn has_room(&self, own: u32, nexuses: u32) -> bool {
+        let is_plenty = self.free.len() > self.slots.len() / 4;
+        is_plenty || own < (self.tasks_max() / nexuses.max(1)).max(1)
+    }
+
     /// Whether there is no task.
     pub(crate) fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()

@@ -314,6 +314,17 @@ fn a_stopped_unit_flushes_and_is_not_ready() {
 }
 
 #[test]
+fn a_unit_stopped_while_data_are_on_the_way_writes_nothing() {
+    let mut rig = Rig::new();
+    rig.send_data = false;
+    let tag = rig.send(ALICE, &write10(0, 1), &[1; BLOCK]);
+    rig.run(BOB, &STOP, &[]);
+    rig.deliver();
+    assert_eq!(rig.reply(tag).expect("an answer").code(), (2, 0x04, 2));
+    assert_eq!(rig.blocks(0, 1), [0; BLOCK]);
+}
+
+#[test]
 fn parameter_data_are_cut_to_the_allocation_length() {
     let mut rig = Rig::new();
     let reply = rig.run(ALICE, &[0x12, 0, 0, 0, 5, 0], &[]);

@@ -19,6 +19,17 @@ fn a_full_table_is_told_by_who_has_tasks() {
 }
 
 #[test]
+fn nobody_fills_the_table_for_all_others() {
+    let mut rig = Rig::with(target(), 8, 1 << 20);
+    rig.hold = true;
+    let tags: Vec<_> = (0..8).map(|lba| rig.send(ALICE, &read10(lba, 1), &[])).collect();
+    assert_eq!(tags.iter().filter(|tag| rig.reply(**tag).is_none()).count(), 6);
+    rig.send(BOB, &read10(0, 1), &[]);
+    rig.send(BOB, &read10(0, 1), &[]);
+    assert_eq!(rig.held.len(), 8);
+}
+
+#[test]
 fn commands_wait_for_buffers_in_order() {
     let mut rig = Rig::with(target(), 8, 8192);
     rig.hold = true;
