@@ -4,6 +4,9 @@
 //! Its memory is page-aligned, so that it serves O_DIRECT as it is, and is *not* cleared between uses: whoever hands a
 //! buffer on towards an initiator has filled every byte of its length.
 //!
+//! Each reactor has a pool of its own. A buffer that ends its life on another reactor is collected there and sent home
+//! ([`Pool::poll_foreign`]), so that a pool that only gives does not starve one that only takes.
+//!
 //! Invariant: the bytes of all buffers of all pools that share a [`Budget`] never exceed its maximum. A buffer that is
 //! dropped instead of given back frees its memory and its share of the budget.
 
@@ -61,18 +64,19 @@ struct Block {
     memory: Vec<u8>,
     start: usize,
     class: usize,
+    home: u16,
     budget: Arc<Budget>,
 }
 
 impl Block {
-    fn new(class: usize, budget: &Arc<Budget>) -> Option<Box<Self>> {
+    fn new(class: usize, home: u16, budget: &Arc<Budget>) -> Option<Box<Self>> {
         if !budget.reserve(class_bytes(class)) {
             return None;
         }
         // Over-allocated by a page: safe code cannot ask the allocator for an alignment.
         let memory = vec![0u8; class_bytes(class) + PAGE_BYTES];
         let start = memory.as_ptr().align_offset(PAGE_BYTES);
-        Some(Box::new(Self { memory, start, class, budget: Arc::clone(budget) }))
+        Some(Box::new(Self { memory, start, class, home, budget: Arc::clone(budget) }))
     }
 }
 
@@ -128,14 +132,23 @@ impl core::fmt::Debug for Buf {
 #[derive(Debug)]
 pub struct Pool {
     free: [Vec<Buf>; CLASSES],
+    foreign: Vec<Buf>,
+    home: u16,
+    short: bool,
     budget: Arc<Budget>,
 }
 
 impl Pool {
-    /// An empty pool under `budget`.
+    /// An empty pool under `budget`, of the only reactor.
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
-        Self { free: core::array::from_fn(|_| Vec::new()), budget }
+        Self::of(0, budget)
+    }
+
+    /// An empty pool under `budget`, of this reactor.
+    #[must_use]
+    pub fn of(home: u16, budget: Arc<Budget>) -> Self {
+        Self { free: core::array::from_fn(|_| Vec::new()), foreign: Vec::new(), home, short: false, budget }
     }
 
     /// A buffer of exactly `len` bytes with arbitrary content, or `None` when the budget is spent (or `len` exceeds
@@ -145,15 +158,38 @@ impl Pool {
         let class = class_of(len)?;
         let mut buf = match self.free[class].pop() {
             Some(buf) => buf,
-            None => self.allocate(class)?,
+            None => match self.allocate(class) {
+                Some(buf) => buf,
+                None => {
+                    self.short = true;
+                    return None;
+                }
+            },
         };
         buf.len = len;
         Some(buf)
     }
 
-    /// Takes a buffer home.
+    /// Takes a buffer home, or keeps it for [`Pool::poll_foreign`].
     pub fn give(&mut self, buf: Buf) {
-        self.free[buf.block.class].push(buf);
+        if buf.block.home == self.home {
+            self.free[buf.block.class].push(buf);
+        } else {
+            self.foreign.push(buf);
+        }
+    }
+
+    /// The next buffer that belongs to another reactor's pool, and which.
+    #[must_use]
+    pub fn poll_foreign(&mut self) -> Option<(u16, Buf)> {
+        let buf = self.foreign.pop()?;
+        Some((buf.block.home, buf))
+    }
+
+    /// Whether a buffer was wanting since the last time this was asked: others may have free ones to give up.
+    #[must_use]
+    pub fn poll_shortage(&mut self) -> bool {
+        core::mem::take(&mut self.short)
     }
 
     /// Frees all that is not in use.
@@ -171,7 +207,7 @@ impl Pool {
 
     fn allocate(&mut self, class: usize) -> Option<Buf> {
         loop {
-            if let Some(block) = Block::new(class, &self.budget) {
+            if let Some(block) = Block::new(class, self.home, &self.budget) {
                 return Some(Buf { block, len: 0 });
             }
             // The budget is spent on other sizes: give up a free buffer, the largest first.
@@ -224,6 +260,22 @@ mod tests {
         let mut pool = Pool::new(Budget::new(4096));
         drop(pool.take(1));
         assert!(pool.take(1).is_some());
+    }
+
+    #[test]
+    fn a_buffer_of_another_pool_is_sent_home() {
+        let budget = Budget::new(8192);
+        let (mut zero, mut one) = (Pool::of(0, Arc::clone(&budget)), Pool::of(1, budget));
+        one.give(zero.take(1).expect("within budget"));
+        let (home, buf) = one.poll_foreign().expect("not its own");
+        zero.give(buf);
+        assert_eq!((home, one.poll_foreign().is_none(), zero.poll_foreign().is_none()), (0, true, true));
+    }
+
+    #[test]
+    fn a_shortage_is_told_once() {
+        let mut pool = Pool::new(Budget::new(0));
+        assert!(pool.take(1).is_none() && pool.poll_shortage() && !pool.poll_shortage());
     }
 
     #[test]

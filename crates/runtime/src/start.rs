@@ -189,7 +189,7 @@ fn build(
             sessions_max: config.sessions_max,
             tasks_max: config.tasks_max,
         };
-        let hub = Hub::new(hub_config, &target, Pool::new(Arc::clone(&budget)));
+        let hub = Hub::new(hub_config, &target, Pool::of(reactor, Arc::clone(&budget)));
         let lane = Lane::new(config.stores.clone(), config.lane).map_err(StartError::Stores)?;
         let parts = Parts {
             reactor,

@@ -63,9 +63,6 @@ impl<P: Port> Hub<P> {
             }
         }
         self.stalled[1] = keys;
-        if !self.stalled[0].is_empty() && self.retry_at.is_some_and(|at| at <= now) {
-            self.broadcast(io, || Message::Trim);
-        }
     }
 
     /// Looks after every connection that something happened to: output, end, deadline.

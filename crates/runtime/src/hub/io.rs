@@ -121,6 +121,8 @@ pub enum Message {
         /// Which.
         nexus: NexusId,
     },
+    /// Buffers come home.
+    Buffers(Vec<Buf>),
     /// Another reactor is out of buffers: give up what is free.
     Trim,
     /// The sender's connections are all gone.

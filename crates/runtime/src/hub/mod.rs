@@ -27,6 +27,7 @@ pub use io::{Event, Io, Message, Received, Sent};
 use connection::{Connection, End, Input};
 use core::time::Duration;
 use felio_engine::{Engine, TargetConfig, UnitConfig};
+use felio_hal::buf::{Budget, Buf};
 use felio_hal::{Completion, NexusId, Pool, Port, PortRequest, StoreId, Time};
 use route::{Fanout, Leaving, Loss};
 use sessions::Sessions;
@@ -107,6 +108,9 @@ pub struct Hub<P> {
     scratch: Vec<u8>,
     slices: Vec<IoSlice<'static>>,
     done: Vec<Completion>,
+    /// Buffers on their way home, by reactor; empty between turns.
+    homeward: Vec<(u16, Vec<Buf>)>,
+    trimmed_at: Option<Time>,
     losses: Vec<Loss>,
     leaving: Vec<Leaving>,
     fanouts: Vec<Fanout>,
@@ -116,7 +120,7 @@ pub struct Hub<P> {
 }
 
 impl<P: Port> Hub<P> {
-    /// A hub without connections.
+    /// A hub without connections; `pool` is this reactor's.
     #[must_use]
     pub fn new(config: HubConfig, target: &Arc<TargetConfig>, pool: Pool) -> Self {
         assert!(config.reactor < config.reactors, "a reactor is one of them");
@@ -139,6 +143,8 @@ impl<P: Port> Hub<P> {
             scratch: vec![0; SCRATCH_BYTES],
             slices: Vec::new(),
             done: Vec::new(),
+            homeward: Vec::new(),
+            trimmed_at: None,
             losses: Vec::new(),
             leaving: Vec::new(),
             fanouts: Vec::new(),
@@ -216,6 +222,7 @@ impl<P: Port> Hub<P> {
         self.settle(now, io);
         self.send_all(now, io);
         self.settle_losses(now, io);
+        self.settle_buffers(now, io);
         self.advance_stop(now, io);
         self.retry_at = if self.stalled[0].is_empty() { None } else { Some(now + STALL_RETRY) };
     }

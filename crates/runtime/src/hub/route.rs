@@ -22,6 +22,9 @@ pub(super) const REGISTRAR: u16 = 0;
 /// How long what a lost nexus has in the stores may keep its successor waiting.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often others are asked to give up free buffers, at the most.
+const TRIM_PAUSE: Duration = Duration::from_millis(1);
+
 /// A nexus of ours that is gone here and perhaps still known elsewhere.
 #[derive(Debug)]
 pub(super) struct Loss {
@@ -88,6 +91,24 @@ impl<P: Port> Hub<P> {
         self.leaving.iter().map(|leaving| leaving.until).min()
     }
 
+    /// Sends home what belongs to other reactors, and asks them for what is wanting here.
+    pub(super) fn settle_buffers(&mut self, now: Time, io: &mut impl Io) {
+        while let Some((home, buf)) = self.pool.poll_foreign() {
+            match self.homeward.iter_mut().find(|(reactor, _)| *reactor == home) {
+                Some((_, bufs)) => bufs.push(buf),
+                None => self.homeward.push((home, vec![buf])),
+            }
+        }
+        for (home, bufs) in self.homeward.drain(..) {
+            io.post(home, Message::Buffers(bufs));
+        }
+        let alone = self.config.reactors == 1;
+        if self.pool.poll_shortage() && !alone && self.trimmed_at.is_none_or(|at| at + TRIM_PAUSE <= now) {
+            self.trimmed_at = Some(now);
+            self.broadcast(io, || Message::Trim);
+        }
+    }
+
     pub(super) fn broadcast(&self, io: &mut impl Io, message: impl Fn() -> Message) {
         for reactor in (0..self.config.reactors).filter(|reactor| *reactor != self.config.reactor) {
             io.post(reactor, message());
@@ -141,6 +162,7 @@ impl<P: Port> Hub<P> {
             Message::Login { nexus, login } => self.engine.handle_login(now, nexus, &login),
             Message::NexusLoss { nexus } => self.forget(now, nexus),
             Message::NexusGone { nexus } => self.gone(nexus, io),
+            Message::Buffers(bufs) => bufs.into_iter().for_each(|buf| self.pool.give(buf)),
             Message::Trim => self.pool.trim(),
             Message::Drained => self.drained += 1,
         }

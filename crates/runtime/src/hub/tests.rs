@@ -2,6 +2,7 @@
 
 use super::*;
 use core::cell::RefCell;
+use felio_hal::buf::Budget;
 use felio_hal::port::{Command, Fatal, Login, LoginKind, LossReason, PortEvent, TaskManagement};
 use felio_hal::{Limits, NexusId, PortTag, StoreQueue, Submission};
 use felio_spec::status::TaskManagementResponse;
@@ -188,7 +189,7 @@ fn target() -> Arc<TargetConfig> {
 fn hub(reactors: u16) -> Hub<FakePort> {
     let config =
         HubConfig { reactor: 0, reactors, connections_max: 8, logins_max: 2, sessions_max: 8, tasks_max: 8 };
-    Hub::new(config, &target(), Pool::new(felio_hal::buf::Budget::new(1 << 20)))
+    Hub::new(config, &target(), Pool::new(Budget::new(1 << 20)))
 }
 
 fn connect(hub: &mut Hub<FakePort>, world: &mut World) -> (NexusId, Rc<RefCell<Script>>) {
@@ -390,6 +391,15 @@ fn a_target_reset_is_answered_once_every_reactor_has() {
     hub.handle_message(Message::Request { nexus, request });
     settle(&mut hub, &mut world);
     assert_eq!(answers(), 1);
+}
+
+#[test]
+fn a_buffer_of_another_reactor_is_sent_home() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    let buf = Pool::of(1, Budget::new(4096)).take(1).expect("within budget");
+    hub.handle_message(Message::Buffers(vec![buf]));
+    settle(&mut hub, &mut world);
+    assert!(matches!(&world.posted[..], [(1, Message::Buffers(bufs))] if bufs.len() == 1));
 }
 
 #[test]
