@@ -27,7 +27,7 @@ pub use io::{Event, Io, Message, Received, Sent};
 use connection::{Connection, End, Input};
 use core::time::Duration;
 use felio_engine::{Engine, TargetConfig, UnitConfig};
-use felio_hal::buf::{Budget, Buf};
+use felio_hal::Buf;
 use felio_hal::{Completion, NexusId, Pool, Port, PortRequest, StoreId, Time};
 use route::{Fanout, Leaving, Loss};
 use sessions::Sessions;
