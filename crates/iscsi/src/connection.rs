@@ -361,6 +361,8 @@ impl Connection {
     /// Notes what is being waited for, after anything happened.
     fn note(&mut self, now: Time) {
         let (pdu, buffer) = match self.receiving {
+            // The rest of a PDU that the end cut off is not waited for.
+            _ if matches!(self.state, State::Closing) => (false, false),
             Receiving::Header => (self.framer.is_inside(), false),
             // We are the ones who keep it waiting.
             Receiving::Waiting(_) => (false, !matches!(self.state, State::Admitting(_))),

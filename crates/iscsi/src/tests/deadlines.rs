@@ -4,6 +4,7 @@ use super::*;
 use crate::pdu::{LogoutReason, Sn, TaskTag};
 use crate::peer::{Answers, Data};
 use core::time::Duration;
+use felio_hal::port::LossReason;
 
 fn seconds(time: Time) -> u64 {
     Duration::from_nanos(time.0).as_secs()
@@ -162,6 +163,16 @@ fn a_connection_that_is_over_has_no_deadline() {
     let mut world = World::logged_in(&[]);
     world.peer.log_out(LogoutReason::CLOSE_SESSION, 0);
     world.run();
+    assert_eq!(world.port.poll_timeout(), None);
+}
+
+#[test]
+fn an_end_within_a_header_leaves_no_deadline_behind() {
+    let mut world = World::logged_in(&[]);
+    world.pending.extend([0; 20]);
+    world.run();
+    world.port.handle_closed(&mut world.pool);
+    world.request(PortRequest::Close(LossReason::Connection));
     assert_eq!(world.port.poll_timeout(), None);
 }
 
