@@ -62,7 +62,7 @@ impl Chaos {
             0..10 => self.command(self.nexuses[who]),
             10..13 if !self.rig.unsent.is_empty() => self.deliver(),
             13..17 if !self.rig.held.is_empty() => self.complete(),
-            17 => self.manage(self.nexuses[who]),
+            17 if self.dice.roll(4) == 0 => self.manage(self.nexuses[who]),
             18 => self.rig.pass(Duration::from_millis(self.dice.roll(700))),
             19 if self.dice.roll(10) == 0 => self.replace(who),
             _ => {}
