@@ -73,23 +73,56 @@ impl FullFeature {
         Ok(Begin::Take(incoming, if has_buf { Sink::Task(of, 0) } else { Sink::Discard }))
     }
 
-    /// A command's turn has come.
+    /// A command's turn has come: it takes its place in the window, and goes to the engine once there is room for its
+    /// Data-In.
     pub(crate) fn deliver_command(&mut self, of: SlotUse, io: &mut Io<'_>) {
         self.tasks.handle_delivered(of.slot);
+        if self.deferred.is_empty() && self.has_room(io) {
+            self.hand_over(of, io);
+        } else {
+            self.deferred.push_back(of);
+        }
+    }
+
+    /// Commands that waited for room go to the engine as far as there is some.
+    pub(crate) fn deliver_deferred(&mut self, io: &mut Io<'_>) {
+        while self.has_room(io)
+            && let Some(of) = self.deferred.pop_front()
+        {
+            self.hand_over(of, io);
+        }
+    }
+
+    fn hand_over(&mut self, of: SlotUse, io: &mut Io<'_>) {
+        // It may have been aborted while it waited.
+        if self.tasks.command_mut(of).is_none() {
+            return;
+        }
         let Some(task) = self.tasks.get_mut(of.slot) else { return };
         let lun = task.lun;
         let Kind::Command(command) = &mut task.kind else { return };
         match core::mem::replace(&mut command.state, State::Running) {
             State::Refused(failure) => self.end_with(of.slot, failure, io),
-            _ => io.events.push_back(PortEvent::Command(Command {
-                tag: tag_of(of.slot),
-                lun,
-                attribute: command.attribute,
-                cdb: command.cdb,
-                expect_out: command.expect_out,
-                expect_in: command.expect_in,
-            })),
+            _ => {
+                let &mut ScsiTask { attribute, cdb, expect_out, expect_in, .. } = command;
+                self.tasks.handle_reading(of.slot, expect_in);
+                let tag = tag_of(of.slot);
+                io.events.push_back(PortEvent::Command(Command {
+                    tag,
+                    lun,
+                    attribute,
+                    cdb,
+                    expect_out,
+                    expect_in,
+                }));
+            }
         }
+    }
+
+    /// Whether another command may read.
+    fn has_room(&self, io: &Io<'_>) -> bool {
+        let bytes = self.tasks.reading_bytes() + io.out.data_bytes();
+        bytes == 0 || bytes < self.limits.data_in_bytes_max
     }
 
     /// What the transport itself holds against a command.
@@ -142,7 +175,7 @@ impl FullFeature {
 
     fn hold(&self, expect: u32, immediate: u32, pool: &mut Pool) -> Held {
         let least = self.first_burst().min(expect).max(immediate);
-        match take(pool, self.limits.transfer_bytes_max, expect, least) {
+        match take(pool, self.whole_bytes_max(expect), expect, least) {
             Some(buf) => Held::Buf(buf),
             None if self.is_owed() => Held::None,
             None => Held::Wait,

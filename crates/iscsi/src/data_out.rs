@@ -2,6 +2,7 @@
 //!
 //! Not here: the order within one transfer (`transfer`), the PDU's bytes (`receive`).
 
+use crate::clock::RETRY;
 use crate::command::lun_of;
 use crate::outcome::BUSY;
 use crate::pdu::{R2t, RejectReason, ScsiDataOut, Sn};
@@ -57,17 +58,17 @@ impl FullFeature {
             if broken == Broken::Field {
                 self.reject(&header.bhs, RejectReason::INVALID_PDU_FIELD, io);
             }
-            self.fail(of, broken.into(), io)?;
+            self.fail(of, broken.into(), io);
             return Ok(Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard));
         }
         let at = to_usize(pdu.buffer_offset);
         if command.transfer.buf.is_none() && pdu.data_segment_bytes > 0 {
             let expect = command.expect_out;
             let others_owe = self.tasks.commands().filter(|command| command.transfer.is_owed()).count() > 1;
-            match take(io.pool, self.limits.transfer_bytes_max, expect, burst.min(expect)) {
+            match take(io.pool, self.whole_bytes_max(expect), expect, burst.min(expect)) {
                 Some(buf) => self.keep(of, buf),
                 None if !others_owe => return Ok(Begin::Wait),
-                None => self.fail(of, BUSY, io)?,
+                None => self.fail(of, BUSY, io),
             }
         }
         Ok(Begin::Take(Incoming::DataOut { of, pdu }, Sink::Task(of, at)))
@@ -129,9 +130,17 @@ impl FullFeature {
         if !matches!(command.state, State::Running) {
             return;
         }
-        if !make_room(&mut command.transfer, wanted.bytes, io.pool) {
+        let more = command.transfer.buf.as_ref().is_none_or(|buf| buf.capacity() < to_usize(wanted.bytes));
+        let is_over = more && !self.has_room_for(wanted.bytes);
+        let Some(command) = self.tasks.command_mut(of) else { return };
+        let is_wanting = !is_over && !make_room(&mut command.transfer, wanted.bytes, io.pool);
+        if is_over || is_wanting {
             if !self.starved.contains(&of) {
                 self.starved.push_back(of);
+            }
+            if is_wanting {
+                // Whoever has the buffers will not tell us when they are free.
+                self.retry_at = Some(io.now + RETRY);
             }
             return;
         }
@@ -161,6 +170,22 @@ impl FullFeature {
             command.transfer.touched = io.now;
             self.expect_data(io.now);
         }
+    }
+
+    /// The longest transfer that gets a buffer for all of it at once.
+    pub(crate) fn whole_bytes_max(&self, expect: u32) -> u32 {
+        if self.has_room_for(expect) { self.limits.transfer_bytes_max } else { 0 }
+    }
+
+    /// Whether a command may hold so much for its Data-Out beside the others. Small ones always may: the window bounds
+    /// them.
+    fn has_room_for(&self, bytes: u32) -> bool {
+        if bytes <= SMALL_BYTES {
+            return true;
+        }
+        let bufs = self.tasks.commands().filter_map(|command| command.transfer.buf.as_ref());
+        let held: usize = bufs.map(Buf::capacity).filter(|bytes| *bytes > to_usize(SMALL_BYTES)).sum();
+        held == 0 || held + to_usize(bytes) <= self.limits.data_out_bytes_max
     }
 
     /// Unsolicited data that belongs to no task.
@@ -201,3 +226,6 @@ pub(crate) fn take(pool: &mut Pool, whole_bytes_max: u32, expect: u32, least: u3
     let whole = (expect <= whole_bytes_max).then(|| pool.take(to_usize(expect))).flatten();
     whole.or_else(|| pool.take(to_usize(least)))
 }
+
+/// Transfers up to this length are not counted.
+const SMALL_BYTES: u32 = 64 << 10;

@@ -14,6 +14,11 @@ pub struct Limits {
     pub immediate: u32,
     /// The longest transfer that is held in one piece before the engine asks for it, bytes.
     pub transfer_bytes_max: u32,
+    /// Data-In that the engine may be reading or that may wait to be sent; further commands wait until it is less. It
+    /// bounds what a peer that never reads can tie up, and how much work one connection can bring into a turn.
+    pub data_in_bytes_max: usize,
+    /// Buffers that may wait for Data-Out; for more, data is not asked for until others have theirs.
+    pub data_out_bytes_max: usize,
     /// From the connection's beginning to full feature phase.
     pub login: Duration,
     /// From a PDU's first byte to its last.
@@ -52,6 +57,8 @@ impl Default for Limits {
             window: 128,
             immediate: 32,
             transfer_bytes_max: 4 << 20,
+            data_in_bytes_max: 8 << 20,
+            data_out_bytes_max: 16 << 20,
             login: Duration::from_secs(15),
             pdu: Duration::from_secs(30),
             data_out: Duration::from_secs(30),

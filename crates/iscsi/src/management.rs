@@ -60,17 +60,18 @@ impl FullFeature {
     }
 
     /// The engine says how a task management function ended.
-    pub(crate) fn finish_management(&mut self, tag: PortTag, outcome: Outcome, io: &mut Io<'_>) {
+    pub(crate) fn finish_management(&mut self, tag: PortTag, outcome: Outcome, io: &mut Io<'_>) -> After {
+        // An ABORT TASK of ours has no slot: the command that it was for has been answered.
         let slot = slot_of(tag);
-        let is_ours = |task: &&mut Task| matches!(task.kind, Kind::Management | Kind::Internal);
-        if self.tasks.get_mut(slot).filter(is_ours).is_none() {
-            return;
+        let Some(&mut Task { itt, kind: Kind::Management, .. }) = self.tasks.get_mut(slot) else {
+            return After::GoOn;
+        };
+        self.tasks.remove(slot);
+        self.answer_management(itt, code_of(outcome), io);
+        if self.is_managing() {
+            return After::GoOn;
         }
-        let Some(task) = self.tasks.remove(slot) else { return };
-        self.credit(io);
-        if let Kind::Management = task.kind {
-            self.answer_management(task.itt, code_of(outcome), io);
-        }
+        self.farewell.take().map_or(After::GoOn, |logout| self.deliver_logout(&logout, io))
     }
 
     /// Judges a ping: its data needs a buffer to come back from.
@@ -162,8 +163,13 @@ impl FullFeature {
         io.out.set_framing(framing);
     }
 
-    //= RFC 7143 "Logout Request", "Logout Response"
+    //= RFC 7143 "Logout Request", "Logout Response": what is under way ends with the session. An initiator that had a
+    //= function carried out before it left still learns the outcome; the engine answers each within its deadline.
     pub(crate) fn deliver_logout(&mut self, pdu: &LogoutRequest, io: &mut Io<'_>) -> After {
+        if self.is_managing() {
+            self.farewell = Some(*pdu);
+            return After::GoOn;
+        }
         let response = match pdu.reason {
             LogoutReason::CLOSE_SESSION => LogoutResponseCode::SUCCESS,
             LogoutReason::CLOSE_CONNECTION if pdu.cid == self.cid => LogoutResponseCode::SUCCESS,
@@ -184,6 +190,11 @@ impl FullFeature {
         self.credit(io);
         io.out.send(Job { pdu: answer.into(), payload: Payload::None });
         if response == LogoutResponseCode::SUCCESS { After::End(LossReason::Logout) } else { After::GoOn }
+    }
+
+    /// Whether a task management function of the initiator is under way.
+    fn is_managing(&mut self) -> bool {
+        self.tasks.iter_mut().any(|(_, task)| matches!(task.kind, Kind::Management))
     }
 
     /// Asks the initiator to log out, or tells it that we drop the session.
@@ -306,8 +317,8 @@ impl FullFeature {
 
     fn pass_on(&mut self, function: TaskManagementFunction, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
         let referenced = self.tasks.find(pdu.referenced_task_tag).filter(|of| {
-            let task = self.tasks.get_mut(of.slot);
-            task.is_some_and(|task| matches!(task.kind, Kind::Command(_)))
+            let command = self.tasks.command_mut(*of);
+            command.is_some_and(|command| matches!(command.state, State::Running | State::Failing(_)))
         });
         let place = if pdu.immediate { Numbering::Immediate } else { Numbering::Numbered };
         let lun = lun_of(pdu.lun);

@@ -50,15 +50,19 @@ pub(crate) struct FullFeature {
     pub(crate) window: Window<Item>,
     pub(crate) tasks: Tasks,
     pub(crate) exchange: Exchange,
+    /// A logout that waits until the functions before it are answered.
+    pub(crate) farewell: Option<LogoutRequest>,
     /// Commands whose data cannot be asked for while there is no buffer.
     pub(crate) starved: VecDeque<SlotUse>,
+    /// Commands whose turn has come and that wait for room for their Data-In.
+    pub(crate) deferred: VecDeque<SlotUse>,
     /// Commands that ended while their unsolicited data was still to come: that data is let go.
     pub(crate) orphans: u32,
     /// When to look for commands whose data does not come.
     pub(crate) owed_check: Option<Time>,
     pub(crate) gap_since: Option<Time>,
     /// When to look for a buffer again.
-    retry_at: Option<Time>,
+    pub(crate) retry_at: Option<Time>,
 }
 
 /// What login has agreed on.
@@ -157,7 +161,9 @@ impl FullFeature {
             window: Window::new(exp_cmd_sn, limits.window()),
             tasks: Tasks::new(limits.window(), limits.immediate()),
             exchange: Exchange::default(),
+            farewell: None,
             starved: VecDeque::new(),
+            deferred: VecDeque::new(),
             orphans: 0,
             owed_check: None,
             gap_since: None,
@@ -240,13 +246,14 @@ impl FullFeature {
         }
     }
 
-    /// A buffer may have come free.
+    /// A buffer, or room, may have come free.
     pub(crate) fn retry(&mut self, io: &mut Io<'_>) {
+        self.deliver_deferred(io);
         if self.starved.is_empty() {
             return;
         }
+        self.retry_at = None;
         self.advance_starved(io);
-        self.retry_at = (!self.starved.is_empty()).then(|| io.now + RETRY);
         self.credit(io);
     }
 
@@ -297,6 +304,7 @@ impl FullFeature {
             }
         }
         self.starved.clear();
+        self.deferred.clear();
         (self.owed_check, self.gap_since, self.retry_at) = (None, None, None);
     }
 
@@ -304,6 +312,7 @@ impl FullFeature {
     pub(crate) fn shrink(&mut self) {
         self.tasks.shrink();
         self.starved.shrink_to_fit();
+        self.deferred.shrink_to_fit();
     }
 
     /// The earliest deadline.

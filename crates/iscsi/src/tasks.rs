@@ -8,14 +8,15 @@
 
 use crate::pdu::{Sn, TaskTag};
 use crate::transfer::{Transfer, low_byte};
-use crate::transmit::Job;
+use crate::transmit::{Job, to_usize};
 use felio_hal::PortTag;
+use felio_hal::buf::BUF_BYTES_MAX;
 use felio_spec::{Cdb, Lun, Sense, Status, TaskAttribute};
 
 /// One task.
 #[derive(Debug)]
 pub(crate) struct Task {
-    /// The initiator's name for it; reserved for those that are ours.
+    /// The initiator's name for it.
     pub(crate) itt: TaskTag,
     /// Its number, or that of the next command if it is immediate.
     pub(crate) cmd_sn: Sn,
@@ -43,8 +44,6 @@ pub(crate) enum Kind {
     Command(ScsiTask),
     /// A task management function of the initiator.
     Management,
-    /// An ABORT TASK of ours, for a command whose data broke a rule.
-    Internal,
 }
 
 /// A SCSI command.
@@ -67,7 +66,7 @@ pub(crate) struct ScsiTask {
 /// How far a command is.
 #[derive(Debug)]
 pub(crate) enum State {
-    /// Waits for its turn.
+    /// Waits for its turn, or for room.
     Held,
     /// Waits for its turn, and will be refused then.
     Refused(Failure),
@@ -100,6 +99,8 @@ pub(crate) struct Tasks {
     immediate_max: u32,
     immediate: u32,
     running: u32,
+    /// Data-In that the engine may be reading.
+    reading_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -107,6 +108,7 @@ struct Slot {
     generation: u16,
     next: u16,
     running: bool,
+    reading_bytes: usize,
     task: Option<Task>,
 }
 
@@ -144,6 +146,7 @@ impl Tasks {
             immediate_max: immediate,
             immediate: 0,
             running: 0,
+            reading_bytes: 0,
         }
     }
 
@@ -174,12 +177,20 @@ impl Tasks {
         }
     }
 
+    /// The engine got a command with room for so much Data-In.
+    pub(crate) fn handle_reading(&mut self, slot: u16, bytes: u32) {
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.reading_bytes = to_usize(bytes).min(BUF_BYTES_MAX);
+        self.reading_bytes += entry.reading_bytes;
+    }
+
     /// Lets a task go.
     pub(crate) fn remove(&mut self, slot: u16) -> Option<Task> {
         let entry = self.slots.get_mut(usize::from(slot))?;
         let task = entry.task.take()?;
         entry.generation = (entry.generation + 1) & GENERATION_MASK;
         self.running -= u32::from(core::mem::take(&mut entry.running));
+        self.reading_bytes -= core::mem::take(&mut entry.reading_bytes);
         self.immediate -= u32::from(task.place == Numbering::Immediate);
         if !task.itt.is_reserved() {
             self.unlink(slot, task.itt);
@@ -202,7 +213,7 @@ impl Tasks {
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Task> {
         self.chains.fill(NONE);
         self.free.clear();
-        (self.immediate, self.running) = (0, 0);
+        (self.immediate, self.running, self.reading_bytes) = (0, 0, 0);
         self.slots.drain(..).filter_map(|slot| slot.task)
     }
 
@@ -217,7 +228,7 @@ impl Tasks {
             self.slots.get_mut(usize::from(of.slot)).filter(|entry| entry.generation == of.generation)?;
         match &mut entry.task.as_mut()?.kind {
             Kind::Command(command) => Some(command),
-            Kind::Management | Kind::Internal => None,
+            Kind::Management => None,
         }
     }
 
@@ -230,7 +241,7 @@ impl Tasks {
     pub(crate) fn commands(&self) -> impl Iterator<Item = &ScsiTask> {
         self.slots.iter().filter_map(|slot| match &slot.task.as_ref()?.kind {
             Kind::Command(command) => Some(command),
-            Kind::Management | Kind::Internal => None,
+            Kind::Management => None,
         })
     }
 
@@ -283,9 +294,20 @@ impl Tasks {
         self.running
     }
 
+    /// Data-In that the engine may be reading.
+    pub(crate) const fn reading_bytes(&self) -> usize {
+        self.reading_bytes
+    }
+
     fn grow(&mut self) -> u16 {
         assert!(self.slots.len() < self.slots_max, "the window is no deeper than the table");
-        self.slots.push(Slot { generation: self.first_generation, next: NONE, running: false, task: None });
+        self.slots.push(Slot {
+            generation: self.first_generation,
+            next: NONE,
+            running: false,
+            reading_bytes: 0,
+            task: None,
+        });
         u16::try_from(self.slots.len() - 1).expect("a table has fewer than 4,096 slots")
     }
 
@@ -318,6 +340,11 @@ pub(crate) fn slot_of(tag: PortTag) -> u16 {
 /// Our tag for a slot.
 pub(crate) fn tag_of(slot: u16) -> PortTag {
     PortTag(u32::from(slot))
+}
+
+/// Our tag for an ABORT TASK of ours: beyond all slots, so that any number of commands can fail at a time.
+pub(crate) fn abort_tag_of(of: SlotUse) -> PortTag {
+    PortTag(1 << 31 | u32::from(of.generation) << SLOT_BITS | u32::from(of.slot))
 }
 
 /// No slot.

@@ -65,6 +65,8 @@ pub(crate) struct Outbox {
     jobs: VecDeque<Job>,
     framing: Framing,
     numbers: Numbers,
+    /// Bytes of all buffers that are here.
+    data_bytes: usize,
 }
 
 /// The numbers that each PDU carries.
@@ -107,11 +109,15 @@ impl Outbox {
             jobs: VecDeque::new(),
             framing,
             numbers,
+            data_bytes: 0,
         }
     }
 
     /// Puts something behind all that is waiting.
     pub(crate) fn send(&mut self, job: Job) {
+        if let Payload::Buf(buf, _) | Payload::DataIn(buf, _, _) = &job.payload {
+            self.data_bytes += buf.capacity();
+        }
         if self.jobs.is_empty() && self.reading.is_none() && self.has_room() {
             self.encode(job);
         } else {
@@ -164,6 +170,7 @@ impl Outbox {
         self.segments.clear();
         self.free.clear();
         self.reading = None;
+        self.data_bytes = 0;
         self.bufs.drain(..).flatten().for_each(|buf| pool.give(buf));
         for job in self.jobs.drain(..) {
             if let Payload::Buf(buf, _) | Payload::DataIn(buf, _, _) = job.payload {
@@ -237,7 +244,12 @@ impl Outbox {
 
     /// Whether so much waits that no further request should be taken.
     pub(crate) fn is_congested(&self) -> bool {
-        self.jobs.len() >= WAITING_MAX
+        self.jobs.len() >= WAITING_MAX || self.data_bytes >= DATA_BYTES_HIGH
+    }
+
+    /// Bytes of all buffers that wait to be sent.
+    pub(crate) const fn data_bytes(&self) -> usize {
+        self.data_bytes
     }
 
     /// Framing in force.
@@ -399,6 +411,7 @@ impl Outbox {
 
     fn give(&mut self, at: usize, pool: &mut Pool) {
         if let Some(buf) = self.bufs[at].take() {
+            self.data_bytes -= buf.capacity();
             pool.give(buf);
             self.free.push(at);
         }
@@ -466,5 +479,7 @@ const PADDING: [u8; 3] = [0; 3];
 const SEGMENTS_MAX: usize = 1024;
 /// Bytes of the ring that are encoded ahead.
 const RING_BYTES_MAX: usize = 256 << 10;
+/// Bytes of buffers that may wait before we stop taking requests: only pings with data come so far.
+const DATA_BYTES_HIGH: usize = 32 << 20;
 /// Jobs that may wait behind these before we stop taking requests.
 const WAITING_MAX: usize = 256;

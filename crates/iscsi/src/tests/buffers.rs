@@ -1,6 +1,7 @@
 //! Buffers: none is lost, few suffice, and too few hurt nobody else.
 
 use super::*;
+use crate::pdu::{TaskManagementFunction as TaskManagement, TaskManagementResponseCode};
 use crate::peer::{Answers, Data};
 
 const PAGE: usize = 4096;
@@ -142,4 +143,73 @@ fn an_idle_session_is_small_again_after_a_burst() {
     world.peer.command(0, &[0x28; 10], Data::In(8192));
     world.run();
     assert_eq!((world.seen().len(), held(&mut world)), (101, 0));
+}
+
+#[test]
+fn reads_wait_for_those_before_them_to_be_sent() {
+    let mut world = World::logged_in(&[]);
+    world.reads = false;
+    for _ in 0..64 {
+        world.peer.command(0, &[0x28; 10], Data::In(1 << 20));
+    }
+    world.run();
+    assert_eq!(held(&mut world), Limits::default().data_in_bytes_max);
+    world.reads = true;
+    world.run();
+    assert_eq!(world.seen().len(), 64);
+}
+
+#[test]
+fn a_read_that_waits_for_room_can_be_aborted() {
+    let mut world = World::logged_in(&[]);
+    world.engine = Engine::Silent;
+    for _ in 0..9 {
+        world.peer.command(0, &[0x28; 10], Data::In(1 << 20));
+    }
+    let last = world.peer.command(0, &[0x28; 10], Data::In(1 << 20));
+    world.run();
+    assert_eq!(world.told_commands(), 8);
+    world.peer.manage(TaskManagement::ABORT_TASK, 0, last, world.peer.cmd_sn.previous());
+    world.run();
+    assert!(matches!(world.seen()[..], [PeerEvent::Managed(_, TaskManagementResponseCode::COMPLETE)]));
+    for _ in 0..9 {
+        let tag = world.told_command().tag;
+        world.good(tag, None, 0);
+        world.run();
+    }
+    assert_eq!((world.told_commands(), world.seen().len()), (0, 9));
+}
+
+#[test]
+fn data_is_not_asked_for_beyond_what_one_session_may_hold() {
+    let keys = [("ImmediateData", "No"), ("MaxBurstLength", "1048576")];
+    let mut world = World::new(Settings { answers: Answers::Nobody, ..settings(&keys) }).logging_in();
+    for _ in 0..40 {
+        world.peer.command(0, &[0x2a; 10], Data::Out(bytes(1 << 20)));
+    }
+    world.run();
+    assert_eq!(held(&mut world), Limits::default().data_out_bytes_max);
+    assert_eq!(world.port.poll_timeout(), Some(Time(15_000_000_000)), "nothing is polled for");
+    let mut done = 0;
+    while done < 40 {
+        let seen = world.seen();
+        assert!(!seen.is_empty());
+        for event in seen {
+            match event {
+                PeerEvent::Asked(r2t) => {
+                    let end = r2t.buffer_offset + r2t.desired_bytes;
+                    world.peer.send_data(
+                        r2t.initiator_task_tag,
+                        r2t.target_transfer_tag,
+                        r2t.buffer_offset,
+                        end,
+                    );
+                    world.run();
+                }
+                PeerEvent::Completed(_) => done += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(held(&mut world), 0);
 }
