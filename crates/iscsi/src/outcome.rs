@@ -8,10 +8,10 @@
 
 use crate::pdu::{ScsiResponse, ScsiResponseCode, Sn, TaskTag};
 use crate::session::{FullFeature, Io};
-use crate::tasks::{Failure, Kind, Numbering, ScsiTask, SlotUse, State, Task, slot_of, tag_of};
+use crate::tasks::{Failure, Kind, ScsiTask, SlotUse, State, Task, abort_tag_of, slot_of, tag_of};
 use crate::transfer::Broken;
 use crate::transmit::{Job, Payload, to_usize};
-use felio_hal::port::{Fatal, Response, SenseData, TaskManagement};
+use felio_hal::port::{Response, SenseData, TaskManagement};
 use felio_hal::{PortEvent, PortTag};
 use felio_spec::sense::{Code, code};
 use felio_spec::{Sense, Status, TaskManagementFunction};
@@ -67,10 +67,9 @@ impl FullFeature {
     }
 
     /// Data of a command broke a rule.
-    pub(crate) fn fail(&mut self, of: SlotUse, failure: Failure, io: &mut Io<'_>) -> Result<(), Fatal> {
-        let Some(task) = self.tasks.get_mut(of.slot) else { return Ok(()) };
-        let (lun, cmd_sn) = (task.lun, task.cmd_sn);
-        let Some(command) = self.tasks.command_mut(of) else { return Ok(()) };
+    pub(crate) fn fail(&mut self, of: SlotUse, failure: Failure, io: &mut Io<'_>) {
+        let Some(lun) = self.tasks.get_mut(of.slot).map(|task| task.lun) else { return };
+        let Some(command) = self.tasks.command_mut(of) else { return };
         if let Some(buf) = command.transfer.handle_failed() {
             io.pool.give(buf);
         }
@@ -78,14 +77,8 @@ impl FullFeature {
             State::Held => command.state = State::Refused(failure),
             State::Running => {
                 command.state = State::Failing(failure);
-                let place = Numbering::Immediate;
-                let abort = Task { itt: TaskTag::RESERVED, cmd_sn, lun, place, kind: Kind::Internal };
-                if !self.tasks.has_room(place) {
-                    return Err(Fatal("data of too many commands broke the rules"));
-                }
-                let abort = self.tasks.insert(abort);
                 io.events.push_back(PortEvent::TaskManagement(TaskManagement {
-                    tag: tag_of(abort.slot),
+                    tag: abort_tag_of(of),
                     function: TaskManagementFunction::AbortTask,
                     lun,
                     referenced: Some(tag_of(of.slot)),
@@ -93,7 +86,6 @@ impl FullFeature {
             }
             State::Refused(_) | State::Failing(_) | State::Ended(_) => {}
         }
-        Ok(())
     }
 
     /// Ends a command with a response of ours.

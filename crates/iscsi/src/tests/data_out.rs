@@ -113,6 +113,29 @@ fn a_wrong_data_sn_fails_the_command() {
 }
 
 #[test]
+fn more_commands_can_fail_at_a_time_than_immediate_ones_are_allowed() {
+    let mut world = solicited();
+    let count = usize::try_from(Limits::default().immediate).unwrap() + 1;
+    (0..count).for_each(|_| _ = world.peer.command(0, &[0x2a; 10], Data::Out(bytes(512))));
+    world.run();
+    world.engine = Engine::Silent;
+    for r2t in asked(&mut world) {
+        let pdu = data(r2t.initiator_task_tag, r2t.target_transfer_tag, 27, 0, 512);
+        world.peer.send(pdu.into(), &bytes(512));
+    }
+    world.run();
+    let aborts: Vec<_> = world
+        .told
+        .iter()
+        .filter_map(|event| match event {
+            PortEvent::TaskManagement(management) => Some(management.tag),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((aborts.len(), world.fatal), (count, None));
+}
+
+#[test]
 fn a_wrong_offset_fails_the_command() {
     check_solicited(
         |pdu| {
