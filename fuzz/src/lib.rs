@@ -1,18 +1,43 @@
-//! What the fuzz targets do, as functions of their input: a target in `fuzz_targets` only calls one of them, so that a test
-//! can replay an input without the fuzzer.
+//! What the fuzz targets do, as functions of their input: a target in `fuzz_targets` only calls one of them, so that
+//! `replay` can do the same without the fuzzer and tell the story.
 //!
 //! The input is a [`Script`]: bytes that decide, step by step, what a peer does. Most steps are well-formed with a few
 //! wrong bits, because noise alone never gets past the first check. What must hold is asserted on the way; a broken
 //! assertion is a finding.
 #![forbid(unsafe_code)]
 
+pub mod pdu_stream;
 pub mod script;
+pub mod story;
 pub mod text_keys;
 
 pub use script::Script;
 
-/// A target by name, and inputs that show the fuzzer its way around.
-pub type Seeds = (&'static str, fn() -> Vec<Vec<u8>>);
+/// What can be fuzzed.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its binary.
+    pub name: &'static str,
+    /// One run.
+    pub run: fn(&[u8]),
+    /// Inputs that show the fuzzer its way around.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
 
-/// The seeds of every target.
-pub const SEEDS: &[Seeds] = &[("text_keys", text_keys::seeds)];
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "text_keys", run: text_keys::run, seeds: text_keys::seeds },
+    Target { name: "pdu_stream", run: pdu_stream::run, seeds: pdu_stream::seeds },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::TARGETS;
+
+    #[test]
+    fn every_seed_runs() {
+        for target in TARGETS {
+            (target.seeds)().iter().for_each(|seed| (target.run)(seed));
+        }
+    }
+}

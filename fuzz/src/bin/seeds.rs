@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 fn main() -> std::io::Result<()> {
     let corpus = PathBuf::from(std::env::args_os().nth(1).unwrap_or_else(|| "fuzz/corpus".into()));
-    for (target, seeds) in felio_fuzz::SEEDS {
-        let folder = corpus.join(target);
+    for target in felio_fuzz::TARGETS {
+        let folder = corpus.join(target.name);
         std::fs::create_dir_all(&folder)?;
-        for (number, seed) in seeds().iter().enumerate() {
+        for (number, seed) in (target.seeds)().iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{number}")), seed)?;
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn credentials(mutual: bool) -> Credentials {
 }
 
 /// The response that a peer with a secret gives to a challenge of ours.
-pub(super) fn response(keys: &[(&str, String)], secret: &str) -> Option<String> {
+pub(crate) fn response(keys: &[(&str, String)], secret: &str) -> Option<String> {
     let value = |wanted| keys.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.as_str());
     let algorithm = Algorithm::choose(value("CHAP_A")?)?;
     let identifier = value("CHAP_I")?.parse().ok()?;

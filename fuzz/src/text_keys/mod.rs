@@ -9,6 +9,8 @@ mod login;
 mod negotiation;
 mod values;
 
+pub(crate) use chap::response;
+
 use crate::Script;
 use felio_iscsi::config::{Allow, Auth, Config, Offer, Target};
 use felio_iscsi::digest::Digest;
