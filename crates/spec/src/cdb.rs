@@ -180,6 +180,9 @@ impl Row {
     pub fn check(&self, cdb: &[u8]) -> Result<(), Sense> {
         let length = usize::from(self.length);
         let Some(cdb) = cdb.get(..length) else { return Err(code::INVALID_FIELD_IN_CDB.into()) };
+        if cdb.iter().zip(&self.usage).fold(0, |surplus, (got, used)| surplus | (got & !used)) == 0 {
+            return Ok(());
+        }
         let mut allowed = self.usage;
         if let Some(action) = self.service_action {
             action.field.write(&mut allowed, u64::MAX);

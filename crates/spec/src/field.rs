@@ -23,6 +23,7 @@ pub struct Bits {
 impl Bits {
     /// The field's value in `bytes`, right-aligned.
     #[must_use]
+    #[inline]
     pub const fn read(self, bytes: &[u8]) -> u64 {
         let mut value = 0u64;
         let mut at = self.byte as usize;
