@@ -97,6 +97,7 @@ fn serve(style: Style, runtime: &Runtime, happenings: &Receiver<Happening>) -> R
                 let _ = crate::failure::report(&failure);
                 std::process::exit(1);
             }
+            Happening::Notice(Notice::LoginRefused { peer, why }) => style.login_refused(peer, &why),
             Happening::Notice(Notice::Event(event)) => {
                 if matches!(event, Event::FlushFailed { .. }) {
                     failed = Some(Failure::new(

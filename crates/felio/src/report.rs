@@ -9,6 +9,7 @@ use felio_hal::port::{LoginKind, LossReason, Refusal};
 use felio_runtime::Event;
 use serde::Serialize;
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,8 @@ enum Line<'a> {
     },
     Refused {
         peer: String,
-        initiator: &'a str,
-        reason: &'static str,
+        initiator: Option<&'a str>,
+        reason: &'a str,
     },
     Dropped {
         peer: String,
@@ -125,6 +126,14 @@ impl Style {
         }
     }
 
+    /// A login came to nothing.
+    pub(crate) fn login_refused(self, peer: SocketAddr, why: &str) {
+        match self {
+            Self::Json => json(&Line::Refused { peer: peer.to_string(), initiator: None, reason: why }),
+            Self::Text => print(&format!("refused  {peer}: {why}\n")),
+        }
+    }
+
     /// News from the reactors.
     pub(crate) fn event(self, event: &Event) {
         match self {
@@ -154,7 +163,11 @@ fn event_json(event: &Event) {
             cause: *cause,
         }),
         Event::Refused { peer, initiator, refusal } => {
-            json(&Line::Refused { peer: peer.to_string(), initiator, reason: refusal_name(*refusal) });
+            json(&Line::Refused {
+                peer: peer.to_string(),
+                initiator: Some(initiator),
+                reason: refusal_name(*refusal),
+            });
         }
         Event::Dropped { peer, cause } => json(&Line::Dropped { peer: peer.to_string(), cause }),
         Event::FlushFailed { store, failure } => {

@@ -117,11 +117,21 @@ impl Reactor {
             let worked = self.take_in(now);
             self.hub.turn(now, &mut self.world);
             self.world.flush_outboxes();
+            self.report_turned_away();
             if worked || self.hub.is_busy() {
                 self.spin.handle_work(now);
             }
         }
         self.world.flush_outboxes();
+    }
+
+    /// A login that came to nothing is told with its reason: it is how an operator finds a wrong password or name.
+    fn report_turned_away(&mut self) {
+        while let Some((peer, port)) = self.hub.poll_turned_away() {
+            if let Some(refusal) = port.refusal() {
+                let _ = self.world.notices.try_send(Notice::LoginRefused { peer, why: refusal.to_string() });
+            }
+        }
     }
 
     /// How long to wait: not at all while there is work or while looking again may pay.

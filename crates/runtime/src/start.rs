@@ -82,6 +82,13 @@ pub enum StartError {
 pub enum Notice {
     /// Something happened.
     Event(Event),
+    /// A port turned its peer away.
+    LoginRefused {
+        /// The other end.
+        peer: SocketAddr,
+        /// In words.
+        why: String,
+    },
     /// A reactor's thread is over.
     Ended {
         /// Which.

@@ -6,7 +6,7 @@
 use super::connection::{Connection, End, Input, Standing};
 use super::{
     Event, FINISH_TIMEOUT, Hub, Io, Message, RECEIVE_BYTES, Received, SEND_BYTES, SEND_BYTES_MIN,
-    STASH_BYTES_HIGH, Sent, route,
+    STASH_BYTES_HIGH, Sent, TURNED_AWAY_MAX, route,
 };
 use crate::hub::slots::Key;
 use felio_hal::{Port, Time};
@@ -97,11 +97,16 @@ impl<P: Port> Hub<P> {
         }
         self.fanouts.retain(|fanout| fanout.nexus != nexus);
         match connection.standing {
-            Standing::Anonymous => {
-                if let End::Fatal(cause) = end {
-                    io.tell(Event::Dropped { peer: connection.peer, cause });
+            Standing::Anonymous => match end {
+                End::Fatal(cause) => io.tell(Event::Dropped { peer: connection.peer, cause }),
+                End::Finished => {
+                    if self.turned_away.len() >= TURNED_AWAY_MAX {
+                        self.turned_away.pop_front();
+                    }
+                    self.turned_away.push_back((connection.peer, connection.port));
                 }
-            }
+                End::Closed => {}
+            },
             Standing::Waiting(_) => self.post(route::REGISTRAR, Message::Release { nexus }, io),
             Standing::Admitted { .. } | Standing::Over => {}
         }

@@ -63,6 +63,9 @@ const ROUNDS_MAX: usize = 8;
 /// How long a peer may take to accept the last bytes of a finished connection.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Ports kept for [`Hub::poll_turned_away`].
+const TURNED_AWAY_MAX: usize = 16;
+
 /// How soon stalled input is offered again when nothing else happens.
 const STALL_RETRY: Duration = Duration::from_millis(2);
 
@@ -114,6 +117,8 @@ pub struct Hub<P> {
     losses: Vec<Loss>,
     leaving: Vec<Leaving>,
     fanouts: Vec<Fanout>,
+    /// Ports whose login came to nothing, for whoever wants to know why.
+    turned_away: VecDeque<(SocketAddr, P)>,
     phase: Phase,
     drained: u16,
     unsettled: bool,
@@ -148,6 +153,7 @@ impl<P: Port> Hub<P> {
             losses: Vec::new(),
             leaving: Vec::new(),
             fanouts: Vec::new(),
+            turned_away: VecDeque::new(),
             phase: Phase::Serving,
             drained: 0,
             unsettled: false,
@@ -225,6 +231,12 @@ impl<P: Port> Hub<P> {
         self.settle_buffers(now, io);
         self.advance_stop(now, io);
         self.retry_at = if self.stalled[0].is_empty() { None } else { Some(now + STALL_RETRY) };
+    }
+
+    /// The next port that ended in order before it had a session: it turned its peer away and can say why. Only the latest are kept.
+    #[must_use]
+    pub fn poll_turned_away(&mut self) -> Option<(SocketAddr, P)> {
+        self.turned_away.pop_front()
     }
 
     /// There is more to do at once: take another turn before sleeping.
