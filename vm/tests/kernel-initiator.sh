@@ -61,6 +61,26 @@ mutual_chap() {
   sed -i /^discovery.sendtargets.auth/d /etc/iscsi/iscsid.conf
 }
 
+allow() {
+  say "only whom --allow names"
+  felio_start ram:64M --portal $PORTAL --allow iqn.1999-01.com.example:another --allow 10.0.0.0/8
+  iscsiadm -m node -o new -T $IQN -p $PORTAL,1 > /dev/null
+  exits 24 login
+  felio_stop
+  felio_start ram:64M --portal $PORTAL --allow 10.0.0.0/8 --allow "$(sed s/InitiatorName=// /etc/iscsi/initiatorname.iscsi)"
+  exits 0 login
+  wait_for_disk 0
+  eventually 5 told login
+  logout
+  eventually 5 told logout
+  felio_stop
+  told stopped
+  iscsiadm -m node -o delete
+}
+
+# told EVENT: felio printed it.
+told() { grep -q "^{\"event\":\"$1\"" /run/felio.out; }
+
 # ---------------------------------------------------------- configuration
 # attach ARGS...: felio serves $image as LUN 0; `disk` is its device.
 attach() {
@@ -97,9 +117,16 @@ identity() {
   lacks "sg_vpd -a" "$(cat /run/said)" '[Mm]alformed|[Ff]ailed|[Tt]oo short|unable|not decoded'
 }
 
+# wce: the bit of the caching page.
+wce() {
+  local byte
+  byte=$(sg_modes --page=8 "$sg" | awk '/^>> Caching/ { getline; print $4 }')
+  echo $(((0x$byte >> 2) & 1))
+}
+
 # agrees BLOCK_SIZE WCE WP: the disk and what the kernel made of it, with the configuration.
 agrees() {
-  local block=$1 wce=$2 wp=$3 bytes thin capacity modes caching cache='write back'
+  local block=$1 wce=$2 wp=$3 bytes thin capacity modes cache='write back'
   bytes=$(ready '.luns[0].bytes')
   identity "$disk" "$sg" 0
   capacity=$(sg_readcap --long "$sg")
@@ -112,8 +139,7 @@ agrees() {
   exits 0 sg_modes --all "$sg"
   modes=$(cat /run/said)
   has "mode parameter header" "$modes" "WP=$wp, DpoFua=1"
-  caching=$(awk '/^>> Caching/ { getline; print $4 }' <<< "$modes")
-  is "WCE" $(((0x$caching >> 2) & 1)) "$wce"
+  is "WCE" "$(wce)" "$wce"
   # The kernel has no use for a cache that it cannot write to.
   [ "$wce$wp" = 10 ] || cache='write through'
   is "the kernel's idea of the cache" "$(cat "$scsi_disk/cache_type")" "$cache"
@@ -197,6 +223,53 @@ commands() {
   exits 22 sg_verify --16 --lba="$(cat "/sys/block/${disk#/dev/}/size")" --count=1 "$sg"
 }
 
+# The kernel turns the write cache off and on, by MODE SELECT.
+cache_switch() {
+  echo 'write through' > "$scsi_disk/cache_type"
+  is "WCE after it was turned off" "$(wce)" 0
+  is "the kernel's idea of the cache" "$(cat "$scsi_disk/cache_type")" 'write through'
+  put 8192 64 W
+  is "blocks written through" "$(content 8192 64)" "$(filled 64 W)"
+  echo 'write back' > "$scsi_disk/cache_type"
+  is "WCE after it was turned on" "$(wce)" 1
+}
+
+# Resets of the unit and of the target abort what runs; the kernel sends it again.
+resets() {
+  local how
+  say "resets under load"
+  load_start --filename="$disk" --size=4M --offset_increment=4M
+  for how in --device --target --device; do
+    sleep 2
+    exits 0 sg_reset $how "$sg"
+    still_loaded
+  done
+  load_stop
+}
+
+# A file that grows makes a disk that grows, without a new login.
+grow() {
+  say "the file grows"
+  truncate -s +64M $image
+  eventually 20 has_grown $(($(stat -c %s $image) / 512))
+}
+
+has_grown() {
+  echo 1 > "$unit/rescan"
+  [ "$(cat "/sys/block/${disk#/dev/}/size")" = "$1" ]
+}
+
+# ticks: processor time of felio so far, in hundredths of a second.
+ticks() { awk '{ print $14 + $15 }' /proc/$felio/stat; }
+
+# Logged in and idle: but for NOPs there is nothing to do.
+idle() {
+  local before
+  before=$(ticks)
+  sleep 8
+  holds "hundredths of a second of processor time in 8 idle ones" $(($(ticks) - before)) -lt 20
+}
+
 # ------------------------------------------------------------ file systems
 # filesystem TYPE MKFS...: made, written, checked, and its free space given back.
 filesystem() {
@@ -228,6 +301,7 @@ filesystem() {
 
 one_way_chap
 mutual_chap
+allow
 
 say "512-byte blocks, write-back, two LUNs, digests"
 setting 'node.conn[0].iscsi.HeaderDigest' CRC32C
@@ -253,8 +327,12 @@ provisioning
 command_tables
 say "commands do to the file what they say"
 commands
+cache_switch
+resets
 filesystem ext4 mkfs.ext4 -q -F
 filesystem xfs mkfs.xfs -q -f
+grow
+idle
 detach
 
 say "the same file under another name, write-through"

@@ -148,3 +148,17 @@ fio_verify() {
     failed "fio finds what it wrote; it said:
 $(cat /run/fio.out)"
 }
+
+# load_start OPTIONS...: fio_verify again and again, in the background, until load_stop.
+load_start() {
+  rm -f /run/enough
+  { until [ -e /run/enough ]; do fio_verify --verify_backlog=256 "$@"; done; } & load=$!
+}
+
+still_loaded() { kill -0 $load || failed "fio is still at work; it said: $(cat /run/fio.out)"; }
+
+# Ends the load. It must have found all that it wrote.
+load_stop() {
+  touch /run/enough
+  wait $load
+}

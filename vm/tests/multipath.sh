@@ -49,7 +49,7 @@ cut_path() {
   ip link set "path$1" up
   eventually 60 paths_are 2
   say "path $1 is back"
-  kill -0 $fio || failed "fio is still at work; it said: $(cat /run/fio.out)"
+  still_loaded
 }
 
 felio_in=(ip netns exec target)
@@ -71,12 +71,12 @@ exits 0 mkfs.ext4 -q -F "$map"
 mount "$map" /mnt
 dd if=/dev/urandom of=/mnt/known bs=1M count=16 status=none
 sha256sum /mnt/known > /run/known.sum
-fio_verify --directory=/mnt --size=8M --time_based --runtime=50 --verify_backlog=256 & fio=$!
+load_start --directory=/mnt --size=4M
 sleep 4
 cut_path 1
 sleep 2
 cut_path 2
-wait $fio
+load_stop
 say "fio found all that it wrote"
 umount /mnt
 exits 0 fsck.ext4 -fn "$map"

@@ -23,7 +23,7 @@ outage() {
   eventually 60 logged_in
   eventually 30 met_more_than "$before"
   say "$1, $2 s later back, and the initiator has met the new one"
-  kill -0 $fio || failed "fio is still at work; it said: $(cat /run/fio.out)"
+  still_loaded
 }
 
 serve
@@ -37,7 +37,7 @@ dd if=/dev/urandom of=/mnt/known bs=1M count=16 status=none
 sha256sum /mnt/known > /run/known.sum
 
 say "fio runs"
-fio_verify --directory=/mnt --size=8M --time_based --runtime=45 --verify_backlog=256 & fio=$!
+load_start --directory=/mnt --size=4M
 sleep 3
 outage felio_kill 0
 sleep 3
@@ -46,7 +46,7 @@ sleep 3
 outage felio_stop 1
 sleep 3
 outage felio_kill 8
-wait $fio
+load_stop
 say "fio found all that it wrote"
 
 # Dirty pages are written through a restart as well.
