@@ -12,42 +12,36 @@ use crate::tasks::{Found, Kind, SlotUse, State, Tasks, slot_of};
 use crate::transfer::{Broken, Transfer, Wanted};
 use crate::transmit::{Job, Payload, to_usize};
 use felio_hal::buf::BUF_BYTES_MAX;
-use felio_hal::port::Fatal;
 use felio_hal::{Buf, Pool, PortEvent, PortTag, TaskId};
 
 impl FullFeature {
     /// Judges the header of a Data-Out PDU.
     //= RFC 7143 "SCSI Data-Out and SCSI Data-In"
-    pub(crate) fn begin_data_out(
-        &mut self,
-        header: &Header,
-        pdu: ScsiDataOut,
-        io: &mut Io<'_>,
-    ) -> Result<Begin, Fatal> {
+    pub(crate) fn begin_data_out(&mut self, header: &Header, pdu: ScsiDataOut, io: &mut Io<'_>) -> Begin {
         let (of, r2t) = if pdu.target_transfer_tag.is_reserved() {
             match self.tasks.find(pdu.initiator_task_tag) {
                 Some(of) => (of, None),
-                None => return Ok(self.orphaned(&pdu)),
+                None => return self.orphaned(&pdu),
             }
         } else {
             match self.tasks.find_transfer(pdu.target_transfer_tag) {
                 Found::Live(of, r2t) => (of, Some(r2t)),
-                Found::Gone => return Ok(Begin::ignore()),
-                Found::Never => return Ok(Begin::reject(RejectReason::INVALID_PDU_FIELD)),
+                Found::Gone => return Begin::ignore(),
+                Found::Never => return Begin::reject(RejectReason::INVALID_PDU_FIELD),
             }
         };
         let burst = self.first_burst();
-        let Some(task) = self.tasks.get_mut(of.slot) else { return Ok(Begin::ignore()) };
+        let Some(task) = self.tasks.get_mut(of.slot) else { return Begin::ignore() };
         let fits = task.itt == pdu.initiator_task_tag && (r2t.is_none() || task.lun == lun_of(pdu.lun));
         let Kind::Command(command) = &mut task.kind else {
-            return Ok(Begin::reject(RejectReason::PROTOCOL_ERROR));
+            return Begin::reject(RejectReason::PROTOCOL_ERROR);
         };
         if command.expect_out == 0 {
-            return Ok(Begin::reject(RejectReason::PROTOCOL_ERROR));
+            return Begin::reject(RejectReason::PROTOCOL_ERROR);
         }
         command.transfer.touched = io.now;
         if !matches!(command.state, State::Held | State::Running) {
-            return Ok(Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard));
+            return Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard);
         }
         let checked = match r2t {
             _ if !fits => Err(Broken::Field),
@@ -59,7 +53,7 @@ impl FullFeature {
                 self.reject(&header.bhs, RejectReason::INVALID_PDU_FIELD, io);
             }
             self.fail(of, broken.into(), io);
-            return Ok(Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard));
+            return Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard);
         }
         let at = to_usize(pdu.buffer_offset);
         if command.transfer.buf.is_none() && pdu.data_segment_bytes > 0 {
@@ -67,11 +61,11 @@ impl FullFeature {
             let others_owe = self.tasks.commands().filter(|command| command.transfer.is_owed()).count() > 1;
             match take(io.pool, self.whole_bytes_max(expect), expect, burst.min(expect)) {
                 Some(buf) => self.keep(of, buf),
-                None if !others_owe => return Ok(Begin::Wait),
+                None if !others_owe => return Begin::Wait,
                 None => self.fail(of, BUSY, io),
             }
         }
-        Ok(Begin::Take(Incoming::DataOut { of, pdu }, Sink::Task(of, at)))
+        Begin::Take(Incoming::DataOut { of, pdu }, Sink::Task(of, at))
     }
 
     /// A Data-Out PDU has come whole.
@@ -130,18 +124,20 @@ impl FullFeature {
         if !matches!(command.state, State::Running) {
             return;
         }
-        let more = command.transfer.buf.as_ref().is_none_or(|buf| buf.capacity() < to_usize(wanted.bytes));
-        let is_over = more && !self.has_room_for(wanted.bytes);
+        let holds = command.transfer.buf.as_ref().map_or(0, |buf| buf.capacity());
+        if holds < to_usize(wanted.bytes) && self.is_over(wanted.bytes) {
+            self.starve(of);
+            return;
+        }
         let Some(command) = self.tasks.command_mut(of) else { return };
-        let is_wanting = !is_over && !make_room(&mut command.transfer, wanted.bytes, io.pool);
-        if is_over || is_wanting {
-            if !self.starved.contains(&of) {
-                self.starved.push_back(of);
+        if !make_room(&mut command.transfer, wanted.bytes, io.pool) {
+            // Nobody may hold a buffer while it waits for another, or all could wait for each other.
+            if holds > 0 {
+                return self.fail(of, BUSY, io);
             }
-            if is_wanting {
-                // Whoever has the buffers will not tell us when they are free.
-                self.retry_at = Some(io.now + RETRY);
-            }
+            self.starve(of);
+            // Whoever has the buffers will not tell us when they are free.
+            self.retry_at = Some(io.now + RETRY);
             return;
         }
         if command.transfer.complete().is_some() {
@@ -172,20 +168,37 @@ impl FullFeature {
         }
     }
 
-    /// The longest transfer that gets a buffer for all of it at once.
-    pub(crate) fn whole_bytes_max(&self, expect: u32) -> u32 {
-        if self.has_room_for(expect) { self.limits.transfer_bytes_max } else { 0 }
+    /// A command waits until others have their data.
+    fn starve(&mut self, of: SlotUse) {
+        if !self.starved.contains(&of) {
+            self.starved.push_back(of);
+        }
     }
 
-    /// Whether a command may hold so much for its Data-Out beside the others. Small ones always may: the window bounds
-    /// them.
-    fn has_room_for(&self, bytes: u32) -> bool {
-        if bytes <= SMALL_BYTES {
-            return true;
-        }
-        let bufs = self.tasks.commands().filter_map(|command| command.transfer.buf.as_ref());
-        let held: usize = bufs.map(Buf::capacity).filter(|bytes| *bytes > to_usize(SMALL_BYTES)).sum();
-        held == 0 || held + to_usize(bytes) <= self.limits.data_out_bytes_max
+    /// The longest transfer that gets a buffer for all of it at once, before the engine asks for it.
+    pub(crate) fn whole_bytes_max(&self, expect: u32) -> u32 {
+        let over = expect > SMALL_BYTES
+            && self.held_bytes(|_| true) + to_usize(expect) > self.limits.data_out_bytes_max;
+        if over { 0 } else { self.limits.transfer_bytes_max }
+    }
+
+    /// Whether a command must not ask for so much data yet, because others of the session are being served. Only those
+    /// count that have all they need: one of them can always go on.
+    fn is_over(&self, bytes: u32) -> bool {
+        let served = |transfer: &Transfer| {
+            let held = transfer.buf.as_ref().map_or(0, |buf| buf.capacity());
+            transfer.wanted().is_some_and(|wanted| to_usize(wanted.bytes) <= held)
+        };
+        let held = if bytes <= SMALL_BYTES { 0 } else { self.held_bytes(served) };
+        held > 0 && held + to_usize(bytes) > self.limits.data_out_bytes_max
+    }
+
+    /// Bytes of buffers that wait for Data-Out. Small ones do not count: the window bounds them.
+    fn held_bytes(&self, counts: impl Fn(&Transfer) -> bool) -> usize {
+        let transfers =
+            self.tasks.commands().map(|command| &command.transfer).filter(|transfer| counts(transfer));
+        let bufs = transfers.filter_map(|transfer| transfer.buf.as_ref()).map(|buf| buf.capacity());
+        bufs.filter(|bytes| *bytes > to_usize(SMALL_BYTES)).sum()
     }
 
     /// Unsolicited data that belongs to no task.

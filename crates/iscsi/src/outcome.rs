@@ -66,9 +66,10 @@ impl FullFeature {
         self.credit(io);
     }
 
-    /// Data of a command broke a rule.
+    /// A command cannot go on: its data broke a rule, or there is no room for it.
     pub(crate) fn fail(&mut self, of: SlotUse, failure: Failure, io: &mut Io<'_>) {
-        let Some(lun) = self.tasks.get_mut(of.slot).map(|task| task.lun) else { return };
+        let Some(task) = self.tasks.get_mut(of.slot) else { return };
+        let lun = task.lun;
         let Some(command) = self.tasks.command_mut(of) else { return };
         if let Some(buf) = command.transfer.handle_failed() {
             io.pool.give(buf);

@@ -207,7 +207,7 @@ impl FullFeature {
             }
             _ if is_discovery => Ok(Begin::reject(RejectReason::PROTOCOL_ERROR)),
             Request::ScsiCommand(pdu) => self.begin_command(header, &pdu, additional, io),
-            Request::ScsiDataOut(pdu) => self.begin_data_out(header, pdu, io),
+            Request::ScsiDataOut(pdu) => Ok(self.begin_data_out(header, pdu, io)),
             Request::TaskManagementRequest(pdu) => Ok(self.begin_management(pdu)),
             //= RFC 7143 "SNACK Request": there is nothing that we could send again at error recovery level 0
             Request::SnackRequest(_) => Ok(Begin::reject(RejectReason::SNACK_REJECT)),
@@ -336,7 +336,7 @@ impl FullFeature {
     /// What responses say about the window, after it may have moved.
     pub(crate) fn credit(&mut self, io: &mut Io<'_>) {
         // With buffers wanting, the initiator gets no further leave.
-        if self.starved.is_empty() {
+        if self.retry_at.is_none() {
             self.window.handle_credit(self.tasks.running());
         }
         io.out.set_window(self.window.expected(), self.window.maximum());

@@ -160,10 +160,8 @@ impl Tasks {
         entry.task = Some(task);
         entry.running = false;
         let generation = entry.generation;
-        if !itt.is_reserved() {
-            let chain = self.chain(itt);
-            self.slots[usize::from(slot)].next = core::mem::replace(&mut self.chains[chain], slot);
-        }
+        let chain = self.chain(itt);
+        self.slots[usize::from(slot)].next = core::mem::replace(&mut self.chains[chain], slot);
         SlotUse { slot, generation }
     }
 
@@ -192,9 +190,7 @@ impl Tasks {
         self.running -= u32::from(core::mem::take(&mut entry.running));
         self.reading_bytes -= core::mem::take(&mut entry.reading_bytes);
         self.immediate -= u32::from(task.place == Numbering::Immediate);
-        if !task.itt.is_reserved() {
-            self.unlink(slot, task.itt);
-        }
+        self.unlink(slot, task.itt);
         self.free.push(slot);
         Some(task)
     }
