@@ -213,3 +213,53 @@ fn data_is_not_asked_for_beyond_what_one_session_may_hold() {
     }
     assert_eq!(held(&mut world), 0);
 }
+
+#[test]
+fn writes_that_came_with_data_do_not_wait_for_each_other() {
+    let keys = [("FirstBurstLength", "262144"), ("MaxBurstLength", "1048576"), ("InitialR2T", "No")];
+    let mut world = World::logged_in(&keys);
+    let data = bytes(1 << 20);
+    for _ in 0..2 {
+        for _ in 0..128 {
+            world.peer.command(0, &[0x2a; 10], Data::Out(data.clone()));
+        }
+        world.run();
+        let good = |event: &PeerEvent| matches!(event, PeerEvent::Completed(done) if done.status == 0);
+        assert_eq!(world.seen().iter().filter(|event| good(event)).count(), 128);
+        world.written.clear();
+    }
+}
+
+#[test]
+fn sessions_that_share_too_little_memory_all_go_on() {
+    let keys = [("FirstBurstLength", "65536"), ("MaxBurstLength", "1048576"), ("InitialR2T", "No")];
+    let budget = Budget::new(4 << 20);
+    let mut worlds: Vec<World> = (0..4).map(|_| World::logged_in(&keys)).collect();
+    for world in &mut worlds {
+        world.pool = Pool::new(budget.clone());
+        for _ in 0..64 {
+            world.peer.command(0, &[0x2a; 10], Data::Out(bytes(400_000)));
+        }
+    }
+    let mut done = [0; 4];
+    let mut rounds = 0;
+    while done != [64; 4] {
+        rounds += 1;
+        assert!(rounds < 10_000, "{done:?}");
+        for (world, done) in worlds.iter_mut().zip(&mut done) {
+            world.run();
+            assert_eq!(world.fatal, None);
+            *done += world.seen().iter().filter(|event| matches!(event, PeerEvent::Completed(_))).count();
+            world.pool.trim();
+            if world
+                .port
+                .poll_timeout()
+                .is_some_and(|at| at <= world.now + core::time::Duration::from_secs(1))
+            {
+                assert_eq!(world.wait(), Ok(()));
+                world.port.handle_sent(world.now, 0, &mut world.pool);
+            }
+        }
+    }
+    assert_eq!(budget.bytes(), 0);
+}

@@ -49,8 +49,10 @@ proptest! {
 
     /// Every command is answered, every byte arrives, every rule that the peer watches is kept, every buffer comes home.
     #[test]
-    fn any_work_in_any_pieces_is_done(keys in keys(), acts in prop::collection::vec(act(), 1..24), piece in 1..9000_usize) {
-        let mut world = World::new(Settings { target: Some(TARGET.to_owned()), keys, ..Settings::default() }).logging_in();
+    fn any_work_in_any_pieces_is_done(keys in keys(), acts in prop::collection::vec(act(), 1..24), piece in 1..9000_usize, share in 1..200_000_usize) {
+        let limits = Limits { data_in_bytes_max: share, data_out_bytes_max: share, ..Limits::default() };
+        let settings = Settings { target: Some(TARGET.to_owned()), keys, ..Settings::default() };
+        let mut world = World::with_limits(settings, limits).logging_in();
         world.piece = piece;
         let (mut expected, mut aborts, mut writes) = (0, 0, Vec::new());
         let mut last = TaskTag(0);
