@@ -6,7 +6,7 @@
 use super::connection::{Connection, End, Input, Standing};
 use super::{
     Event, FINISH_TIMEOUT, Hub, Io, Message, RECEIVE_BYTES, Received, SEND_BYTES, SEND_BYTES_MIN,
-    STASH_BYTES_HIGH, Sent, TURNED_AWAY_MAX, route,
+    SEND_BYTES_SHARED, STASH_BYTES_HIGH, Sent, TURNED_AWAY_MAX, route,
 };
 use crate::hub::slots::Key;
 use felio_hal::{Port, Time};
@@ -69,8 +69,10 @@ impl<P: Port> Hub<P> {
     pub(super) fn send_all(&mut self, now: Time, io: &mut impl Io) {
         let mut keys = core::mem::take(&mut self.touched[1]);
         core::mem::swap(&mut keys, &mut self.touched[0]);
-        let budget = (SEND_BYTES / keys.len().max(1)).max(SEND_BYTES_MIN);
-        for key in keys.drain(..) {
+        let whole = if self.company.is_shared(now) { SEND_BYTES_SHARED } else { SEND_BYTES };
+        let budget = (whole / keys.len().max(1)).max(SEND_BYTES_MIN);
+        // Backwards: those that go on from the last turn, having much to send, come after those that just got something.
+        for key in keys.drain(..).rev() {
             self.look_after(now, key, budget, io);
         }
         self.touched[1] = keys;
@@ -145,6 +147,7 @@ impl<P: Port> Hub<P> {
     /// Gives the port what arrived: `sunk` bytes where it wanted them, then `rest`. `None`: it has taken all.
     fn hand_in(&mut self, now: Time, key: Key, sunk: usize, rest: &[u8], drained: bool) -> Option<Next> {
         self.touch(key);
+        self.company.handle_activity(now, key);
         let connection = self.connections.get_mut(key)?;
         if sunk > 0
             && let Err(fatal) = connection.port.handle_sink(now, sunk, &mut self.pool)

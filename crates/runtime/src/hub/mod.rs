@@ -7,7 +7,8 @@
 //! So whatever arrived together is submitted together, and its answers leave in one send for each connection.
 //!
 //! Bounds, so that no connection starves another: a turn receives at most [`RECEIVE_BYTES`] and makes one send for each connection,
-//! of [`SEND_BYTES`] shared among those that have something to send. Connections without work cost nothing.
+//! and starts only so many bytes of large store operations, small ones first. Where several connections are active these bounds are
+//! tight ([`SEND_BYTES_SHARED`], [`STORE_BYTES_SHARED`]), for one alone they are wide. Connections without work cost nothing.
 //!
 //! Reading order: here, `flow` (bytes), `route` (events, requests, messages), `sessions` (who may exist), `stop`.
 
@@ -27,8 +28,7 @@ pub use io::{Event, Io, Message, Received, Sent};
 use connection::{Connection, End, Input};
 use core::time::Duration;
 use felio_engine::{Engine, TargetConfig, UnitConfig};
-use felio_hal::Buf;
-use felio_hal::{Completion, NexusId, Pool, Port, PortRequest, StoreId, Time};
+use felio_hal::{Buf, Completion, NexusId, Op, Pool, Port, PortRequest, StoreId, Submission, Time};
 use route::{Fanout, Leaving, Loss};
 use sessions::Sessions;
 use slots::{Key, Slots};
@@ -45,11 +45,26 @@ pub const RECEIVE_BYTES: usize = 256 << 10;
 /// The receive buffer that all connections of a reactor share.
 pub const SCRATCH_BYTES: usize = 256 << 10;
 
-/// Bytes sent in a turn, about, over all connections; one alone may have them all.
+/// Bytes sent in a turn, about, for a connection that is alone: the longer the send, the less it costs.
 pub const SEND_BYTES: usize = 4 << 20;
+
+/// Bytes sent in a turn, about, for all connections together where there are several: a turn is what others wait for.
+pub const SEND_BYTES_SHARED: usize = 512 << 10;
 
 /// Bytes sent for one connection in a turn, about, however many there are.
 pub const SEND_BYTES_MIN: usize = 256 << 10;
+
+/// Above this a store operation is large. Small ones go first.
+pub const LARGE_BYTES: usize = 64 << 10;
+
+/// Bytes of large store operations started in a turn, about: a store in memory executes them on the spot.
+pub const STORE_BYTES: usize = 8 << 20;
+
+/// The same where several connections are active.
+pub const STORE_BYTES_SHARED: usize = 512 << 10;
+
+/// How long after another connection was active a connection does not count as alone.
+const COMPANY: Duration = Duration::from_millis(20);
 
 /// Input that one connection's port could not take yet, at the most.
 pub const STASH_BYTES_MAX: usize = SCRATCH_BYTES;
@@ -111,6 +126,10 @@ pub struct Hub<P> {
     scratch: Vec<u8>,
     slices: Vec<IoSlice<'static>>,
     done: Vec<Completion>,
+    /// Large store operations that wait for their turn. The engine submits nothing together that must not pass each other.
+    large: VecDeque<Submission>,
+    large_budget: usize,
+    company: Company,
     /// Buffers on their way home, by reactor; empty between turns.
     homeward: Vec<(u16, Vec<Buf>)>,
     trimmed_at: Option<Time>,
@@ -148,6 +167,9 @@ impl<P: Port> Hub<P> {
             scratch: vec![0; SCRATCH_BYTES],
             slices: Vec::new(),
             done: Vec::new(),
+            large: VecDeque::new(),
+            large_budget: 0,
+            company: Company::default(),
             homeward: Vec::new(),
             trimmed_at: None,
             losses: Vec::new(),
@@ -222,6 +244,7 @@ impl<P: Port> Hub<P> {
     /// Does all that can be done now, within bounds.
     pub fn turn(&mut self, now: Time, io: &mut impl Io) {
         self.unsettled = false;
+        self.large_budget = if self.company.is_shared(now) { STORE_BYTES_SHARED } else { STORE_BYTES };
         self.run_deadlines(now, io);
         self.retry_stalled(now, io);
         self.receive_all(now, io);
@@ -297,12 +320,27 @@ impl<P: Port> Hub<P> {
     fn submit_all(&mut self, io: &mut impl Io) -> bool {
         let mut moved = false;
         while let Some(submission) = self.engine.poll_submission() {
-            if let Err(submission) = io.stores().submit(submission) {
+            if bytes_of(&submission) > LARGE_BYTES {
+                self.large.push_back(submission);
+            } else if let Err(submission) = io.stores().submit(submission) {
                 self.engine.unsubmit(submission);
                 break;
             }
             moved = true;
         }
+        while self.large_budget > 0
+            && let Some(submission) = self.large.pop_front()
+        {
+            let left = self.large_budget.saturating_sub(bytes_of(&submission));
+            if let Err(submission) = io.stores().submit(submission) {
+                self.large.push_front(submission);
+                break;
+            }
+            self.large_budget = left;
+            moved = true;
+        }
+        // With a budget left it was the store's queue that was full: a completion will bring us on.
+        self.unsettled |= self.large_budget == 0 && !self.large.is_empty();
         io.stores().kick();
         moved
     }
@@ -391,6 +429,35 @@ impl<P> core::fmt::Debug for Hub<P> {
 
 const fn key(nexus: NexusId) -> Key {
     Key { slot: nexus.slot, generation: nexus.generation }
+}
+
+fn bytes_of(submission: &Submission) -> usize {
+    match &submission.op {
+        Op::Read { buf, .. } | Op::Write { buf, .. } => buf.len(),
+        _ => 0,
+    }
+}
+
+/// Whether several connections are active.
+#[derive(Debug, Default)]
+struct Company {
+    last: Option<Key>,
+    shared_at: Option<Time>,
+}
+
+impl Company {
+    fn handle_activity(&mut self, now: Time, key: Key) {
+        if self.last != Some(key) {
+            if self.last.is_some() {
+                self.shared_at = Some(now);
+            }
+            self.last = Some(key);
+        }
+    }
+
+    fn is_shared(&self, now: Time) -> bool {
+        self.shared_at.is_some_and(|at| now.since(at) < COMPANY)
+    }
 }
 
 /// Units without an entry are answered for where the command arrived.

@@ -280,12 +280,24 @@ fn a_peer_that_takes_no_more_is_sent_nothing_until_it_does() {
 }
 
 #[test]
-fn a_heavy_connection_sends_no_more_than_its_share_of_a_turn() {
+fn a_connection_alone_sends_much_at_a_time() {
     let (mut hub, mut world) = (hub(1), World::default());
     connect_saying(&mut hub, &mut world, 3 * SEND_BYTES);
-    connect_saying(&mut hub, &mut world, 1);
     hub.turn(NOW, &mut world);
-    assert_eq!(world.log, [format!("send {} to 0", SEND_BYTES / 2), "send 1 to 1".to_owned()]);
+    assert_eq!(world.log, [format!("send {SEND_BYTES} to 0")]);
+}
+
+#[test]
+fn a_heavy_connection_comes_last_and_sends_little_in_company() {
+    let (mut hub, mut world) = (hub(1), World { room: Some(0), ..World::default() });
+    let (heavy, _) = connect_saying(&mut hub, &mut world, 3 * SEND_BYTES);
+    world.incoming = VecDeque::from([1]);
+    settle(&mut hub, &mut world);
+    hub.handle_writable(heavy);
+    connect_saying(&mut hub, &mut world, 1);
+    (world.incoming, world.room) = (VecDeque::from([1]), None);
+    hub.turn(NOW, &mut world);
+    assert_eq!(world.log[1..], ["send 1 to 1".to_owned(), format!("send {SEND_BYTES_MIN} to 0")]);
 }
 
 #[test]
