@@ -1,5 +1,7 @@
 //! `felio export` as whoever types it sees it: what it prints, how it ends, what it says when it cannot.
 
+#![allow(clippy::disallowed_methods, reason = "files and sockets are what the tests are about")]
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::File;
