@@ -435,7 +435,9 @@ impl Port for Connection {
             (PortRequest::Respond(response), State::FullFeature(full)) => full.respond(response, io),
             (PortRequest::Abandon { tag }, State::FullFeature(full)) => full.abandon(tag, io),
             (PortRequest::TaskManagementResult { tag, response }, State::FullFeature(full)) => {
-                full.finish_management(tag, response, io);
+                if let After::End(reason) = full.finish_management(tag, response, io) {
+                    self.end(reason, pool);
+                }
             }
             (PortRequest::Admit { session }, _) => self.admit(session),
             (PortRequest::Refuse(refusal), _) => self.refuse(refusal),

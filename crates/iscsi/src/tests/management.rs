@@ -213,6 +213,25 @@ fn what_was_answered_before_a_logout_still_arrives() {
 }
 
 #[test]
+fn a_logout_waits_until_the_functions_before_it_are_answered() {
+    let mut world = silent();
+    world.peer.manage(Function::LOGICAL_UNIT_RESET, 0, TaskTag::RESERVED, Sn(0));
+    world.peer.log_out(LogoutReason::CLOSE_SESSION, 0);
+    world.run();
+    assert!(world.seen().is_empty() && !world.port.is_finished());
+    let tag = told_management(&mut world).tag;
+    let response = TaskManagementResponse::FunctionComplete;
+    world.request(PortRequest::TaskManagementResult { tag, response });
+    world.run();
+    let seen = world.seen();
+    assert!(
+        matches!(&seen[..], [PeerEvent::Managed(_, Code::COMPLETE), PeerEvent::LoggedOut(_)]),
+        "{seen:?}"
+    );
+    assert!(matches!(world.told[..], [PortEvent::NexusLoss { reason: LossReason::Logout }]));
+}
+
+#[test]
 fn discovery_tells_the_targets() {
     let mut world = World::new(Settings { target: None, ..settings(&[]) }).logging_in();
     let itt = world.peer.say(b"SendTargets=All\0");
