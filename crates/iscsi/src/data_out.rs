@@ -78,7 +78,7 @@ impl FullFeature {
                 command.transfer.handle_data(pdu, burst);
                 self.advance(of, io);
             }
-            State::Refused(_) | State::Failing(_) | State::Ended(_) => {
+            State::Refused(_) | State::Failing(_) | State::Aborted | State::Ended(_) => {
                 if pdu.final_pdu {
                     command.transfer.handle_final();
                 }

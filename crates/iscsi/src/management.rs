@@ -260,8 +260,8 @@ impl FullFeature {
         };
         match command.state {
             State::Running => return Whose::Engines,
-            State::Failing(_) => {
-                command.state = State::Running;
+            State::Failing(_) | State::Aborted => {
+                command.state = State::Aborted;
                 return Whose::Engines;
             }
             State::Held | State::Refused(_) => {
@@ -318,7 +318,9 @@ impl FullFeature {
     fn pass_on(&mut self, function: TaskManagementFunction, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
         let referenced = self.tasks.find(pdu.referenced_task_tag).filter(|of| {
             let command = self.tasks.command_mut(*of);
-            command.is_some_and(|command| matches!(command.state, State::Running | State::Failing(_)))
+            command.is_some_and(|command| {
+                matches!(command.state, State::Running | State::Failing(_) | State::Aborted)
+            })
         });
         let place = if pdu.immediate { Numbering::Immediate } else { Numbering::Numbered };
         let lun = lun_of(pdu.lun);

@@ -26,9 +26,9 @@ impl FullFeature {
             data.into_iter().for_each(|buf| io.pool.give(buf));
             return;
         };
-        if let State::Failing(failure) = command.state {
+        if matches!(command.state, State::Failing(_) | State::Aborted) {
             data.into_iter().for_each(|buf| io.pool.give(buf));
-            self.end_with(slot, failure, io);
+            self.abandon(tag, io);
             return;
         }
         let pdu = response_pdu(*itt, command, status, transfer_bytes);
@@ -85,7 +85,7 @@ impl FullFeature {
                     referenced: Some(tag_of(of.slot)),
                 }));
             }
-            State::Refused(_) | State::Failing(_) | State::Ended(_) => {}
+            State::Refused(_) | State::Failing(_) | State::Aborted | State::Ended(_) => {}
         }
     }
 

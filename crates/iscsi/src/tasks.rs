@@ -74,6 +74,8 @@ pub(crate) enum State {
     Running,
     /// Its data broke a rule: the engine was asked to give it up.
     Failing(Failure),
+    /// So it was, and then the initiator aborted it: it ends without a word.
+    Aborted,
     /// Its response waits for data that the initiator still owes.
     Ended(Box<Job>),
 }

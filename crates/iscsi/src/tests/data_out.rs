@@ -1,7 +1,7 @@
 //! Data-Out: unasked, asked for, and against the rules.
 
 use super::*;
-use crate::pdu::{R2t, ScsiDataOut, Sn, TaskTag};
+use crate::pdu::{R2t, ScsiDataOut, Sn, TaskManagementFunction, TaskTag};
 use crate::peer::{Answers, Data};
 
 const GOOD: (u8, u8, u8) = (0, 0, 0);
@@ -133,6 +133,25 @@ fn more_commands_can_fail_at_a_time_than_immediate_ones_are_allowed() {
         })
         .collect();
     assert_eq!((aborts.len(), world.fatal), (count, None));
+}
+
+#[test]
+fn a_failed_command_that_is_aborted_ends_without_a_word() {
+    let mut world = solicited();
+    let itt = world.peer.command(0, &[0x2a; 10], Data::Out(bytes(512)));
+    world.run();
+    world.engine = Engine::Silent;
+    let r2t = asked(&mut world)[0];
+    world.peer.send(data(itt, r2t.target_transfer_tag, 27, 0, 512).into(), &bytes(512));
+    world.peer.manage(TaskManagementFunction::ABORT_TASK, 0, itt, Sn(0));
+    // What comes now cannot fail it a second time.
+    world.peer.send(data(itt, r2t.target_transfer_tag, 27, 0, 512).into(), &bytes(512));
+    world.run();
+    assert_eq!(world.told.len(), 2, "our abort and the initiator's");
+    let tag = PortTag(0);
+    world.request(PortRequest::Abandon { tag });
+    world.run();
+    assert!(world.seen().is_empty());
 }
 
 #[test]
