@@ -36,8 +36,11 @@ impl Engine {
                 }
             }
             Run::Control(function) => {
-                let (control, at) = (function(&task.cdb), task.unit);
-                self.control(control, at)
+                let (nexus, at) = (task.nexus, task.unit);
+                match function(&self.units[index(at)], &task.cdb) {
+                    Ok(control) => self.control(control, nexus, at),
+                    Err(sense) => Next::Finish(Outcome::check(sense, 0)),
+                }
             }
             // A plan is made where the command arrives.
             Run::Medium(_) => Next::Finish(Outcome::good(0)),
@@ -97,15 +100,34 @@ impl Engine {
     }
 
     //= SBC-3 "START STOP UNIT command": stopping writes the cache to the medium first, unless NO_FLUSH
-    fn control(&mut self, control: Result<Control, Sense>, at: u32) -> Next {
+    fn control(&mut self, control: Control, nexus: NexusId, at: u32) -> Next {
         let unit = &mut self.units[index(at)];
-        match control {
-            Err(sense) => return Next::Finish(Outcome::check(sense, 0)),
-            Ok(Control::Stop) if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop),
-            Ok(Control::Stop | Control::StopWithoutFlush) => unit.power = Power::Stopped,
-            Ok(Control::Start) => unit.power = Power::Active,
-            Ok(Control::Nothing) => {}
-        }
+        let power = match control {
+            Control::Nothing => unit.power,
+            Control::Start => Power::Active,
+            Control::Stop if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop(Power::Stopped)),
+            Control::Stop | Control::StopWithoutFlush => Power::Stopped,
+            Control::Eject if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop(Power::Ejected)),
+            Control::Eject => Power::Ejected,
+            Control::Load => {
+                //= SPC-4 "Unit attention conditions": who loads the medium knows
+                if unit.power == Power::Ejected {
+                    self.nexuses.attend(at, Attention::MediumChanged, |other| other != nexus);
+                }
+                Power::Active
+            }
+            Control::Prevent => {
+                if !unit.preventing.contains(&nexus) {
+                    unit.preventing.push(nexus);
+                }
+                unit.power
+            }
+            Control::Allow => {
+                unit.preventing.retain(|other| *other != nexus);
+                unit.power
+            }
+        };
+        unit.power = power;
         Next::Finish(Outcome::good(0))
     }
 
@@ -133,6 +155,7 @@ fn standing(power: Power) -> Sense {
     match power {
         Power::Active => code::NO_ADDITIONAL_SENSE.into(),
         Power::Stopped => code::LU_NOT_READY_INITIALIZING.into(),
+        Power::Ejected => code::MEDIUM_NOT_PRESENT.into(),
     }
 }
 

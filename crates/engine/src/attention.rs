@@ -22,15 +22,18 @@ pub(crate) enum Attention {
     ModeParametersChanged,
     /// Another nexus ended our commands.
     CommandsCleared,
+    /// There is a medium again, perhaps another one.
+    MediumChanged,
 }
 
 /// The order of reporting, and the sense code.
 //= SAM-5 "Unit attention conditions": the more a condition covers, the sooner it is reported.
-const TABLE: [(Attention, Code); 6] = [
+const TABLE: [(Attention, Code); 7] = [
     (Attention::PowerOn, code::POWER_ON_OCCURRED),
     (Attention::Reset, code::BUS_DEVICE_RESET),
     (Attention::NexusLoss, code::I_T_NEXUS_LOSS),
     (Attention::CommandsCleared, code::COMMANDS_CLEARED),
+    (Attention::MediumChanged, code::MEDIUM_MAY_HAVE_CHANGED),
     (Attention::CapacityChanged, code::CAPACITY_DATA_HAS_CHANGED),
     (Attention::ModeParametersChanged, code::MODE_PARAMETERS_CHANGED),
 ];

@@ -49,7 +49,7 @@ pub enum Run {
     /// Data-Out that changes the unit; the field tells its length.
     ParameterList(Bits, fn(&mut Unit, &Cdb, &[u8]) -> Result<Change, Sense>),
     /// Changes the state of the unit.
-    Control(fn(&Cdb) -> Result<Control, Sense>),
+    Control(fn(&Unit, &Cdb) -> Result<Control, Sense>),
     /// Reads or writes blocks.
     Medium(fn(&Geometry, &Cdb) -> Result<Plan, Sense>),
 }
@@ -234,7 +234,7 @@ const fn blocks(row: &'static Row, run: fn(&Geometry, &Cdb) -> Result<Plan, Sens
 }
 
 /// A change of state.
-const fn controls(row: &'static Row, run: fn(&Cdb) -> Result<Control, Sense>) -> Entry {
+const fn controls(row: &'static Row, run: fn(&Unit, &Cdb) -> Result<Control, Sense>) -> Entry {
     Entry { row, needs: Needs::Nothing, run: Run::Control(run) }
 }
 

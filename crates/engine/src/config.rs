@@ -34,6 +34,8 @@ pub struct UnitConfig {
     pub physical_block_bytes: u32,
     /// Writes are refused.
     pub read_only: bool,
+    /// Initiators may eject the medium and load it again.
+    pub removable: bool,
     /// Who it says it is.
     pub identity: Identity,
 }

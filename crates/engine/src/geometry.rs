@@ -108,6 +108,13 @@ impl Geometry {
         WRITE_SAME_BLOCKS_MAX
     }
 
+    /// WSNZ: whether WRITE SAME refuses a length of zero. It stands for all blocks up to the end, so it is taken only
+    /// where that can never be too many.
+    #[must_use]
+    pub const fn write_same_non_zero(&self) -> bool {
+        self.blocks > self.write_same_blocks_max()
+    }
+
     /// MAXIMUM UNMAP LBA COUNT, blocks.
     #[must_use]
     pub const fn unmap_blocks_max(&self) -> u32 {

@@ -127,6 +127,7 @@ impl Engine {
             self.end(slot, Ending::Silent, pool);
         }
         self.nexuses.remove(nexus);
+        self.allow_removal(nexus);
         self.settle(now, pool);
     }
 
@@ -235,8 +236,16 @@ impl Engine {
     fn reset_nexus(&mut self, now: Time, nexus: NexusId, tag: PortTag, pool: &mut Pool) {
         let own = self.select(|task| task.nexus == nexus);
         self.end_all(now, nexus, tag, own, Then::Nothing, pool);
+        self.allow_removal(nexus);
         for (at, _) in (0u32..).zip(&self.units) {
             self.nexuses.attend(at, Attention::NexusLoss, |id| id == nexus);
+        }
+    }
+
+    /// Whoever wanted media to stay is gone.
+    fn allow_removal(&mut self, nexus: NexusId) {
+        for unit in &mut self.units {
+            unit.preventing.retain(|other| *other != nexus);
         }
     }
 

@@ -4,7 +4,7 @@ use crate::arrival::full;
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::table::{Fate, Job, State};
-use crate::unit::{Power, Probe};
+use crate::unit::Probe;
 use crate::work::{self, Next, Outcome, Wanting, Work};
 use core::time::Duration;
 use felio_hal::port::{Response, SenseData};
@@ -158,9 +158,9 @@ impl Engine {
                 let next = self.run_sized(slot, pool);
                 self.follow(now, slot, next, pool);
             }
-            (State::InStore(_, Work::Stop), Ok(_)) => {
+            (State::InStore(_, Work::Stop(power)), Ok(_)) => {
                 give_back(buf, pool);
-                self.units[index(at)].power = Power::Stopped;
+                self.units[index(at)].power = power;
                 self.finish(slot, Outcome::good(0));
             }
             (State::InStore(_, work), Ok(done)) => {

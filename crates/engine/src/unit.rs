@@ -9,7 +9,7 @@ use crate::parameters::mode::ModePages;
 use crate::work::Desk;
 use core::time::Duration;
 use felio_hal::store::{Durability, WriteCache};
-use felio_hal::{Pool, Time};
+use felio_hal::{NexusId, Pool, Time};
 use felio_spec::cdb::Medium;
 use felio_spec::sense::{Sense, code};
 
@@ -24,6 +24,9 @@ pub struct Unit {
     pub mode: ModePages,
     /// Whether its medium can be accessed.
     pub(crate) power: Power,
+    /// Who wants the medium to stay.
+    //= SPC-4 "PREVENT ALLOW MEDIUM REMOVAL command": for each nexus, until it allows the removal, is lost, or a reset
+    pub(crate) preventing: Vec<NexusId>,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
     /// When its size was last asked for, and whether the answer is still out.
@@ -37,6 +40,8 @@ pub(crate) enum Power {
     Active,
     /// Stopped by an initiator.
     Stopped,
+    /// There is no medium: an initiator has ejected it.
+    Ejected,
 }
 
 /// Looking whether the store was resized.
@@ -76,6 +81,14 @@ pub enum Control {
     Stop,
     /// It shall not, and cached writes may stay where they are.
     StopWithoutFlush,
+    /// There shall be a medium.
+    Load,
+    /// There shall be none; cached writes are made durable first.
+    Eject,
+    /// The nexus wants the medium to stay.
+    Prevent,
+    /// It does so no more.
+    Allow,
 }
 
 impl Unit {
@@ -85,7 +98,15 @@ impl Unit {
         let geometry = Geometry::new(&config);
         let mode = ModePages::new(&config.limits);
         let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
-        Self { config, geometry, mode, power: Power::Active, tasks: TaskSet::new(), probe }
+        Self {
+            config,
+            geometry,
+            mode,
+            power: Power::Active,
+            preventing: Vec::new(),
+            tasks: TaskSet::new(),
+            probe,
+        }
     }
 
     /// What a write must promise that asks for nothing special.
@@ -110,6 +131,7 @@ impl Unit {
         match (medium, self.power) {
             (Medium::Untouched, _) => Ok(()),
             (_, Power::Stopped) => Err(code::LU_NOT_READY_INITIALIZING.into()),
+            (_, Power::Ejected) => Err(code::MEDIUM_NOT_PRESENT.into()),
             (Medium::Read, Power::Active) => Ok(()),
             (Medium::Write, Power::Active) => self.check_writable(),
         }
@@ -130,6 +152,9 @@ impl Unit {
     //= SAM-5 "Logical unit reset"
     pub(crate) fn reset(&mut self) {
         self.mode.reset();
-        self.power = Power::Active;
+        self.preventing.clear();
+        if self.power == Power::Stopped {
+            self.power = Power::Active; // What was ejected does not come back by itself.
+        }
     }
 }

@@ -411,6 +411,7 @@ fn hub(disk: &Disk) -> Hub<Connection> {
         block_bytes: 512,
         physical_block_bytes: 512,
         read_only: false,
+        removable: false,
         identity,
     };
     let target =

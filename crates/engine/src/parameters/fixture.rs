@@ -38,6 +38,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
         block_bytes: 512,
         physical_block_bytes: 4096,
         read_only: false,
+        removable: false,
         identity: Identity {
             vendor: "FELIO".into(),
             product: "disk".into(),

@@ -20,6 +20,7 @@ pub fn inquiry(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sens
     }
     check_page_code_is_zero(cdb)?;
     standard(Qualifier::CONNECTED, DeviceType::DIRECT_ACCESS, data);
+    data.set(0, standard::RMB, view.unit.config.removable);
     let identity = &view.unit.config.identity;
     let bytes = data.as_mut_slice();
     inquiry::VENDOR.set(bytes, &identity.vendor);

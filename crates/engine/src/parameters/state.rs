@@ -1,43 +1,53 @@
 //! START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL: what their CDBs ask for.
-//!
-//! Our media cannot be removed: there is nothing to load, to eject or to prevent.
 
-use crate::unit::Control;
+use crate::unit::{Control, Power, Unit};
+use felio_spec::Cdb;
 use felio_spec::commands::{prevent_allow_medium_removal, start_stop_unit};
-use felio_spec::{Cdb, Sense};
+use felio_spec::sense::{Sense, code};
 
 //= SBC-3 "START STOP UNIT command"
 /// START STOP UNIT. IMMED makes no difference: nothing takes long but a flush, and that is waited for.
-pub fn start_stop_unit(cdb: &Cdb) -> Result<Control, Sense> {
+pub fn start_stop_unit(unit: &Unit, cdb: &Cdb) -> Result<Control, Sense> {
     use start_stop_unit::{LOEJ, NO_FLUSH, POWER_CONDITION, START};
     // With a power condition, START and LOEJ mean nothing. We draw no power that could be saved: in every condition
     // the unit is as ready as in the active one.
     if cdb.get(POWER_CONDITION) != 0 {
         return Ok(Control::Nothing);
     }
-    if cdb.get(LOEJ) {
-        return Err(Sense::invalid_field(LOEJ.bits));
+    match (cdb.get(LOEJ), cdb.get(START)) {
+        (true, _) if !unit.config.removable => Err(Sense::invalid_field(LOEJ.bits)),
+        //= SBC-3 "PREVENT ALLOW MEDIUM REMOVAL command": neither loading nor unloading, whoever asks for it
+        (true, _) if !unit.preventing.is_empty() => Err(code::MEDIUM_REMOVAL_PREVENTED.into()),
+        (true, true) => Ok(Control::Load),
+        (true, false) => Ok(Control::Eject),
+        (false, true) if unit.power == Power::Ejected => Err(code::MEDIUM_NOT_PRESENT.into()),
+        (false, true) => Ok(Control::Start),
+        (false, false) if unit.power == Power::Ejected => Ok(Control::Nothing),
+        (false, false) if cdb.get(NO_FLUSH) => Ok(Control::StopWithoutFlush),
+        (false, false) => Ok(Control::Stop),
     }
-    Ok(match (cdb.get(START), cdb.get(NO_FLUSH)) {
-        (true, _) => Control::Start,
-        (false, false) => Control::Stop,
-        (false, true) => Control::StopWithoutFlush,
-    })
 }
 
-//= SBC-3 "PREVENT ALLOW MEDIUM REMOVAL command"
-/// PREVENT ALLOW MEDIUM REMOVAL. The values 10b and 11b are obsolete.
-pub fn prevent_allow_medium_removal(cdb: &Cdb) -> Result<Control, Sense> {
+//= SPC-4 "PREVENT ALLOW MEDIUM REMOVAL command"
+/// PREVENT ALLOW MEDIUM REMOVAL. The values 10b and 11b are obsolete. A medium that cannot be removed stays anyway.
+pub fn prevent_allow_medium_removal(unit: &Unit, cdb: &Cdb) -> Result<Control, Sense> {
     use prevent_allow_medium_removal::PREVENT;
-    if cdb.get(PREVENT) <= 1 { Ok(Control::Nothing) } else { Err(Sense::invalid_field(PREVENT.bits)) }
+    match cdb.get(PREVENT) {
+        2.. => Err(Sense::invalid_field(PREVENT.bits)),
+        _ if !unit.config.removable => Ok(Control::Nothing),
+        0 => Ok(Control::Allow),
+        1 => Ok(Control::Prevent),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::fixture;
 
     fn check(byte4: u8, want: Result<Control, Sense>) {
-        assert_eq!(start_stop_unit(&Cdb::new(&[0x1b, 0, 0, 0, byte4, 0])), want);
+        let unit = Unit::new(fixture::unit(0));
+        assert_eq!(start_stop_unit(&unit, &Cdb::new(&[0x1b, 0, 0, 0, byte4, 0])), want);
     }
 
     #[test]
@@ -63,7 +73,8 @@ mod tests {
 
     #[test]
     fn obsolete_preventions_are_refused() {
-        let got = prevent_allow_medium_removal(&Cdb::new(&[0x1e, 0, 0, 0, 2, 0]));
+        let unit = Unit::new(fixture::unit(0));
+        let got = prevent_allow_medium_removal(&unit, &Cdb::new(&[0x1e, 0, 0, 0, 2, 0]));
         assert_eq!(got, Err(Sense::invalid_field(prevent_allow_medium_removal::PREVENT.bits)));
     }
 }

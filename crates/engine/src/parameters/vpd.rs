@@ -137,7 +137,7 @@ fn block_limits(view: &View<'_>, data: &mut Writer) {
     let geometry = &view.unit.geometry;
     let compare_and_write = u8::try_from(geometry.compare_and_write_blocks_max()).unwrap_or(u8::MAX);
     fill(data, field::BYTES);
-    data.set(0, field::WSNZ, true); // WRITE SAME of zero blocks is refused: it is more often a mistake than a wish.
+    data.set(0, field::WSNZ, geometry.write_same_non_zero());
     data.set(0, field::MAXIMUM_COMPARE_AND_WRITE_LENGTH, compare_and_write);
     data.set(0, field::OPTIMAL_TRANSFER_LENGTH_GRANULARITY, 1 << physical_exponent(geometry));
     data.set(0, field::MAXIMUM_TRANSFER_LENGTH, geometry.transfer_blocks_max);

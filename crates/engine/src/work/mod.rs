@@ -28,6 +28,7 @@ pub(crate) use write::{write6, write10, write12, write16};
 
 use crate::geometry::{Extent, Geometry};
 use crate::table::Effort;
+use crate::unit::Power;
 use felio_hal::store::{Done, Durability};
 use felio_hal::{Buf, Op, Pool};
 use felio_spec::Status;
@@ -164,6 +165,8 @@ pub(crate) enum DataOut {
     AtLeast(u64),
     /// Exactly so many bytes: with more, initiator and CDB mean different things.
     Exactly(u64),
+    /// Exactly so many bytes, or none: without them zeros are meant.
+    ExactlyOrNone(u64),
     /// A list of so many bytes, or what there is of it.
     List(u64),
 }
@@ -186,9 +189,8 @@ impl DataOut {
             Self::Exactly(bytes) if announced_bytes != bytes => {
                 return Err(Sense::new(code::INVALID_FIELD_IN_CDB));
             }
-            Self::Blocks { bytes, .. } | Self::AtLeast(bytes) | Self::Exactly(bytes) | Self::List(bytes) => {
-                bytes
-            }
+            Self::ExactlyOrNone(bytes) if announced > 0 => return Self::Exactly(bytes).solicit(announced),
+            _ => self.bytes(),
         };
         Ok(u32::try_from(bytes.min(announced_bytes)).unwrap_or(announced))
     }
@@ -197,9 +199,11 @@ impl DataOut {
     pub(crate) const fn bytes(self) -> u64 {
         match self {
             Self::Nothing => 0,
-            Self::Blocks { bytes, .. } | Self::AtLeast(bytes) | Self::Exactly(bytes) | Self::List(bytes) => {
-                bytes
-            }
+            Self::Blocks { bytes, .. }
+            | Self::AtLeast(bytes)
+            | Self::Exactly(bytes)
+            | Self::ExactlyOrNone(bytes)
+            | Self::List(bytes) => bytes,
         }
     }
 }
@@ -244,6 +248,10 @@ impl Plan {
             },
             Self::Orwrite { extent, .. } => DataOut::AtLeast(geometry.bytes(extent.blocks)),
             Self::CompareAndWrite { extent, .. } => DataOut::Exactly(geometry.bytes(2 * extent.blocks)),
+            // Before NDOB there were initiators that sent no block along when they wanted to deallocate.
+            Self::WriteSame { pattern: Pattern::DataOut, unmap: true, .. } => {
+                DataOut::ExactlyOrNone(u64::from(block_bytes))
+            }
             Self::WriteSame { pattern: Pattern::DataOut, .. } => DataOut::Exactly(u64::from(block_bytes)),
             Self::Unmap { list_bytes } => DataOut::List(u64::from(list_bytes)),
             Self::WriteSame { pattern: Pattern::Zeros, .. }
@@ -348,8 +356,8 @@ pub(crate) enum Work {
     LbaStatus(Box<provisioning::LbaStatus>),
     /// The engine's own: TEST UNIT READY and READ CAPACITY ask for the size.
     Size,
-    /// The engine's own: START STOP UNIT empties the cache before it stops.
-    Stop,
+    /// The engine's own: START STOP UNIT empties the cache, then the medium cannot be accessed.
+    Stop(Power),
 }
 
 /// A command that wants a buffer.
@@ -422,7 +430,7 @@ impl Work {
             | Self::WriteBeforeVerify(_)
             | Self::Same(_)
             | Self::Size
-            | Self::Stop => None,
+            | Self::Stop(_) => None,
         }
     }
 }

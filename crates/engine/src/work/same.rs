@@ -54,10 +54,10 @@ fn check_provisioning(
     }
 }
 
-//= SBC-3 "Block Limits VPD page": WSNZ=1, so that zero does not stand for all up to the end; MAXIMUM WRITE SAME LENGTH
+//= SBC-3 "Block Limits VPD page": WSNZ, MAXIMUM WRITE SAME LENGTH
 fn extent(unit: &Geometry, lba: u64, blocks: u32, field: Bits) -> Result<Extent, Sense> {
-    let extent = unit.extent(lba, u64::from(blocks))?;
-    if extent.blocks == 0 || extent.blocks > unit.write_same_blocks_max() {
+    let extent = unit.extent_or_rest(lba, u64::from(blocks))?;
+    if (blocks == 0 && unit.write_same_non_zero()) || extent.blocks > unit.write_same_blocks_max() {
         return Err(Sense::invalid_field(field));
     }
     Ok(extent)

@@ -8,5 +8,6 @@ mod management;
 mod medium;
 mod order;
 mod provisioning;
+mod removal;
 mod rig;
 mod starvation;

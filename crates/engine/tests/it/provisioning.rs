@@ -48,14 +48,28 @@ fn a_pattern_is_written_piece_by_piece_even_with_unmap() {
 }
 
 #[test]
-fn no_blocks_and_too_many_are_refused() {
+fn no_blocks_stand_for_all_up_to_the_end() {
     let mut rig = Rig::new();
-    let refused = (5, 0x24, 0);
-    assert_eq!(rig.run(ALICE, &write_same10(0, 4000, 0), &[0; BLOCK]).code(), refused);
+    rig.run(ALICE, &write_same10(0, 4000, 0), &[0; BLOCK]);
+    assert_eq!(rig.disk.log, ["zero 4000+96"]);
+}
+
+#[test]
+fn no_blocks_and_too_many_are_refused_where_there_are_more_than_one_command_may_write() {
     let mut target = target();
     target.units[0].limits.bytes = 1 << 30;
     let mut rig = Rig::with(target, 8, 64 << 20);
+    assert_eq!(rig.run(ALICE, &write_same10(0, 4000, 0), &[0; BLOCK]).code(), (5, 0x24, 0));
     assert_eq!(rig.run(ALICE, &write_same16(0, 0, 0x1_0000), &[0; BLOCK]).pointer(), 10);
+}
+
+#[test]
+fn deallocating_needs_no_block_to_be_sent() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.run(ALICE, &write_same16(UNMAP, 8, 16), &[]).code(), (0, 0, 0));
+    assert_eq!(rig.disk.log, ["zero 8+16 unmap"]);
+    assert_eq!(rig.run(ALICE, &write_same16(0, 8, 16), &[]).code(), (5, 0x24, 0));
+    assert_eq!(rig.run(ALICE, &write_same16(UNMAP, 8, 16), &[0; BLOCK / 2]).code(), (5, 0x24, 0));
 }
 
 #[test]

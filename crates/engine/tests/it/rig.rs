@@ -195,6 +195,7 @@ pub(crate) fn target() -> TargetConfig {
         block_bytes: 512,
         physical_block_bytes: 4096,
         read_only: false,
+        removable: false,
         identity,
     };
     TargetConfig {

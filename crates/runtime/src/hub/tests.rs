@@ -180,6 +180,7 @@ fn target() -> Arc<TargetConfig> {
         block_bytes: 512,
         physical_block_bytes: 512,
         read_only: false,
+        removable: false,
         identity: identity.clone(),
     };
     let units = vec![unit(0), unit(1)];
