@@ -49,6 +49,10 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     pub(crate) read_only: bool,
 
+    /// Offer media that initiators can eject and load again, and keep in while they use them.
+    #[arg(long)]
+    pub(crate) removable: bool,
+
     /// Logical block, bytes [default: 512, or the device's own]
     #[arg(long, value_name = "BYTES", value_parser = parse_block)]
     pub(crate) block_size: Option<u32>,

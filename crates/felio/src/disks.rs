@@ -19,6 +19,7 @@ pub(crate) struct Disk {
     pub(crate) block_bytes: u32,
     pub(crate) physical_block_bytes: u32,
     pub(crate) read_only: bool,
+    pub(crate) removable: bool,
     /// What the operator should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -89,6 +90,7 @@ fn disk(args: &ExportArgs, path: &str, block_bytes: u32, opened: Opened) -> Disk
         block_bytes,
         physical_block_bytes: physical.max(block_bytes),
         read_only: !opened.limits.writable,
+        removable: args.removable,
         store: opened.store,
         limits: opened.limits,
         warnings,

@@ -1,12 +1,12 @@
 //! `felio export`: opens the disks, starts the runtime, reports, and stops in order.
 //!
-//! Two threads beside the reactors: one waits for signals, one hands on the reactors' news; this one does what they say.
+//! Three threads beside the reactors: one waits for signals, one hands on the reactors' news, one prints; this one does what they say.
 
 use crate::attach::{Attach, Chap, visible};
 use crate::cli::{ExportArgs, IoChoice};
 use crate::disks::{self, Disk};
 use crate::failure::{Failure, Kind, portal_hint};
-use crate::report::{LunLine, Ready, Style};
+use crate::report::{LunLine, Ready, Report, Style};
 use crate::secrets;
 use core::time::Duration;
 use felio_backstore::{Engine, LaneConfig};
@@ -57,15 +57,18 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let config = runtime_config(args, &disks, &name, auth)?;
     let (runtime, news) = Runtime::start(config).map_err(start_failure)?;
     hand_on(news, happenings_in)?;
-    style.ready(&ready(args, &disks, &name, &runtime));
+    let mut report = Report::start(style).map_err(no_thread)?;
+    report.ready(&ready(args, &disks, &name, &runtime));
     for warning in warnings(args, &runtime, &disks) {
-        style.warning(&warning);
+        report.warning(&warning);
     }
-    let done = serve(style, &runtime, &happenings);
+    let done = serve(&mut report, &runtime, &happenings);
     runtime.join();
-    done?;
-    style.stopped();
-    Ok(())
+    if done.is_ok() {
+        report.stopped();
+    }
+    report.finish();
+    Ok(done?)
 }
 
 /// What ends a wait.
@@ -77,7 +80,7 @@ enum Happening {
 }
 
 /// Until every reactor has ended.
-fn serve(style: Style, runtime: &Runtime, happenings: &Receiver<Happening>) -> Result<(), Failure> {
+fn serve(report: &mut Report, runtime: &Runtime, happenings: &Receiver<Happening>) -> Result<(), Failure> {
     let mut running = runtime.reactors();
     let mut failed = None;
     while running > 0 {
@@ -85,7 +88,7 @@ fn serve(style: Style, runtime: &Runtime, happenings: &Receiver<Happening>) -> R
         let Ok(happening) = happenings.recv() else { break };
         match happening {
             Happening::Signal(signal) => {
-                style.stopping(signal_name(signal));
+                report.stopping(signal_name(signal));
                 runtime.stop(LOGOUT_GRACE);
             }
             Happening::Notice(Notice::Ended { panicked: false, .. }) => running -= 1,
@@ -97,7 +100,7 @@ fn serve(style: Style, runtime: &Runtime, happenings: &Receiver<Happening>) -> R
                 let _ = crate::failure::report(&failure);
                 std::process::exit(1);
             }
-            Happening::Notice(Notice::LoginRefused { peer, why }) => style.login_refused(peer, &why),
+            Happening::Notice(Notice::LoginRefused { peer, why }) => report.login_refused(peer, &why),
             Happening::Notice(Notice::Event(event)) => {
                 if matches!(event, Event::FlushFailed { .. }) {
                     failed = Some(Failure::new(
@@ -105,7 +108,7 @@ fn serve(style: Style, runtime: &Runtime, happenings: &Receiver<Happening>) -> R
                         "a disk could not be made durable; what initiators wrote last may be lost".to_owned(),
                     ));
                 }
-                style.event(&event);
+                report.event(&event);
             }
         }
     }
@@ -142,9 +145,12 @@ fn hand_on(news: Receiver<Notice>, happenings: Sender<Happening>) -> Result<(), 
             }
         }
     };
-    let thread = std::thread::Builder::new().name("news".to_owned()).spawn(hand_on);
-    thread.map_err(|error| Failure::new(Kind::Running, format!("cannot start a thread: {error}")))?;
+    std::thread::Builder::new().name("news".to_owned()).spawn(hand_on).map_err(no_thread)?;
     Ok(())
+}
+
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::new(Kind::Running, format!("cannot start a thread: {error}"))
 }
 
 /// What the options mean together.
@@ -209,6 +215,7 @@ fn unit(lun: u16, disk: &Disk) -> UnitConfig {
         block_bytes: disk.block_bytes,
         physical_block_bytes: disk.physical_block_bytes,
         read_only: disk.read_only,
+        removable: disk.removable,
         identity: Identity {
             vendor: VENDOR.to_owned(),
             product: PRODUCT.to_owned(),
@@ -267,6 +274,7 @@ fn lun_line(lun: u16, disk: &Disk) -> LunLine {
         block_bytes: disk.block_bytes,
         physical_block_bytes: disk.physical_block_bytes,
         read_only: disk.read_only,
+        removable: disk.removable,
         write_cache: disk.limits.write_cache == WriteCache::On,
         thin: disk.limits.unmap.is_some(),
     }

@@ -1,9 +1,8 @@
 //! What is printed: text for people, or one JSON object a line for programs, from the same values.
-//!
-//! Whoever closes our standard output ends the printing, not the serving.
 
 use crate::attach::Recipe;
 use crate::identity::show_naa;
+use crate::printer::Printer;
 use crate::size;
 use felio_hal::port::{LoginKind, LossReason, Refusal};
 use felio_runtime::Event;
@@ -32,6 +31,7 @@ pub(crate) struct LunLine {
     pub(crate) block_bytes: u32,
     pub(crate) physical_block_bytes: u32,
     pub(crate) read_only: bool,
+    pub(crate) removable: bool,
     /// Writes may be lost by a power cut until they are flushed.
     pub(crate) write_cache: bool,
     pub(crate) thin: bool,
@@ -91,87 +91,139 @@ enum Line<'a> {
     Stopped,
 }
 
-impl Style {
+/// What is told, and how.
+#[derive(Debug)]
+pub(crate) struct Report {
+    style: Style,
+    printer: Printer,
+    /// Texts that nobody read in time.
+    lost: u64,
+}
+
+impl Report {
+    /// Begins to print on standard output.
+    pub(crate) fn start(style: Style) -> std::io::Result<Self> {
+        Ok(Self { style, printer: Printer::start(std::io::stdout())?, lost: 0 })
+    }
+
     /// The target serves.
-    pub(crate) fn ready(self, ready: &Ready) {
-        match self {
-            Self::Json => json(&Line::Ready(ready)),
-            Self::Text => print(&ready_text(ready)),
+    pub(crate) fn ready(&mut self, ready: &Ready) {
+        match self.style {
+            Style::Json => self.json(&Line::Ready(ready)),
+            Style::Text => self.print(ready_text(ready)),
         }
     }
 
     /// Something that the operator should change.
-    pub(crate) fn warning(self, text: &str) {
-        match self {
-            Self::Json => json(&Line::Warning { text }),
-            Self::Text => {
+    pub(crate) fn warning(&mut self, text: &str) {
+        match self.style {
+            Style::Json => self.json(&Line::Warning { text }),
+            Style::Text => {
                 let _ = writeln!(std::io::stderr(), "warning: {text}");
             }
         }
     }
 
     /// Stopping began.
-    pub(crate) fn stopping(self, signal: &str) {
-        match self {
-            Self::Json => json(&Line::Stopping { signal }),
-            Self::Text => print("stopping: initiators are asked to log out; again to end at once\n"),
+    pub(crate) fn stopping(&mut self, signal: &str) {
+        match self.style {
+            Style::Json => self.json(&Line::Stopping { signal }),
+            Style::Text => {
+                self.print("stopping: initiators are asked to log out; again to end at once\n".to_owned())
+            }
         }
     }
 
     /// Everything is durable.
-    pub(crate) fn stopped(self) {
-        match self {
-            Self::Json => json(&Line::Stopped),
-            Self::Text => print("stopped: everything is durable\n"),
+    pub(crate) fn stopped(&mut self) {
+        match self.style {
+            Style::Json => self.json(&Line::Stopped),
+            Style::Text => self.print("stopped: everything is durable\n".to_owned()),
         }
     }
 
     /// A login came to nothing.
-    pub(crate) fn login_refused(self, peer: SocketAddr, why: &str) {
-        match self {
-            Self::Json => json(&Line::Refused { peer: peer.to_string(), initiator: None, reason: why }),
-            Self::Text => print(&format!("refused  {peer}: {why}\n")),
+    pub(crate) fn login_refused(&mut self, peer: SocketAddr, why: &str) {
+        match self.style {
+            Style::Json => self.json(&Line::Refused { peer: peer.to_string(), initiator: None, reason: why }),
+            Style::Text => self.print(format!("refused  {peer}: {why}\n")),
         }
     }
 
     /// News from the reactors.
-    pub(crate) fn event(self, event: &Event) {
-        match self {
-            Self::Json => event_json(event),
-            Self::Text => print(&event_text(event)),
+    pub(crate) fn event(&mut self, event: &Event) {
+        match self.style {
+            Style::Json => self.event_json(event),
+            Style::Text => self.print(event_text(event)),
         }
     }
-}
 
-fn event_json(event: &Event) {
-    match event {
-        Event::Login { peer, initiator_port, initiator, target, kind, session } => json(&Line::Login {
-            peer: peer.to_string(),
-            initiator,
-            initiator_port,
-            target,
-            kind: kind_name(*kind),
-            session: *session,
-        }),
-        Event::Logout { peer, initiator, target, kind, session, reason, cause } => json(&Line::Logout {
-            peer: peer.to_string(),
-            initiator,
-            target,
-            kind: kind_name(*kind),
-            session: *session,
-            reason: reason_name(*reason).0,
-            cause: *cause,
-        }),
-        Event::Refused { peer, initiator, refusal } => {
-            json(&Line::Refused {
-                peer: peer.to_string(),
-                initiator: Some(initiator),
-                reason: refusal_name(*refusal),
-            });
+    /// Waits until all is printed, but not for somebody who does not read.
+    pub(crate) fn finish(self) {
+        self.printer.finish();
+    }
+
+    fn event_json(&mut self, event: &Event) {
+        match event {
+            Event::Login { peer, initiator_port, initiator, target, kind, session } => {
+                self.json(&Line::Login {
+                    peer: peer.to_string(),
+                    initiator,
+                    initiator_port,
+                    target,
+                    kind: kind_name(*kind),
+                    session: *session,
+                })
+            }
+            Event::Logout { peer, initiator, target, kind, session, reason, cause } => {
+                self.json(&Line::Logout {
+                    peer: peer.to_string(),
+                    initiator,
+                    target,
+                    kind: kind_name(*kind),
+                    session: *session,
+                    reason: reason_name(*reason).0,
+                    cause: *cause,
+                })
+            }
+            Event::Refused { peer, initiator, refusal } => {
+                self.json(&Line::Refused {
+                    peer: peer.to_string(),
+                    initiator: Some(initiator),
+                    reason: refusal_name(*refusal),
+                });
+            }
+            Event::Dropped { peer, cause } => self.json(&Line::Dropped { peer: peer.to_string(), cause }),
+            Event::FlushFailed { store, failure } => {
+                self.json(&Line::Warning {
+                    text: &format!("LUN {} could not be flushed: {failure:?}", store.0),
+                });
+            }
         }
-        Event::Dropped { peer, cause } => json(&Line::Dropped { peer: peer.to_string(), cause }),
-        Event::FlushFailed { store, failure } => {
-            json(&Line::Warning { text: &format!("LUN {} could not be flushed: {failure:?}", store.0) });
+    }
+
+    fn json(&mut self, line: &Line<'_>) {
+        // These values have no map with odd keys and no failing serializer.
+        if let Ok(text) = serde_json::to_string(line) {
+            self.print(text + "\n");
+        }
+    }
+
+    fn print(&mut self, text: String) {
+        if self.lost > 0 {
+            let lost = format!("{} lines were lost: nobody read them", self.lost);
+            let told = match self.style {
+                Style::Json => {
+                    serde_json::to_string(&Line::Warning { text: &lost }).unwrap_or_default() + "\n"
+                }
+                Style::Text => format!("warning: {lost}\n"),
+            };
+            if self.printer.print(told).is_ok() {
+                self.lost = 0;
+            }
+        }
+        if self.printer.print(text).is_err() {
+            self.lost += 1;
         }
     }
 }
@@ -263,19 +315,6 @@ fn as_hex<S: serde::Serializer>(naa: &[u8; 16], serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(&show_naa(*naa))
 }
 
-fn json(line: &Line<'_>) {
-    // These values have no map with odd keys and no failing serializer.
-    if let Ok(mut text) = serde_json::to_string(line) {
-        text.push('\n');
-        print(&text);
-    }
-}
-
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,6 +332,7 @@ mod tests {
                 block_bytes: 512,
                 physical_block_bytes: 4096,
                 read_only: false,
+                removable: false,
                 write_cache: true,
                 thin: true,
             }],
