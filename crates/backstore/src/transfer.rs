@@ -144,7 +144,11 @@ impl Transfer {
     ) -> Option<Result<Done, Failure>> {
         let write = |extra| {
             let flags = self.policy.flags(durability) | extra;
-            let moved = pwritev2(&self.fd, &[IoSlice::new(buf)], at, flags);
+            let moved = match durability {
+                Durability::Cached => self.write_in_pieces(at, buf, flags),
+                // In one piece: each would be made durable for itself.
+                Durability::Durable => pwritev2(&self.fd, &[IoSlice::new(buf)], at, flags),
+            };
             if moved == Err(Errno::OPNOTSUPP) && extra == ReadWriteFlags::NOWAIT {
                 self.nowait_writes.store(false, Ordering::Relaxed);
             }
@@ -160,6 +164,22 @@ impl Transfer {
             Inline::Plain => write(ReadWriteFlags::empty()),
             Inline::Never => None,
         }
+    }
+
+    /// Writes to the page cache, [`PIECE_BYTES`] at a time. How much was written, if anything was.
+    fn write_in_pieces(&self, at: u64, buf: &[u8], flags: ReadWriteFlags) -> Result<usize, Errno> {
+        let mut done = 0;
+        for piece in buf.chunks(PIECE_BYTES) {
+            match pwritev2(&self.fd, &[IoSlice::new(piece)], at + bytes(done), flags) {
+                Ok(moved) => done += moved,
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+            }
+            if done % PIECE_BYTES != 0 {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     /// Reads, however long that takes.
@@ -264,6 +284,10 @@ fn nowait_reads(fd: BorrowedFd<'_>) -> bool {
 #[repr(align(4096))]
 struct Zeros([u8; 64 << 10]);
 static ZEROS: Zeros = Zeros([0; 64 << 10]);
+
+/// Bytes written to the page cache at a time. Linux keeps what one call writes in folios as large as the call, and ext4 goes through all
+/// buffers of a folio at each later write into it: after writes of 1 MiB, one of 4 KiB costs 45 µs instead of 3 (Linux 6.18).
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Zeros gathered into one write: a megabyte.
 const ZEROS_TIMES: usize = 16;
