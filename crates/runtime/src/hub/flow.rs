@@ -207,7 +207,7 @@ impl<P: Port> Hub<P> {
         self.drain_events(now, key, None, io);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.port.is_finished() {
-            if is_quiet(&connection.port) {
+            if !connection.port.has_output() {
                 return self.end(now, key, End::Finished, io);
             }
             connection.finish_by.get_or_insert(now + FINISH_TIMEOUT);
@@ -239,7 +239,7 @@ impl<P: Port> Hub<P> {
                 }
                 if full {
                     Flow::Full
-                } else if is_quiet(&connection.port) {
+                } else if !connection.port.has_output() {
                     Flow::Quiet
                 } else {
                     Flow::More
@@ -283,12 +283,6 @@ fn receive_once<P: Port>(
         }
         _ => (io.receive(nexus, &mut [IoSliceMut::new(scratch)]), 0),
     }
-}
-
-fn is_quiet<P: Port>(port: &P) -> bool {
-    let mut slices = Vec::new();
-    port.output(&mut slices, 1);
-    slices.is_empty()
 }
 
 /// The same memory for slices of another lifetime.

@@ -3,7 +3,7 @@
 //! A driver (the Linux reactor, the simulator) tells the hub what happened (`handle_*`), calls [`Hub::turn`] once, and sleeps until
 //! something happens or [`Hub::poll_timeout`] comes, unless [`Hub::is_busy`]. The hub makes no system call and asks no clock.
 //!
-//! A turn: deadlines, what stalled, receive, settle (messages, store operations, completions, answers) until nothing moves, send.
+//! A turn: what stalled, receive, settle (messages, store operations, completions, answers) until nothing moves, send, deadlines.
 //! So whatever arrived together is submitted together, and its answers leave in one send for each connection.
 //!
 //! Bounds, so that no connection starves another: a turn receives at most [`RECEIVE_BYTES`] and makes one send for each connection,
@@ -245,11 +245,11 @@ impl<P: Port> Hub<P> {
     pub fn turn(&mut self, now: Time, io: &mut impl Io) {
         self.unsettled = false;
         self.large_budget = if self.company.is_shared(now) { STORE_BYTES_SHARED } else { STORE_BYTES };
-        self.run_deadlines(now, io);
         self.retry_stalled(now, io);
         self.receive_all(now, io);
         self.settle(now, io);
         self.send_all(now, io);
+        self.run_deadlines(now, io);
         self.settle_losses(now, io);
         self.settle_buffers(now, io);
         self.advance_stop(now, io);
@@ -359,10 +359,12 @@ impl<P: Port> Hub<P> {
         moved
     }
 
-    /// Deadlines of the engine and of connections.
+    /// Deadlines of the engine and of connections, last in a turn: after a pause of the whole machine, what kept a deadline has
+    /// arrived but was not looked at before.
     fn run_deadlines(&mut self, now: Time, io: &mut impl Io) {
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now, &mut self.pool);
+            self.unsettled = true;
         }
         while let Some((at, key)) = self.timers.pop(now) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
@@ -374,7 +376,11 @@ impl<P: Port> Hub<P> {
                 self.end(now, key, End::Fatal("the peer did not take the last bytes in time"), io);
             } else if connection.port.poll_timeout().is_some_and(|at| at <= now) {
                 match connection.port.handle_timeout(now) {
-                    Ok(()) => self.touch(key),
+                    Ok(()) => {
+                        // What waits for a buffer looks for one whenever something was sent, be it nothing.
+                        connection.port.handle_sent(now, 0, &mut self.pool);
+                        self.touch(key);
+                    }
                     Err(fatal) => self.end(now, key, End::Fatal(fatal.0), io),
                 }
             } else {

@@ -76,6 +76,10 @@ impl Port for FakePort {
         }
     }
 
+    fn has_output(&self) -> bool {
+        !self.1.is_empty()
+    }
+
     fn handle_sent(&mut self, _now: Time, count: usize, _pool: &mut Pool) {
         self.1.drain(..count);
     }
