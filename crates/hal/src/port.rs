@@ -39,6 +39,9 @@ pub trait Port {
     fn poll_event(&mut self) -> Option<PortEvent>;
     /// Appends what is to be sent, in order, about `budget` bytes at the most.
     fn output<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, budget: usize);
+    /// Whether [`Port::output`] would show anything.
+    #[must_use]
+    fn has_output(&self) -> bool;
     /// The first `count` bytes of what [`Port::output`] shows have been sent.
     fn handle_sent(&mut self, now: Time, count: usize, pool: &mut Pool);
     /// Whether the connection is to be closed once all output is sent.

@@ -504,6 +504,10 @@ impl Port for Connection {
         self.out.output(slices, budget);
     }
 
+    fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     fn handle_sent(&mut self, now: Time, count: usize, pool: &mut Pool) {
         self.out.handle_sent(count, pool);
         if count > 0 {
