@@ -31,7 +31,7 @@ impl Block {
             optimal_io_bytes: facts.optimal_bytes,
             transfer_bytes_max: TRANSFER_BYTES_MAX,
             write_cache: policy.write_cache,
-            unmap: facts.unmap.filter(|_| writable),
+            unmap: facts.unmap,
             extents: false,
             rotational: facts.rotational,
         };

@@ -23,7 +23,7 @@ impl File {
         align_bytes: u32,
         writable: bool,
     ) -> Self {
-        let unmap = facts.hole_bytes.filter(|_| writable).map(|granularity_bytes| UnmapLimits {
+        let unmap = facts.hole_bytes.map(|granularity_bytes| UnmapLimits {
             granularity_bytes,
             alignment_bytes: 0,
             zeroes: true,
@@ -65,7 +65,7 @@ pub(crate) struct Facts {
     pub(crate) bytes: u64,
     /// The filesystem's block.
     pub(crate) block_bytes: u32,
-    /// Smallest hole, if holes can be punched.
+    /// Smallest hole, if holes can be punched, or could be by somebody who may write.
     pub(crate) hole_bytes: Option<u32>,
 }
 
@@ -76,7 +76,7 @@ impl Facts {
         let block = fstatfs(fd).ok().and_then(|fs| u32::try_from(fs.f_bsize).ok());
         // Network filesystems name their transfer size here; that is no block.
         let block_bytes = block.filter(|block| block.is_power_of_two()).unwrap_or(512).clamp(512, 4096);
-        let holes = writable && can_punch(fd, bytes);
+        let holes = !writable || can_punch(fd, bytes);
         let hole_bytes = holes.then_some(block.unwrap_or(block_bytes).max(512));
         Ok(Self { bytes, block_bytes, hole_bytes })
     }

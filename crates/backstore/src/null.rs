@@ -24,7 +24,7 @@ impl Null {
                 optimal_io_bytes: None,
                 transfer_bytes_max: TRANSFER_BYTES_MAX,
                 write_cache: WriteCache::Off,
-                unmap: if writable { Some(unmap) } else { None },
+                unmap: Some(unmap),
                 extents: true,
                 rotational: Some(false),
             },

@@ -42,7 +42,7 @@ impl Ram {
             optimal_io_bytes: None,
             transfer_bytes_max: TRANSFER_BYTES_MAX,
             write_cache: WriteCache::Off,
-            unmap: writable.then_some(unmap),
+            unmap: Some(unmap),
             extents: true,
             rotational: Some(false),
         };

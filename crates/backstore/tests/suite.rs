@@ -304,7 +304,8 @@ fn check_read_only(mut rig: Rig) {
     for op in changes {
         assert_eq!(rig.outcome(op), Err(Failure::WriteProtected), "{}", rig.name);
     }
-    assert_eq!(rig.store().limits().unmap, None, "{}", rig.name);
+    // What a store is made of does not change with who may write to it.
+    assert!(rig.store().limits().unmap.is_some() && rig.store().limits().extents, "{}", rig.name);
     rig.expect_zeros(0, BLOCK);
     rig.must(Op::Flush);
 }

@@ -157,7 +157,7 @@ pub struct Limits {
     pub transfer_bytes_max: u32,
     /// A completed write may be lost by a power cut until it is flushed; what WCE tells the initiator.
     pub write_cache: WriteCache,
-    /// What can be deallocated, if anything.
+    /// What can be deallocated, if anything, by somebody who may write.
     pub unmap: Option<UnmapLimits>,
     /// [`Op::Extent`] is answered truthfully.
     pub extents: bool,
