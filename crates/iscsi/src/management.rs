@@ -46,13 +46,14 @@ impl FullFeature {
         let answer = match pdu.function {
             Function::ABORT_TASK => self.abort_here(pdu, io),
             Function::TASK_REASSIGN => Some(Code::REASSIGNMENT_NOT_SUPPORTED),
-            function => {
-                self.abort_ours(function, pdu, io);
-                row_of(function).is_none().then_some(Code::NOT_SUPPORTED)
-            }
+            function => row_of(function).is_none().then_some(Code::NOT_SUPPORTED),
         };
         match (answer, row_of(pdu.function)) {
-            (None, Some(function)) => self.pass_on(function, pdu, io),
+            (None, Some(function)) => {
+                // It takes its own place first: the places that it makes free are given to the initiator at once.
+                self.pass_on(function, pdu, io);
+                self.abort_ours(pdu.function, pdu, io);
+            }
             (answer, _) => {
                 self.answer_management(pdu.initiator_task_tag, answer.unwrap_or(Code::NOT_SUPPORTED), io)
             }

@@ -1,7 +1,9 @@
 //! CmdSN and StatSN on the wire.
 
 use super::*;
-use crate::pdu::{NopOut, ScsiCommand, Sn, TaskAttribute, TaskTag};
+use crate::pdu::{
+    NopOut, ScsiCommand, Sn, TaskAttribute, TaskManagementFunction, TaskManagementRequest, TaskTag,
+};
 use crate::peer::Data;
 
 fn command(itt: u32, cmd_sn: Sn, immediate: bool) -> ScsiCommand {
@@ -41,6 +43,36 @@ fn commands_outside_the_window_are_ignored_without_a_word() {
     world.peer.command(0, &[0; 6], Data::None);
     world.run();
     assert_eq!(world.told_commands(), 1);
+}
+
+#[test]
+fn a_function_that_ends_a_command_does_not_give_its_own_place_away() {
+    let keys = [("ImmediateData", "No"), ("InitialR2T", "No"), ("FirstBurstLength", "1024")];
+    let limits = Limits { window: 1, ..Limits::default() };
+    let mut world = World::with_limits(settings(&keys), limits).logging_in();
+    world.engine = Engine::Silent;
+    let first = world.peer.cmd_sn;
+    let write =
+        ScsiCommand { final_pdu: false, write: true, expected_data_bytes: 1024, ..command(1, first, true) };
+    world.peer.send(write.into(), &[]);
+    world.run();
+    let tag = world.told_command().tag;
+    world.bad(tag, felio_spec::sense::code::WRITE_PROTECTED);
+    let reset = TaskManagementRequest {
+        immediate: false,
+        function: TaskManagementFunction::LOGICAL_UNIT_RESET,
+        lun: 0,
+        initiator_task_tag: TaskTag(2),
+        referenced_task_tag: TaskTag::RESERVED,
+        cmd_sn: first,
+        exp_stat_sn: Sn(0),
+        ref_cmd_sn: Sn(0),
+        exp_data_sn: Sn(0),
+    };
+    world.peer.send(reset.into(), &[]);
+    world.peer.send(NopOut { immediate: true, ..ping(3, first + 1) }.into(), &[]);
+    world.run();
+    assert_eq!(world.peer.max_cmd_sn, first, "the only place is the function's own");
 }
 
 #[test]
