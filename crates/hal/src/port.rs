@@ -44,6 +44,8 @@ pub trait Port {
     fn has_output(&self) -> bool;
     /// The first `count` bytes of what [`Port::output`] shows have been sent.
     fn handle_sent(&mut self, now: Time, count: usize, pool: &mut Pool);
+    /// Why the connection should end now that buffers are wanting, if it should: it keeps some, and its peer makes no progress.
+    fn hoards(&self, now: Time) -> Option<Fatal>;
     /// Whether the connection is to be closed once all output is sent.
     fn is_finished(&self) -> bool;
     /// When [`Port::handle_timeout`] wants to be called.

@@ -108,6 +108,11 @@ impl Clock {
         self.retry = waits.buffer.then(|| now + RETRY);
     }
 
+    /// Whether output waits longer than it may while buffers are wanting.
+    pub(crate) fn is_output_stalled(&self, now: Time) -> bool {
+        self.output.is_some_and(|since| since + self.limits.scarce <= now)
+    }
+
     /// What is to be done by now.
     pub(crate) fn due(&self, now: Time, phase: Phase) -> Option<Due> {
         let mut due = self.deadlines(phase).into_iter().flatten();

@@ -517,6 +517,14 @@ impl Port for Connection {
         self.note(now);
     }
 
+    fn hoards(&self, now: Time) -> Option<Fatal> {
+        let State::FullFeature(full) = &self.state else { return None };
+        if self.out.data_bytes() > 0 && self.clock.is_output_stalled(now) {
+            return Some(Fatal("the initiator takes no output while memory is short"));
+        }
+        full.is_owed_too_long(now).then_some(Fatal("data of a write did not come while memory is short"))
+    }
+
     fn is_finished(&self) -> bool {
         matches!(self.state, State::Closing)
     }

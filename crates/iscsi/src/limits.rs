@@ -27,6 +27,8 @@ pub struct Limits {
     pub data_out: Duration,
     /// How long output may wait without a byte being taken.
     pub output: Duration,
+    /// How long either may take while buffers are wanting: for any data of a command that keeps one, or to take any output.
+    pub scarce: Duration,
     /// Silence after which we ping.
     pub ping: Duration,
     /// Silence after a ping that ends the connection.
@@ -63,6 +65,7 @@ impl Default for Limits {
             pdu: Duration::from_secs(30),
             data_out: Duration::from_secs(30),
             output: Duration::from_secs(30),
+            scarce: Duration::from_secs(1),
             ping: Duration::from_secs(15),
             ping_answer: Duration::from_secs(30),
         }

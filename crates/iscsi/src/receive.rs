@@ -25,16 +25,32 @@ pub(crate) struct Framer {
     bytes: Box<[u8; HEADER_BYTES_MAX]>,
     have: usize,
     digests: Digests,
+    headers: Headers,
+}
+
+/// What a header is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    /// The basic header, whatever it announces: during login nothing else may come, and nobody waits for what strangers announce.
+    Basic,
+    /// Additional headers and digest, too.
+    Whole,
 }
 
 impl Framer {
-    /// At the beginning of a PDU, without digests.
+    /// At the beginning of a PDU of login.
     pub(crate) fn new() -> Self {
-        Self { bytes: Box::new([0; HEADER_BYTES_MAX]), have: 0, digests: Digests::NONE }
+        Self {
+            bytes: Box::new([0; HEADER_BYTES_MAX]),
+            have: 0,
+            digests: Digests::NONE,
+            headers: Headers::Basic,
+        }
     }
 
-    /// Digests in force from the next PDU on.
+    /// Login is over; digests in force from the next PDU on.
     pub(crate) fn set_digests(&mut self, digests: Digests) {
+        self.headers = Headers::Whole;
         self.digests = digests;
     }
 
@@ -47,8 +63,12 @@ impl Framer {
         };
         let bhs = Bhs(*bhs);
         let segments = Segments::of(&bhs, self.digests);
-        used += self.fill(&bytes[used..], segments.header_bytes());
-        if self.have < segments.header_bytes() {
+        let header_bytes = match self.headers {
+            Headers::Basic => BHS_BYTES,
+            Headers::Whole => segments.header_bytes(),
+        };
+        used += self.fill(&bytes[used..], header_bytes);
+        if self.have < header_bytes {
             return Ok((used, None));
         }
         self.have = 0;

@@ -333,6 +333,13 @@ impl FullFeature {
         self.tasks.commands().any(|command| command.transfer.is_owed())
     }
 
+    /// Whether buffers wait for data, and none has come to any for longer than it may take while buffers are wanting.
+    pub(crate) fn is_owed_too_long(&self, now: Time) -> bool {
+        let transfers = self.tasks.commands().map(|command| &command.transfer);
+        let owed = transfers.filter(|transfer| transfer.is_owed() && transfer.buf.is_some());
+        owed.map(|transfer| transfer.touched).max().is_some_and(|last| last + self.limits.scarce <= now)
+    }
+
     /// What responses say about the window, after it may have moved.
     pub(crate) fn credit(&mut self, io: &mut Io<'_>) {
         // With buffers wanting, the initiator gets no further leave.

@@ -188,3 +188,56 @@ fn a_ping_carries_the_next_status_number_without_using_it_up() {
     world.run();
     assert!(matches!(world.seen()[..], [PeerEvent::Managed(..)]));
 }
+
+#[test]
+fn what_is_no_login_is_not_waited_for() {
+    // The fifth byte promises 47 words of additional headers.
+    for stranger in [&b"GET / HTTP/1.1\r\nHost: disk\r\nUser-Agent: scanner\r\n\r\n"[..], &[0xff; 48]] {
+        let mut world = World::new(settings(&[]));
+        world.pending = stranger.to_vec();
+        world.raw = true;
+        world.run();
+        assert_eq!(world.fatal, Some(Fatal("the first PDU of a connection is no login")));
+    }
+}
+
+#[test]
+fn output_that_is_not_taken_is_kept_from_others_for_a_second() {
+    let mut world = World::logged_in(&[]);
+    world.reads = false;
+    world.peer.command(0, &[0x28; 10], Data::In(64 << 10));
+    world.run();
+    assert_eq!(world.port.hoards(world.now + Duration::from_millis(900)), None);
+    world.now = world.now + Duration::from_secs(1);
+    assert_eq!(
+        world.port.hoards(world.now),
+        Some(Fatal("the initiator takes no output while memory is short"))
+    );
+    world.reads = true;
+    world.run();
+    assert_eq!(world.port.hoards(world.now), None);
+}
+
+#[test]
+fn a_buffer_without_its_data_is_kept_from_others_for_a_second() {
+    let keys = [("ImmediateData", "No")];
+    let mut world = World::new(Settings { answers: Answers::Nobody, ..settings(&keys) }).logging_in();
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(64 << 10)));
+    world.run();
+    world.now = world.now + Duration::from_millis(900);
+    world.peer.ping(b"alive, but not sending");
+    world.run();
+    assert_eq!(world.port.hoards(world.now), None);
+    world.now = world.now + Duration::from_millis(100);
+    assert_eq!(
+        world.port.hoards(world.now),
+        Some(Fatal("data of a write did not come while memory is short"))
+    );
+}
+
+#[test]
+fn a_session_that_only_stays_keeps_nothing_from_others() {
+    let mut world = World::logged_in(&[]);
+    assert!(world.peer.take_output().is_empty());
+    assert_eq!(world.port.hoards(world.now + Duration::from_secs(10)), None);
+}

@@ -16,6 +16,7 @@ mod connection;
 mod flow;
 mod io;
 mod route;
+mod scarcity;
 mod sessions;
 mod slots;
 mod stop;
@@ -133,6 +134,8 @@ pub struct Hub<P> {
     /// Buffers on their way home, by reactor; empty between turns.
     homeward: Vec<(u16, Vec<Buf>)>,
     trimmed_at: Option<Time>,
+    /// When to look who keeps buffers from others.
+    scarce_at: Option<Time>,
     losses: Vec<Loss>,
     leaving: Vec<Leaving>,
     fanouts: Vec<Fanout>,
@@ -172,6 +175,7 @@ impl<P: Port> Hub<P> {
             company: Company::default(),
             homeward: Vec::new(),
             trimmed_at: None,
+            scarce_at: None,
             losses: Vec::new(),
             leaving: Vec::new(),
             fanouts: Vec::new(),
@@ -252,6 +256,7 @@ impl<P: Port> Hub<P> {
         self.run_deadlines(now, io);
         self.settle_losses(now, io);
         self.settle_buffers(now, io);
+        self.relieve(now, io);
         self.advance_stop(now, io);
         self.retry_at = if self.stalled[0].is_empty() { None } else { Some(now + STALL_RETRY) };
     }
@@ -276,7 +281,7 @@ impl<P: Port> Hub<P> {
     pub fn poll_timeout(&self) -> Option<Time> {
         let engine = self.engine.poll_timeout();
         let times = [self.timers.next(), engine, self.retry_at, self.leaving_until(), self.phase.until()];
-        times.into_iter().flatten().min()
+        times.into_iter().chain([self.scarce_at]).flatten().min()
     }
 
     /// Everything is answered, flushed and closed.

@@ -103,7 +103,11 @@ impl<P: Port> Hub<P> {
             io.post(home, Message::Buffers(bufs));
         }
         let alone = self.config.reactors == 1;
-        if self.pool.poll_shortage() && !alone && self.trimmed_at.is_none_or(|at| at + TRIM_PAUSE <= now) {
+        if !self.pool.poll_shortage() {
+            return;
+        }
+        self.note_scarcity(now);
+        if !alone && self.trimmed_at.is_none_or(|at| at + TRIM_PAUSE <= now) {
             self.trimmed_at = Some(now);
             self.broadcast(io, || Message::Trim);
         }
@@ -163,7 +167,10 @@ impl<P: Port> Hub<P> {
             Message::NexusLoss { nexus } => self.forget(now, nexus),
             Message::NexusGone { nexus } => self.gone(nexus, io),
             Message::Buffers(bufs) => bufs.into_iter().for_each(|buf| self.pool.give(buf)),
-            Message::Trim => self.pool.trim(),
+            Message::Trim => {
+                self.pool.trim();
+                self.note_scarcity(now);
+            }
             Message::Drained => self.drained += 1,
         }
     }

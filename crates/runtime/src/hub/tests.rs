@@ -20,6 +20,7 @@ struct Script {
     fatal: Option<&'static str>,
     finished: bool,
     timeout: Option<Time>,
+    hoards: Option<&'static str>,
 }
 
 /// A port that follows its script and has these bytes to send.
@@ -82,6 +83,10 @@ impl Port for FakePort {
 
     fn handle_sent(&mut self, _now: Time, count: usize, _pool: &mut Pool) {
         self.1.drain(..count);
+    }
+
+    fn hoards(&self, _now: Time) -> Option<Fatal> {
+        self.0.borrow().hoards.map(Fatal)
     }
 
     fn is_finished(&self) -> bool {
@@ -452,4 +457,35 @@ fn nobody_is_accepted_while_stopping() {
     hub.handle_stop(NOW, Duration::from_secs(1));
     let peer = SocketAddr::from(([127, 0, 0, 1], 9));
     assert!(hub.handle_accept(NOW, FakePort::default(), peer, &mut world).is_none());
+}
+
+#[test]
+fn who_keeps_buffers_goes_only_when_some_are_wanting() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (idle, _) = connect(&mut hub, &mut world);
+    let (hoarder, script) = connect(&mut hub, &mut world);
+    script.borrow_mut().hoards = Some("hoards");
+    let later = NOW + Duration::from_secs(1);
+    hub.turn(later, &mut world);
+    assert_eq!(hub.connections(), 2);
+    assert!(hub.pool.take(2 << 20).is_none(), "more than there is");
+    hub.turn(later, &mut world);
+    assert_eq!(hub.connections(), 2, "buffers may come back by themselves");
+    let at = hub.poll_timeout().expect("a look at who could relieve it");
+    hub.turn(at, &mut world);
+    assert_eq!(world.log, [format!("close {}", hoarder.slot)]);
+    assert!(hub.connections() == 1 && idle != hoarder);
+    assert_eq!(hub.poll_timeout(), None);
+}
+
+#[test]
+fn buffers_that_another_reactor_wants_are_freed_by_hoarders_here() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    let (_, script) = connect(&mut hub, &mut world);
+    script.borrow_mut().hoards = Some("hoards");
+    hub.handle_message(Message::Trim);
+    settle(&mut hub, &mut world);
+    let at = hub.poll_timeout().expect("a look at who could relieve it");
+    hub.turn(at, &mut world);
+    assert_eq!(hub.connections(), 0);
 }
