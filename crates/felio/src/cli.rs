@@ -41,7 +41,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(crate) iqn: Option<IscsiName>,
 
-    /// Where to listen; repeat for several. [::1]:3260 is IPv6, port 0 picks a free one.
+    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). Port 0 picks a free one.
     #[arg(long = "portal", value_name = "ADDR:PORT", value_parser = parse_portal, default_value = "127.0.0.1:3260")]
     pub(crate) portals: Vec<SocketAddr>,
 

@@ -2,7 +2,7 @@
 //!
 //! Two halves. [`hub`] is where a reactor's parts meet: ports, engine, stores, timers, other reactors. It is safe code without a
 //! system call and asks everything of the world through [`hub::Io`]; the simulator drives the very same hub. The rest is Linux:
-//! [`sys`] (sockets, epoll, eventfd, clock), `mailbox` (between reactors), `reactor` (one thread's loop) and [`start`] (the whole
+//! `sys` (sockets, epoll, eventfd, clock), `mailbox` (between reactors), `reactor` (one thread's loop) and [`start`] (the whole
 //! process: listeners, reactors, stopping).
 //!
 //! Memory, at the most: `RuntimeConfig::buffer_bytes_max` for data, and for each connection its port's own state and at most
