@@ -97,6 +97,8 @@ pub(crate) struct Tasks {
     /// First slot of each chain of tags.
     chains: Vec<u16>,
     slots_max: usize,
+    /// The most slots that there were at a time: what was sent for one of them may still come.
+    slots_ever: usize,
     first_generation: u16,
     immediate_max: u32,
     immediate: u32,
@@ -144,6 +146,7 @@ impl Tasks {
             free,
             chains,
             slots_max: count,
+            slots_ever: 0,
             first_generation: 0,
             immediate_max: immediate,
             immediate: 0,
@@ -274,6 +277,7 @@ impl Tasks {
         let r2t = low_byte(tag.0 >> SLOT_BITS);
         let generation = tag.0 >> (R2T_BITS + SLOT_BITS);
         match self.slots.get(usize::from(slot)) {
+            None if usize::from(slot) < self.slots_ever => Found::Gone,
             None => Found::Never,
             Some(entry) if u32::from(entry.generation) == generation && entry.task.is_some() => {
                 Found::Live(SlotUse { slot, generation: entry.generation }, r2t)
@@ -306,6 +310,7 @@ impl Tasks {
             reading_bytes: 0,
             task: None,
         });
+        self.slots_ever = self.slots_ever.max(self.slots.len());
         u16::try_from(self.slots.len() - 1).expect("a table has fewer than 4,096 slots")
     }
 
@@ -385,6 +390,18 @@ mod tests {
         tasks.insert(task(2, Numbering::Numbered));
         assert_eq!(tasks.find_transfer(tag), Found::Gone);
         assert_eq!(tasks.find_transfer(TaskTag(0x777)), Found::Never);
+    }
+
+    #[test]
+    fn late_data_is_recognised_after_memory_was_given_back() {
+        let mut tasks = Tasks::new(4, 2);
+        let first = tasks.insert(task(1, Numbering::Numbered));
+        let tag = Tasks::transfer_tag(first, 0);
+        tasks.remove(first.slot);
+        tasks.shrink();
+        assert_eq!(tasks.find_transfer(tag), Found::Gone);
+        tasks.insert(task(2, Numbering::Numbered));
+        assert_eq!(tasks.find_transfer(tag), Found::Gone);
     }
 
     #[test]
