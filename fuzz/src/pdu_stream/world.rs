@@ -225,11 +225,17 @@ impl World {
             if self.is_over() {
                 return;
             }
-            let moved = self.deliver(usize::MAX) | self.send(usize::MAX, usize::MAX);
+            let mut moved = self.deliver(usize::MAX);
+            // What was sent can make room for more to send.
+            moved |= self.send(usize::MAX, usize::MAX) | self.send(usize::MAX, usize::MAX);
+            let soon =
+                || self.port.poll_timeout().filter(|at| at.since(self.now) <= Duration::from_millis(SOON_MS));
             match self.backend.finish_one(&mut self.pool) {
                 Some(request) => self.request(request),
                 None if moved => {}
                 None if self.is_over() => return,
+                // A port that found no buffer looks again soon: nobody tells it that there is one.
+                None if soon().is_some() => self.wait(Duration::from_millis(SOON_MS)),
                 None => {
                     let left = self.pending.len();
                     assert_eq!(left, 0, "{left} bytes are not taken, and nothing is missing");
@@ -292,4 +298,6 @@ impl World {
 
 /// What may wait to be sent: headers that are encoded ahead, and buffers, of which the pool has no more than this.
 const OUTPUT_BYTES_MAX: usize = (2 << 20) + (1 << 20);
+/// What is soon.
+const SOON_MS: u64 = 10;
 const ROUNDS_MAX: usize = 200_000;
