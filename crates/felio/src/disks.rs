@@ -7,6 +7,8 @@ use crate::size;
 use felio_backstore::identity::IdentitySource;
 use felio_backstore::{OpenError, Opened, Source, Spec, Store};
 use felio_hal::store::Limits;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -38,16 +40,36 @@ pub(crate) fn open(args: &ExportArgs) -> Result<Vec<Disk>, Failure> {
     }
     let mut disks: Vec<Disk> = Vec::new();
     for (lun, path) in args.paths.iter().enumerate() {
+        // Before it is opened: then our own lock would be in the way, and be taken for another program's.
+        if let Some(twin) = disks.iter().find(|twin| is_same_file(&twin.path, path)) {
+            return Err(twins(path, &twin.path, "are one disk"));
+        }
         let disk = open_one(args, lun, path)?;
         if let Some(twin) = disks.iter().find(|twin| twin.uuid == disk.uuid) {
-            let what =
-                format!("{path} and {} are one disk, or a copy of each other block by block", twin.path);
-            return Err(Failure::new(Kind::Backing, what)
-                .hint("initiators would take them for two paths to one disk; export one of them"));
+            return Err(twins(path, &twin.path, "are one disk, or a copy of each other block by block"));
         }
         disks.push(disk);
     }
     Ok(disks)
+}
+
+fn twins(path: &str, twin: &str, what: &str) -> Failure {
+    Failure::new(Kind::Backing, format!("{path} and {twin} {what}"))
+        .hint("initiators would take them for two paths to one disk; export one of them")
+}
+
+/// Whether two paths lead to one file or device.
+fn is_same_file(one: &str, other: &str) -> bool {
+    let file = |path: &str| match source(path) {
+        Ok(Source::Path(path)) => std::fs::metadata(path).ok(),
+        _ => None,
+    };
+    let (Some(one), Some(other)) = (file(one), file(other)) else { return false };
+    let device = |file: &Metadata| file.file_type().is_block_device().then(|| file.rdev());
+    match (device(&one), device(&other)) {
+        (None, None) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        (one, other) => one == other,
+    }
 }
 
 fn open_one(args: &ExportArgs, lun: usize, path: &str) -> Result<Disk, Failure> {

@@ -3,6 +3,7 @@
 use crate::common::wire::{Wire, settings};
 use crate::common::{Felio, Finished, PATIENCE, can_unshare, export, finish, lines};
 use rustix::process::Signal;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
@@ -155,11 +156,23 @@ fn a_disk_that_cannot_be_opened_is_told_with_what_to_do() {
     check("@/odd", &["1000001", "512", "make it 1000448 bytes long"]);
     check("@/empty", &["is empty", "--size"]);
     check("@/disk --size 2M", &["1048576", "2097152", "leave out --size"]);
-    check("@/disk @/link", &["/disk", "/link"]);
+    check("@/disk @/link", &["/disk", "/link", "are one disk", "export one of them"]);
+    check("@/disk @/disk --read-only", &["are one disk"]);
     check("ram:1000", &["1000", "512"]);
     check("ram:0", &["zero"]);
     check("@/disk/inside", &["disk/inside"]);
     assert!(!folder.path().join("new").exists(), "what could not be exported leaves no file behind");
+}
+
+#[test]
+fn a_new_file_has_its_size_and_takes_no_space() {
+    let folder = folder();
+    let path = folder.path().join("new");
+    let felio = Felio::start(&[path.to_str().expect("text"), "--size", "1G"]);
+    assert_eq!(felio.lun(0)["bytes"].as_u64(), Some(1 << 30));
+    felio.stop();
+    let file = std::fs::metadata(&path).expect("a file");
+    assert!(file.len() == 1 << 30 && file.blocks() < 64, "{file:?}");
 }
 
 #[test]

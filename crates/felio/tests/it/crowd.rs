@@ -15,6 +15,7 @@ fn start() -> Felio {
 fn end(felio: Felio, load: Load) {
     let done = load.finish();
     let peak = felio.memory_peak_kib();
+    eprintln!("{peak} KiB at the most, {done:?}");
     assert!(peak < MEMORY_PEAK_KIB, "{peak} KiB, {done:?}");
     felio.stop();
 }

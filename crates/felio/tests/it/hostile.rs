@@ -14,17 +14,19 @@ use std::time::{Duration, Instant};
 
 /// `--memory`, the disk, and all else that start.rs counts (tables, receive buffers, connections), KiB.
 pub(crate) const MEMORY: &str = "64M";
-pub(crate) const MEMORY_PEAK_KIB: u64 = (64 + 8 + 40) << 10;
+pub(crate) const MEMORY_PEAK_KIB: u64 = (64 + 8 + 24) << 10;
 
 /// When the last deadline is over: 15 s of silence, 30 s for the answer to a ping, and a busy machine.
 const LAST_DEADLINE: Duration = Duration::from_secs(58);
 
-/// Causes, as felio tells them.
-const LOGIN: &str = "login took too long";
-const PDU: &str = "the rest of a PDU did not come";
-const OUTPUT: &str = "the initiator takes no output";
-const DATA: &str = "data of a write did not come";
-const SILENT: &str = "the initiator is silent";
+/// How causes begin, as felio tells them; any of these will do.
+type Causes = &'static [&'static str];
+const LOGIN: Causes = &["login took too long"];
+const PDU: Causes = &["the rest of a PDU did not come", "data of a write did not come while memory is short"];
+/// Who got no memory at all, for others were greedy too, was told so, and is then merely silent.
+const OUTPUT: Causes = &["the initiator takes no output", "the initiator is silent"];
+const DATA: Causes = &["data of a write did not come", "the initiator is silent"];
+const SILENT: Causes = &["the initiator is silent"];
 
 /// Peers that do something bad and then nothing, and what must be said of each when it is dropped.
 #[derive(Default)]
@@ -32,12 +34,12 @@ struct Rogues {
     /// What keeps their connections open.
     sockets: Vec<TcpStream>,
     wires: Vec<Wire>,
-    expected: BTreeMap<String, (&'static str, &'static str)>,
+    expected: BTreeMap<String, (&'static str, Causes)>,
 }
 
 impl Rogues {
     /// A peer that sends these bytes and no more.
-    fn raw(&mut self, portal: SocketAddr, what: &'static str, bytes: &[u8], cause: &'static str) {
+    fn raw(&mut self, portal: SocketAddr, what: &'static str, bytes: &[u8], cause: Causes) {
         let mut socket = TcpStream::connect(portal).expect("felio listens");
         let peer = socket.local_addr().expect("connected").to_string();
         let _ = socket.write_all(bytes);
@@ -46,13 +48,7 @@ impl Rogues {
     }
 
     /// A peer that logs in, does something, and then neither sends nor reads.
-    fn session(
-        &mut self,
-        felio: &Felio,
-        what: &'static str,
-        cause: &'static str,
-        act: impl FnOnce(&mut Wire),
-    ) {
+    fn session(&mut self, felio: &Felio, what: &'static str, cause: Causes, act: impl FnOnce(&mut Wire)) {
         let name = format!("rogue-{}", self.wires.len());
         let settings = Settings { answers: Answers::Nobody, ..settings(&felio.target(), &name) };
         let mut wire = Wire::log_in(felio.portal(), settings);
@@ -65,7 +61,16 @@ impl Rogues {
 
 #[test]
 fn every_stalled_peer_is_dropped_at_its_deadline_and_slows_nobody() {
-    let felio = Felio::start(&["ram:8M", "--memory", MEMORY]);
+    check_stalled("1");
+}
+
+#[test]
+fn a_stalled_peer_slows_nobody_on_another_reactor() {
+    check_stalled("2");
+}
+
+fn check_stalled(cores: &str) {
+    let felio = Felio::start(&["ram:8M", "--memory", MEMORY, "--cores", cores]);
     let load = Load::start(&felio, "good");
     let mut rogues = Rogues::default();
     stalled_logins(&mut rogues, &felio);
@@ -87,12 +92,15 @@ fn every_stalled_peer_is_dropped_at_its_deadline_and_slows_nobody() {
             else {
                 continue;
             };
-            assert_eq!(line["cause"], cause, "{what}: {line}");
+            let said = line["cause"].as_str().unwrap_or_default();
+            assert!(cause.iter().any(|cause| said.starts_with(cause)), "{what}: {line}");
+            eprintln!("{:>4} s  {what}: {said}", start.elapsed().as_secs());
         }
     }
     dribble.join().expect("it ends with its connection");
     let done = load.finish();
     let peak = felio.memory_peak_kib();
+    eprintln!("{peak} KiB at the most, {done:?}, {newcomers} newcomers");
     assert!(peak < MEMORY_PEAK_KIB, "{peak} KiB, {done:?}");
     felio.stop();
 }
@@ -223,6 +231,10 @@ fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// What cannot be taken for the beginning of anything that a session may hold.
+const ENDS_A_SESSION: [&str; 4] =
+    ["ones", "a segment of 16 MiB", "255 words of additional headers", "a text with no end"];
+
 #[test]
 fn nonsense_is_turned_away_at_once() {
     let felio = Felio::start(&["ram:8M", "--memory", MEMORY]);
@@ -257,8 +269,8 @@ fn nonsense_within_a_session_is_rejected_or_ends_it() {
             }
             assert!(start.elapsed() < PATIENCE, "{what}: no end of answers");
         };
-        // Zeros are pings without a tag, and so on: what it may keep it keeps, but then it waits for the rest.
-        eprintln!("{what}: {}", if ended { "closed" } else { "kept" });
+        // Others announce more than they bring, and are dropped when the rest has not come.
+        assert!(ended || !ENDS_A_SESSION.contains(&what), "{what}: kept");
     }
     load.finish();
     let peak = felio.memory_peak_kib();

