@@ -89,6 +89,18 @@ impl FullFeature {
         }
     }
 
+    /// Refuses a command that waits for its turn and has a buffer, if there is one.
+    pub(crate) fn give_up_held(&mut self, io: &mut Io<'_>) -> bool {
+        let holds = |task: &Task| match &task.kind {
+            Kind::Command(ScsiTask { state: State::Held, transfer, .. }) => transfer.buf.is_some(),
+            Kind::Command(_) | Kind::Management => false,
+        };
+        let slot = self.tasks.iter_mut().find(|(_, task)| holds(task)).map(|(slot, _)| slot);
+        let Some(of) = slot.and_then(|slot| self.tasks.use_of(slot)) else { return false };
+        self.fail(of, BUSY, io);
+        true
+    }
+
     /// Ends a command with a response of ours.
     pub(crate) fn end_with(&mut self, slot: u16, failure: Failure, io: &mut Io<'_>) {
         let Some(Task { itt, kind: Kind::Command(command), .. }) = self.tasks.get_mut(slot) else { return };

@@ -194,6 +194,22 @@ impl FullFeature {
                 io,
             );
         }
+        loop {
+            let begin = self.judge(header, request, additional, io)?;
+            // Commands behind a gap keep their buffers until it is filled, which may be what waits here.
+            if !matches!(begin, Begin::Wait) || !self.give_up_held(io) {
+                return Ok(begin);
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        header: &Header,
+        request: Request,
+        additional: &[u8],
+        io: &mut Io<'_>,
+    ) -> Result<Begin, Fatal> {
         //= RFC 7143 "iSCSI Session Types": a discovery session is for text and logout; we answer pings as well
         let is_discovery = self.kind == SessionType::Discovery;
         match request {

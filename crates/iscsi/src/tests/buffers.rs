@@ -82,6 +82,24 @@ fn immediate_data_is_refused_where_waiting_would_be_for_ourselves() {
 }
 
 #[test]
+fn what_waits_behind_a_gap_gives_its_buffer_to_what_fills_it() {
+    let mut world = with_budget(&[], PAGE);
+    let lost = world.peer.cmd_sn.take();
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(4096)));
+    world.run();
+    world.peer.cmd_sn = lost;
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(4096)));
+    world.run();
+    let statuses = world.seen().into_iter().map(|event| match event {
+        PeerEvent::Completed(done) => done.status,
+        other => panic!("{other:?}"),
+    });
+    let mut statuses: Vec<u8> = statuses.collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [0, 0x28], "GOOD, and TASK SET FULL");
+}
+
+#[test]
 fn many_writes_share_few_buffers() {
     let keys = [
         ("ImmediateData", "Yes"),
