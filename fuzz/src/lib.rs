@@ -6,6 +6,7 @@
 //! assertion is a finding.
 #![forbid(unsafe_code)]
 
+pub mod cdb;
 pub mod pdu_stream;
 pub mod script;
 pub mod story;
@@ -27,6 +28,7 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "text_keys", run: text_keys::run, seeds: text_keys::seeds },
+    Target { name: "cdb", run: cdb::run, seeds: cdb::seeds },
     Target { name: "pdu_stream", run: pdu_stream::run, seeds: pdu_stream::seeds },
 ];
 

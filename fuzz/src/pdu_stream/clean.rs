@@ -85,7 +85,10 @@ impl Clean {
             }
             11 => self.world.hoard(script.length(256 << 10)),
             12 => self.world.release(),
-            13 => self.world.wait(Duration::from_millis(u64::from(script.byte()))),
+            // All within the shortest deadline: nobody here is late.
+            13 if self.world.now.0 < 10_000_000_000 => {
+                self.world.wait(Duration::from_millis(u64::from(script.byte())))
+            }
             14 | 15 => _ = self.world.send(1 + script.length(70_000), script.length(70_000)),
             16..=19 => self.world.serve(script),
             _ => _ = self.world.deliver(1 + script.length(70_000)),
