@@ -118,7 +118,8 @@ impl<P: Port> Hub<P> {
         let nexus = self.nexus(key);
         let mut budget = RECEIVE_BYTES;
         loop {
-            let Some(connection) = self.connections.get_mut(key) else { return Next::Again };
+            // It ended while it stood on the list.
+            let Some(connection) = self.connections.get_mut(key) else { return Next::Idle };
             if connection.port.is_finished() {
                 return Next::Idle;
             }

@@ -266,6 +266,16 @@ fn what_a_port_cannot_take_is_offered_again_and_nothing_is_read_meanwhile() {
 }
 
 #[test]
+fn a_connection_that_ends_before_all_its_input_was_read_leaves_nothing_to_do() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = connect(&mut hub, &mut world);
+    script.borrow_mut().timeout = Some(NOW);
+    world.incoming = VecDeque::from([RECEIVE_BYTES, 7]);
+    settle(&mut hub, &mut world);
+    assert_eq!((hub.connections(), world.incoming.len(), hub.poll_timeout()), (0, 1, None));
+}
+
+#[test]
 fn stalled_input_is_retried_by_itself() {
     let (mut hub, mut world) = (hub(1), World::default());
     let (_, script) = connect(&mut hub, &mut world);
