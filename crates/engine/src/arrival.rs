@@ -159,7 +159,7 @@ impl Engine {
             return Err(sense.into());
         }
         let entry = found?;
-        entry.row.check(command.cdb.bytes())?;
+        entry.check(unit, command.cdb.bytes())?;
         //= SAM-5 "ACA task attribute": only while an ACA is active, which NORMACA=0 rules out
         if command.attribute == TaskAttribute::Aca {
             return Err(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU).into());
@@ -204,10 +204,9 @@ impl Engine {
     fn begin_or_wait(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
         let tasks = &mut self.units[index(task.unit)].tasks;
-        if tasks.may_begin(&self.table, slot) {
-            self.begin(now, slot, job, data, pool);
-        } else if let Some(task) = self.table.get_mut(slot) {
-            tasks.park(task, State::Dormant(job, data));
+        match (tasks.blocker(&self.table, slot), self.table.get_mut(slot)) {
+            (Some(blocker), Some(task)) => tasks.park(task, State::Dormant(job, data, blocker)),
+            _ => self.begin(now, slot, job, data, pool),
         }
     }
 
@@ -256,9 +255,16 @@ impl Engine {
         (task.reactor == self.reactor && index(at) < self.units.len()).then_some(at)
     }
 
-    /// The size of a unit is known to be this fresh.
-    pub(crate) fn note_probe(&mut self, now: Time, unit: u32) {
+    /// The answer to a probe has come.
+    pub(crate) fn end_probe(&mut self, now: Time, unit: u32) {
         self.units[index(unit)].probe = Probe::Idle { after: now + PROBE_INTERVAL };
+    }
+
+    /// Looks at a unit's size at this time, unless the store was asked already: one question at a time.
+    pub(crate) fn plan_probe(&mut self, unit: u32, at: Time) {
+        if let Probe::Idle { after } = &mut self.units[index(unit)].probe {
+            *after = at;
+        }
     }
 }
 
@@ -295,7 +301,7 @@ fn attribute(entry: &Entry, attribute: TaskAttribute) -> TaskAttribute {
 }
 
 /// No room for a command.
-//= SAM-5 "Status codes": TASK SET FULL where the nexus has other commands whose end it will see, else BUSY
+//= SAM-5 "Status codes": TASK SET FULL where the nexus has commands in the task set, else BUSY
 pub(crate) const fn full(tasks: u32) -> Status {
     if tasks > 0 { Status::TASK_SET_FULL } else { Status::BUSY }
 }

@@ -4,7 +4,7 @@ use crate::arrival::full;
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::table::{Fate, Job, State};
-use crate::unit::Probe;
+use crate::unit::PROBE_INTERVAL;
 use crate::work::{self, Next, Outcome, Wanting, Work};
 use core::time::Duration;
 use felio_hal::port::{Response, SenseData};
@@ -20,7 +20,7 @@ impl Engine {
     pub fn handle_completion(&mut self, now: Time, completion: Completion, pool: &mut Pool) {
         let Completion { task, result, buf, .. } = completion;
         if let Some(unit) = self.probed_unit(task) {
-            self.note_probe(now, unit);
+            self.end_probe(now, unit);
             if let Ok(Done::Size(bytes)) = result {
                 self.resize(unit, bytes);
             }
@@ -36,7 +36,7 @@ impl Engine {
     pub(crate) fn begin_dormant(&mut self, now: Time, slot: u32, pool: &mut Pool) {
         let Some(task) = self.table.get_mut(slot) else { return };
         match core::mem::replace(&mut task.state, State::Deciding) {
-            State::Dormant(job, data) => {
+            State::Dormant(job, data, _) => {
                 self.units[index(task.unit)].tasks.left_dormant();
                 self.begin(now, slot, job, data, pool);
             }
@@ -46,19 +46,17 @@ impl Engine {
 
     /// Begins a task that may.
     pub(crate) fn begin(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
-        let next = match job {
-            Job::Entry => self.run_entry(slot, data, pool),
-            Job::Medium(plan) => {
-                let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-                let unit = &self.units[index(task.unit)];
-                // The unit may have been stopped or protected while the task waited.
-                match unit.check_medium(task.entry.row.medium) {
-                    Ok(()) => work::begin(&plan, data, &mut unit.desk(pool)),
-                    Err(sense) => {
-                        give_back(data, pool);
-                        Next::Finish(Outcome::check(sense, 0))
-                    }
-                }
+        let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
+        let unit = &self.units[index(task.unit)];
+        // The unit may have been stopped, protected or made smaller while the task waited.
+        let checked =
+            unit.check_medium(task.entry.row.medium).and_then(|()| unit.geometry.check(task.extent));
+        let next = match (checked, job) {
+            (Ok(()), Job::Entry) => self.run_entry(slot, data, pool),
+            (Ok(()), Job::Medium(plan)) => work::begin(&plan, data, &mut unit.desk(pool)),
+            (Err(sense), _) => {
+                give_back(data, pool);
+                Next::Finish(Outcome::check(sense, 0))
             }
         };
         self.follow(now, slot, next, pool);
@@ -116,26 +114,18 @@ impl Engine {
         let sense = sense.map(|sense| SenseData::new(&sense, descriptor));
         let response = Response { tag, status, sense, data, transfer_bytes };
         self.requests.push_back((nexus, PortRequest::Respond(response)));
-        self.discount(nexus);
     }
 
-    /// A command of the nexus is answered or abandoned.
-    pub(crate) fn discount(&mut self, nexus: NexusId) {
-        if let Some(nexus) = self.nexuses.get_mut(nexus) {
+    /// Frees the slot of a task whose operation is home, or was never handed out; what it holds is the caller's.
+    pub(crate) fn let_go(&mut self, slot: u32) -> Option<State> {
+        let unit = self.table.get(slot)?.unit;
+        self.units[index(unit)].tasks.remove(&mut self.table, slot);
+        let task = self.table.remove(slot)?;
+        if let Some(nexus) = self.nexuses.get_mut(task.nexus) {
             nexus.tasks -= 1;
         }
-    }
-
-    /// Frees the slot of a task that is answered and whose buffer is home.
-    pub(crate) fn let_go(&mut self, slot: u32) {
-        let Some(task) = self.table.get(slot) else { return };
-        let at = task.unit;
-        let unit = &mut self.units[index(at)];
-        unit.tasks.remove(&mut self.table, slot);
-        self.table.remove(slot);
-        if unit.tasks.has_dormant() {
-            self.unsettled.push(at);
-        }
+        self.unsettle(unit);
+        Some(task.state)
     }
 
     /// A task's operation is home.
@@ -153,7 +143,7 @@ impl Engine {
         match (core::mem::replace(&mut task.state, State::Deciding), result) {
             (State::InStore(_, Work::Size), Ok(Done::Size(bytes))) => {
                 give_back(buf, pool);
-                self.note_probe(now, at);
+                self.plan_probe(at, now + PROBE_INTERVAL);
                 self.resize(at, bytes);
                 let next = self.run_sized(slot, pool);
                 self.follow(now, slot, next, pool);
@@ -172,7 +162,7 @@ impl Engine {
                 give_back(buf, pool);
                 state.release(pool);
                 if failure == Failure::Short {
-                    self.units[index(at)].probe = Probe::Idle { after: now }; // The next command looks.
+                    self.plan_probe(at, now); // The next command looks.
                 }
                 self.finish(slot, Outcome::check(sense, 0));
             }
@@ -190,12 +180,11 @@ impl Engine {
 
     /// The last operation of a task that was ended before is home.
     fn bury(&mut self, slot: u32, fate: Fate) {
-        let id = self.table.id(slot);
         match fate {
-            Fate::Silent => self.let_go(slot),
+            Fate::Silent => drop(self.let_go(slot)),
             Fate::TaskAborted => self.finish(slot, Outcome::status(Status::TASK_ABORTED, 0)),
         }
-        self.conclude(id);
+        self.conclude();
     }
 
     /// A starved task gets a buffer.

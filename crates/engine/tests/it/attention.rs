@@ -95,6 +95,21 @@ fn a_new_size_is_noticed_while_commands_run() {
 }
 
 #[test]
+fn a_store_that_does_not_tell_its_size_is_not_asked_again() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    rig.now = rig.now + Duration::from_secs(1);
+    rig.send(ALICE, &INQUIRY, &[]);
+    rig.send(ALICE, &TEST_UNIT_READY, &[]);
+    // The command's own question comes home, the one before does not.
+    rig.held.rotate_left(1);
+    rig.release();
+    rig.now = rig.now + Duration::from_secs(2);
+    rig.send(ALICE, &INQUIRY, &[]);
+    assert_eq!(rig.held_names(), ["size"]);
+}
+
+#[test]
 fn a_store_that_ends_too_soon_is_measured_at_the_next_command() {
     let mut rig = Rig::new();
     rig.disk.failure = Some(felio_hal::store::Failure::Short);
