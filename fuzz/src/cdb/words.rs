@@ -40,15 +40,13 @@ pub(super) fn cdb(script: &mut Script<'_>) -> (Vec<u8>, Option<&'static Row>) {
 
 /// How much Data-Out, or Data-In, a command announces: mostly what it moves.
 pub(super) fn announced(script: &mut Script<'_>, cdb: &[u8], block_bytes: u64) -> u32 {
-    let count = u64::from(match cdb.len() {
-        0..6 => 0,
-        _ => match cdb[0] >> 5 {
-            0 => cdb[4],
-            1 | 2 => cdb[8],
-            5 => cdb[9],
-            _ => cdb[13],
-        },
-    });
+    let at = match cdb.first().map_or(0, |opcode| opcode >> 5) {
+        0 => 4,
+        1 | 2 => 8,
+        5 => 9,
+        _ => 13,
+    };
+    let count = u64::from(cdb.get(at).copied().unwrap_or(0));
     let blocks = u32::try_from(count * block_bytes).expect("short");
     match script.byte() % 16 {
         0 => 0,

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) disks: Vec<Disk>,
     pub(super) pool: Pool,
+    /// For Data-Out that could never come from the other: a port would not ask for it.
+    ample: Pool,
     pub(super) now: Time,
     pub(super) nexuses: [NexusId; 2],
     /// Commands without an answer.
@@ -99,6 +101,7 @@ impl World {
             engine: Engine::new(Arc::new(config), 0, 2 + u32::from(script.byte() % 16)),
             disks,
             pool: Pool::new(Budget::new((64 << 10) << (shape >> 5 & 3) << 1)),
+            ample: Pool::new(Budget::new(64 << 20)),
             now: Time(0),
             nexuses: [nexus(0), nexus(1)],
             open: BTreeMap::new(),
@@ -191,7 +194,9 @@ impl World {
         };
         let (task, bytes) = open.asked.expect("it was asked for");
         let bytes = usize::try_from(bytes).expect("a length");
-        let Some(mut buf) = self.pool.take(bytes) else { return false };
+        let is_long = bytes > self.pool.budget().bytes_max() / 2;
+        let pool = if is_long { &mut self.ample } else { &mut self.pool };
+        let Some(mut buf) = pool.take(bytes) else { return false };
         buf.copy_from_slice(&open.data[..bytes]);
         self.asked.remove(at);
         tell(|| format!("data: {bytes} for {task:?}"));
@@ -271,9 +276,9 @@ impl World {
         assert!(self.open.is_empty(), "no answer for {:?}", self.open.keys());
         assert!(self.managing.is_empty(), "no answer for {:?}", self.managing);
         assert!(self.held.is_empty(), "the store has all that it was given");
-        let budget = Arc::clone(self.pool.budget());
         self.pool.trim();
-        assert_eq!(budget.bytes(), 0, "the engine keeps memory that it does not use");
+        let kept = self.pool.budget().bytes() + self.ample.budget().bytes();
+        assert_eq!(kept, 0, "the engine keeps memory that it does not use");
         assert_eq!(self.engine.poll_timeout(), None, "an idle engine waits for nothing");
     }
 
