@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use felio_hal::store::{Limits, Op, UnmapLimits};
+use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits};
 use rustix::fs::{
     FallocateFlags, SeekFrom, fallocate, fstat, ioctl_blkpbszget, ioctl_blksszget, major, minor, seek,
 };
@@ -49,6 +49,9 @@ impl Store for Block {
     }
     fn entry(&self, op: &Op) -> Option<Entry<'_>> {
         self.0.entry(op)
+    }
+    fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
+        self.0.judge(op, result)
     }
     fn run(&self, op: Op) -> Answer {
         self.0.run(op)

@@ -129,14 +129,21 @@ impl<S: Space> Store for Disk<S> {
         self.transfer.entry(op)
     }
 
+    fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
+        self.transfer.judge(op, result)
+    }
+
     fn run(&self, op: Op) -> Answer {
         if let Some(result) = self.foregone(&op) {
             return Answer::without(op, result);
         }
         match op {
             Op::Read { at, mut buf } => Answer::with(self.transfer.read(at, &mut buf), buf),
-            Op::Write { at, buf, durability } => Answer::with(self.transfer.write(at, &buf, durability), buf),
-            Op::Flush => Answer::bare(self.transfer.flush()),
+            Op::Write { at, ref buf, durability } => {
+                let result = self.judge(&op, self.transfer.write(at, buf, durability));
+                Answer::without(op, result)
+            }
+            Op::Flush => Answer::bare(self.judge(&op, self.transfer.flush())),
             Op::Unmap { at, len } => Answer::bare(self.unmap(at, len)),
             Op::Zero { at, len, unmap } => Answer::bare(self.zero(at, len, unmap)),
             Op::Extent { at } => Answer::bare(self.extent(at)),

@@ -2,7 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use felio_hal::store::{Limits, Op, UnmapLimits};
+use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits};
 use rustix::fs::{AtFlags, FallocateFlags, SeekFrom, StatxFlags, fallocate, fstat, fstatfs, seek, statx};
 use rustix::io::{Errno, pread};
 
@@ -53,6 +53,9 @@ impl Store for File {
     }
     fn entry(&self, op: &Op) -> Option<Entry<'_>> {
         self.0.entry(op)
+    }
+    fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
+        self.0.judge(op, result)
     }
     fn run(&self, op: Op) -> Answer {
         self.0.run(op)

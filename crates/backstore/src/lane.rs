@@ -174,7 +174,10 @@ impl Lane {
             _ => (Direction::Write, 0, 0),
         };
         match progress(direction, (at, len), before, moved) {
-            Progress::Finished(result) => done.push(Completion { store, task, result, buf: buffer(op) }),
+            Progress::Finished(result) => {
+                let result = self.store(store).judge(&op, result);
+                done.push(Completion { store, task, result, buf: buffer(op) });
+            }
             Progress::At(now) => self.start(ticket, op, now),
             Progress::Interrupted => self.delegate(ticket, op),
         }

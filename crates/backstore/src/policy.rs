@@ -9,6 +9,9 @@
 //! `fdatasync` and `RWF_DSYNC` also flush the cache of the device below. What deallocates or zeroes a range is made
 //! durable like a write: at once where the cache is off, by the next flush otherwise.
 //!
+//! With write-back, a flush that failed is never followed by one that succeeds: the kernel no longer knows which of the data
+//! did not reach the medium. Only opening the store anew, which every initiator notices, begins afresh.
+//!
 //! Memory stores have no cache to speak of and no durability to offer: they tell `off` and keep what they were given for
 //! as long as the process lives.
 

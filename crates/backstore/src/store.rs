@@ -29,6 +29,11 @@ pub trait Store: Send + Sync {
     /// How a ring does the operation, if it can: only [`Op::Read`], [`Op::Write`] and [`Op::Flush`].
     fn entry(&self, op: &Op) -> Option<Entry<'_>>;
 
+    /// What the outcome of an operation that a ring did is to be told as.
+    fn judge(&self, _op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
+        result
+    }
+
     /// Does the operation, however long that takes.
     fn run(&self, op: Op) -> Answer;
 }

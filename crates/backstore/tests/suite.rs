@@ -421,6 +421,22 @@ fn a_full_filesystem_is_told_as_such() {
     }
 }
 
+#[test]
+fn a_flush_that_failed_does_not_succeed_when_it_is_tried_again() {
+    for engine in ENGINES {
+        let home = tempfile::tempdir().expect("a folder");
+        let Some(_mount) = Tmpfs::mount(home.path()) else { return };
+        let Some(device) = Loop::on(tempfile::tempdir_in(home.path()).expect("a folder"), SIZE) else {
+            return;
+        };
+        let opened = open(&spec(&device.device, None, CacheMode::WriteBack)).expect("a device");
+        let mut rig = Rig::new("device that fills up", opened.store, config(engine)).keep(device);
+        rig.write(0, 4 << 20, 1);
+        assert!(rig.outcome(Op::Flush).is_err(), "{engine:?}");
+        assert_eq!(rig.outcome(Op::Flush), Err(Failure::Medium(None)), "{engine:?}");
+    }
+}
+
 /// A megabyte of tmpfs.
 struct Tmpfs<'a>(&'a Path);
 

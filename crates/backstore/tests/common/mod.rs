@@ -230,7 +230,11 @@ pub(crate) struct Loop {
 impl Loop {
     /// `None` where there are none to be had, which is then told.
     pub(crate) fn new(bytes: u64) -> Option<Self> {
-        let backing = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        Self::on(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"), bytes)
+    }
+
+    /// The same with its file in this folder.
+    pub(crate) fn on(backing: TempDir, bytes: u64) -> Option<Self> {
         let file = backing.path().join("backing.img");
         File::create(&file).and_then(|file| file.set_len(bytes)).expect("a file");
         let made = Command::new("losetup").args(["--find", "--show"]).arg(&file).output();
