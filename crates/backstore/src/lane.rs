@@ -22,6 +22,10 @@ use crate::store::{Answer, Attempt, Store, buffer};
 use crate::sys::ring::{Finished, Ring};
 use crate::transfer::{Direction, Progress, progress};
 
+/// Ring entries that wait for the end of the turn, at the most. A device that gets the first of many early works while the rest are
+/// still being made.
+const BATCH_MAX: usize = 8;
+
 /// How blocking work is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
@@ -140,6 +144,8 @@ impl Lane {
         };
         if let Err(op) = left {
             self.delegate(ticket, op);
+        } else if self.ring.as_ref().is_some_and(|ring| ring.staged() >= BATCH_MAX) {
+            self.submit_ring();
         }
     }
 

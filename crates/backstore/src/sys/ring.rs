@@ -100,6 +100,11 @@ impl<T> Ring<T> {
         Ok(())
     }
 
+    /// Operations that the kernel has not taken yet.
+    pub(crate) const fn staged(&self) -> usize {
+        self.staged.len()
+    }
+
     /// Hands everything staged to the kernel. `AGAIN` and `BUSY`: try again later; any other error is for good, and
     /// [`Ring::take_staged`] is the way out.
     pub(crate) fn submit(&mut self) -> Result<(), Errno> {
