@@ -33,6 +33,8 @@ pub enum Needs {
     Nothing,
     /// Deallocation.
     Unmap,
+    /// Every unit supports it, but this field means something only where there is deallocation.
+    UnmapFor(Bits),
 }
 
 /// How a command runs: the shape of its life, and the function that knows its meaning.
@@ -102,8 +104,34 @@ impl Entry {
     #[must_use]
     pub const fn is_supported_by(&self, unit: &Unit) -> bool {
         match self.needs {
-            Needs::Nothing => true,
+            Needs::Nothing | Needs::UnmapFor(_) => true,
             Needs::Unmap => unit.geometry.unmap.is_some(),
+        }
+    }
+
+    /// The row as it holds for a unit: a field that asks for what the unit cannot do is none of it.
+    #[must_use]
+    pub fn row_for(&self, unit: &Unit) -> Row {
+        let mut row = *self.row;
+        if let Some(field) = self.refused_by(unit) {
+            field.write(&mut row.usage, 0);
+        }
+        row
+    }
+
+    /// Refuses what the standard reserves, and what the unit cannot do.
+    pub fn check(&self, unit: &Unit, cdb: &[u8]) -> Result<(), Sense> {
+        self.row.check(cdb)?;
+        match self.refused_by(unit) {
+            Some(field) if field.read(cdb) != 0 => Err(Sense::invalid_field(field)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused_by(&self, unit: &Unit) -> Option<Bits> {
+        match self.needs {
+            Needs::UnmapFor(field) if unit.geometry.unmap.is_none() => Some(field),
+            _ => None,
         }
     }
 }
@@ -154,7 +182,10 @@ pub const TABLE: &[Entry] = &[
     blocks(&verify10::ROW, work::verify10),
     blocks(&prefetch10::ROW, work::prefetch10),
     blocks(&synchronize_cache10::ROW, work::synchronize_cache10),
-    blocks(&write_same10::ROW, work::write_same10),
+    Entry {
+        needs: Needs::UnmapFor(write_same10::UNMAP.bits),
+        ..blocks(&write_same10::ROW, work::write_same10)
+    },
     Entry { needs: Needs::Unmap, ..blocks(&unmap::ROW, work::unmap) },
     takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
     reports(&mode_sense10::ROW, field(mode_sense10::ALLOCATION_LENGTH), mode::mode_sense10),
@@ -166,7 +197,10 @@ pub const TABLE: &[Entry] = &[
     blocks(&verify16::ROW, work::verify16),
     blocks(&prefetch16::ROW, work::prefetch16),
     blocks(&synchronize_cache16::ROW, work::synchronize_cache16),
-    blocks(&write_same16::ROW, work::write_same16),
+    Entry {
+        needs: Needs::UnmapFor(write_same16::UNMAP.bits),
+        ..blocks(&write_same16::ROW, work::write_same16)
+    },
     Entry {
         row: &read_capacity16::ROW,
         needs: Needs::Nothing,

@@ -125,12 +125,22 @@ impl Engine {
             self.feed(now, pool);
         }
         while let Some(unit) = self.unsettled.pop() {
-            while let Some(slot) = self.units[index(unit)].tasks.next(&self.table) {
+            // Once through: what one begins or ends here cannot let go on what stands before it, but by way of `unsettled`.
+            let mut at = self.units[index(unit)].tasks.first();
+            while let Some(slot) = self.units[index(unit)].tasks.next(&mut self.table, at) {
+                at = self.table.links(slot).next;
                 self.begin_dormant(now, slot, pool);
             }
         }
         if !self.starved.is_empty() {
             self.starved_retry = now + STARVED_RETRY;
+        }
+    }
+
+    /// A task of the unit has ended: others may have waited for it.
+    pub(crate) fn unsettle(&mut self, unit: u32) {
+        if self.units[index(unit)].tasks.has_dormant() && !self.unsettled.contains(&unit) {
+            self.unsettled.push(unit);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Everything that the Block Limits page advertises and the commands enforce is computed here, once.
 //!
-//! Invariant: an [`Extent`] never reaches past the last block of the geometry that made it.
+//! Invariant: an [`Extent`] never reaches past the last block of the geometry that made it; whoever kept one asks
+//! [`Geometry::check`] again.
 
 use crate::config::UnitConfig;
 use felio_hal::store::{UnmapLimits, WriteCache};
@@ -157,6 +158,14 @@ impl Geometry {
         match lba.checked_add(blocks) {
             Some(end) if lba < self.blocks && end <= self.blocks => Ok(Extent { lba, blocks }),
             _ => Err(Sense::with_information(code::LBA_OUT_OF_RANGE, lba.max(self.blocks))),
+        }
+    }
+
+    /// Refuses an extent that no longer exists, as the unit has become smaller since it was made.
+    pub fn check(&self, extent: Extent) -> Result<(), Sense> {
+        match extent.blocks {
+            0 => Ok(()),
+            blocks => self.extent(extent.lba, blocks).map(|_| ()),
         }
     }
 

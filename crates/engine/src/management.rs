@@ -132,12 +132,13 @@ impl Engine {
     }
 
     /// A doomed task is home: functions that waited for it may be answered.
-    pub(crate) fn conclude(&mut self, id: TaskId) {
+    pub(crate) fn conclude(&mut self) {
         if self.functions.is_empty() {
             return;
         }
         for pending in &mut self.functions.pending {
-            pending.waits_for.retain(|waited| *waited != id);
+            // Only the last is looked at: however many functions wait for however many tasks, each task counts once.
+            while pending.waits_for.pop_if(|id| self.table.slot(*id).is_none()).is_some() {}
         }
         self.answer_functions(|pending| pending.waits_for.is_empty(), Answer::FunctionComplete);
     }
@@ -203,8 +204,9 @@ impl Engine {
     fn clear_task_set(&mut self, now: Time, nexus: NexusId, tag: PortTag, unit: u32, pool: &mut Pool) {
         let tasks = self.select(|task| task.unit == unit);
         if !self.units[index(unit)].mode.task_aborted_status() {
-            let bereft: Vec<NexusId> =
-                tasks.iter().filter_map(|slot| self.table.get(*slot)).map(|task| task.nexus).collect();
+            // Not who only waits for an operation of a command that was answered.
+            let open = tasks.iter().filter_map(|slot| self.table.get(*slot)).filter(|task| is_open(task));
+            let bereft: Vec<NexusId> = open.map(|task| task.nexus).collect();
             self.nexuses.attend(unit, Attention::CommandsCleared, |id| id != nexus && bereft.contains(&id));
         }
         self.end_all(now, nexus, tag, tasks, Then::Nothing, pool);
@@ -303,12 +305,8 @@ impl Engine {
             _ => {}
         }
         self.withdraw(id, pool);
-        self.units[index(unit)].tasks.remove(&mut self.table, slot);
-        if let Some(task) = self.table.remove(slot) {
-            task.state.release(pool);
-        }
-        if self.units[index(unit)].tasks.has_dormant() {
-            self.unsettled.push(unit);
+        if let Some(state) = self.let_go(slot) {
+            state.release(pool);
         }
         match ending {
             Ending::Aborted => self.answer(nexus, tag, unit, Outcome::status(Status::TASK_ABORTED, 0)),
@@ -319,13 +317,8 @@ impl Engine {
 
     /// Tells the port at once what it may know at once. TASK ABORTED waits until the blocks no longer change.
     fn say(&mut self, nexus: NexusId, tag: PortTag, ending: Ending) {
-        match ending {
-            Ending::Abandon => {
-                self.requests.push_back((nexus, PortRequest::Abandon { tag }));
-                self.discount(nexus);
-            }
-            Ending::Silent => self.discount(nexus),
-            Ending::Aborted => {}
+        if ending == Ending::Abandon {
+            self.requests.push_back((nexus, PortRequest::Abandon { tag }));
         }
     }
 

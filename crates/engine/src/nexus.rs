@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 pub(crate) struct Nexus {
     /// Its name.
     pub(crate) id: NexusId,
-    /// Commands of it that are not answered yet.
+    /// Slots that its commands hold, answered or not: who has others work for nothing has his share like everybody.
     pub(crate) tasks: u32,
     /// What it must be told, by index of the unit.
     attentions: Vec<Attentions>,

@@ -2,12 +2,14 @@
 //!
 //! A [`TaskSet`] is the chain of a unit's tasks, HEAD OF QUEUE tasks in front. Two questions decide whether a task may
 //! begin: does the task set's order allow it (SAM-5 "Task attributes"), and does nothing that runs on the same blocks
-//! exclude it (the matrix below). Nobody polls: a task that may not begin is looked at again when another has ended.
+//! exclude it (the matrix below). Nobody polls: a task that may not begin knows one that it waits for, and is looked at
+//! again when that one has ended. So a long queue costs no more for each command than a look at the task set.
 //!
 //! Invariant: as long as no task of the set is out of the ordinary (`special` is zero), SIMPLE reads and writes begin
 //! without a look at any other task.
 
 use crate::table::{Links, NIL, State, Table, Task};
+use felio_hal::TaskId;
 use felio_spec::TaskAttribute;
 use felio_spec::cdb::Serialization;
 
@@ -95,47 +97,47 @@ impl TaskSet {
         self.special += u32::from(is_special(task));
     }
 
-    /// Whether a task that has its data may begin.
-    pub(crate) fn may_begin(&self, table: &Table, slot: u32) -> bool {
-        let Some(task) = table.get(slot) else { return false };
+    /// A task that must end before this one, which has its data, may begin.
+    pub(crate) fn blocker(&self, table: &Table, slot: u32) -> Option<TaskId> {
+        let task = table.get(slot)?;
         if self.special == 0 {
-            return true;
+            return None;
         }
-        let mut is_older = true;
-        for (other_slot, other) in self.iter(table) {
-            if other_slot == slot {
-                is_older = false;
-                continue;
-            }
-            if is_older && goes_before(other, task) {
-                return false;
-            }
-            // A task that still waits for its data holds up nobody: the initiator may never send them.
-            let counts = other.state.is_begun() || (is_older && is_dormant(other));
-            if counts && excludes(other, task) {
-                return false;
-            }
-        }
-        true
+        // A task that still waits for its data holds up nobody: the initiator may never send them.
+        let before = |(_, older): &(u32, &Task)| {
+            goes_before(older, task)
+                || ((older.state.is_begun() || is_dormant(older)) && excludes(older, task))
+        };
+        let beside = |(_, newer): &(u32, &Task)| newer.state.is_begun() && excludes(newer, task);
+        // The nearest first: those who want the same blocks wait in a chain, not all for the one in front.
+        let Links { previous, next } = table.links(slot);
+        let found = walk(table, previous, |links| links.previous).find(before);
+        found.or_else(|| walk(table, next, |links| links.next).find(beside)).map(|(slot, _)| table.id(slot))
     }
 
-    /// The first dormant task that may begin now.
-    pub(crate) fn next(&self, table: &Table) -> Option<u32> {
+    /// The first task in the set.
+    pub(crate) const fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// The first dormant task, from `at` on, that may begin now.
+    pub(crate) fn next(&self, table: &mut Table, mut at: u32) -> Option<u32> {
         if self.dormant == 0 {
             return None;
         }
-        let mut waiting = self.dormant;
-        for (slot, task) in self.iter(table) {
-            if is_dormant(task) {
-                if self.may_begin(table, slot) {
-                    return Some(slot);
+        while let Some(task) = table.get(at) {
+            if let State::Dormant(.., blocker) = task.state
+                && table.slot(blocker).is_none()
+            {
+                let found = self.blocker(table, at);
+                match (found, table.get_mut(at).map(|task| &mut task.state)) {
+                    (Some(found), Some(State::Dormant(.., blocker))) => *blocker = found,
+                    _ => return Some(at),
                 }
-                waiting -= 1;
+            } else if task.attribute == TaskAttribute::Ordered && !task.state.is_begun() {
+                return None; // Behind it, nothing may.
             }
-            // Behind an ORDERED task that has not begun, nothing may.
-            if waiting == 0 || (task.attribute == TaskAttribute::Ordered && !task.state.is_begun()) {
-                return None;
-            }
+            at = table.links(at).next;
         }
         None
     }
@@ -143,17 +145,6 @@ impl TaskSet {
     /// Whether a task waits for another's end.
     pub(crate) const fn has_dormant(&self) -> bool {
         self.dormant > 0
-    }
-
-    /// The tasks in order.
-    pub(crate) fn iter<'a>(&self, table: &'a Table) -> impl Iterator<Item = (u32, &'a Task)> {
-        let mut at = self.first;
-        core::iter::from_fn(move || {
-            let slot = at;
-            let task = table.get(slot)?;
-            at = table.links(slot).next;
-            Some((slot, task))
-        })
     }
 
     fn join(&mut self, table: &mut Table, before: u32, behind: u32) {
@@ -166,6 +157,16 @@ impl TaskSet {
             _ => table.links_mut(behind).previous = before,
         }
     }
+}
+
+/// The tasks from a slot on, in one direction.
+fn walk(table: &Table, mut at: u32, step: fn(Links) -> u32) -> impl Iterator<Item = (u32, &Task)> {
+    core::iter::from_fn(move || {
+        let slot = at;
+        let task = table.get(slot)?;
+        at = step(table.links(slot));
+        Some((slot, task))
+    })
 }
 
 /// Whether others may have to wait for the task, or it for them.

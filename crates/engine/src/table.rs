@@ -39,8 +39,8 @@ pub(crate) struct Task {
 pub(crate) enum State {
     /// Its Data-Out is on the way.
     Gathering(Job),
-    /// It has its data and may not begin yet.
-    Dormant(Job, Option<Buf>),
+    /// It has its data and may not begin before that task has ended.
+    Dormant(Job, Option<Buf>, TaskId),
     /// It has begun and wants a buffer of so many bytes, since then.
     Starved(usize, Wanting, Time),
     /// A store operation is under way for it.
@@ -87,7 +87,7 @@ impl State {
     /// Gives back what the state holds.
     pub(crate) fn release(self, pool: &mut Pool) {
         let buf = match self {
-            Self::Dormant(_, buf) => buf,
+            Self::Dormant(_, buf, _) => buf,
             Self::Starved(_, wanting, _) => wanting.into_buf(),
             Self::InStore(_, work) => work.into_buf(),
             Self::Gathering(_) | Self::Doomed(_) | Self::Deciding => None,

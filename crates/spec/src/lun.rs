@@ -8,9 +8,6 @@
 pub struct Lun(pub [u8; 8]);
 
 impl Lun {
-    /// REPORT LUNS well-known logical unit, SPC-4 "Well known logical units".
-    pub const REPORT_LUNS: Self = Self([0xc1, 0x01, 0, 0, 0, 0, 0, 0]);
-
     /// The largest number that [`Lun::from_number`] can address.
     pub const NUMBER_MAX: u16 = 0x3fff;
 

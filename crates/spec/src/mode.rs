@@ -80,18 +80,6 @@ pub const PAGES_BYTES: usize = {
     sum
 };
 
-/// Longest page, bytes.
-pub const PAGE_BYTES_MAX: usize = {
-    let (mut longest, mut at) = (0, 0);
-    while at < PAGES.len() {
-        if PAGES[at].bytes > longest {
-            longest = PAGES[at].bytes;
-        }
-        at += 1;
-    }
-    longest
-};
-
 /// PAGE CODE: all pages.
 pub const ALL_PAGES: u8 = 0x3f;
 /// SUBPAGE CODE: all subpages.

@@ -112,7 +112,5 @@ layouts! {
 /// MEDIUM ROTATION RATE: does not rotate.
 pub const NON_ROTATING: u16 = 1;
 
-/// PROVISIONING TYPE: full, or not reported.
-pub const PROVISIONING_FULL: u8 = 0;
 /// PROVISIONING TYPE: thin.
 pub const PROVISIONING_THIN: u8 = 2;

@@ -1,7 +1,7 @@
 //! What a unit supports: operation codes, derived from the table of [`commands`](crate::commands), and task management
 //! functions.
 
-use crate::commands::{Entry, TABLE, View};
+use crate::commands::{TABLE, View};
 use crate::writer::Writer;
 use felio_spec::commands::report_supported_operation_codes::{
     RCTD, REPORTING_OPTIONS, REQUESTED_OPERATION_CODE, REQUESTED_SERVICE_ACTION,
@@ -15,19 +15,11 @@ use felio_spec::{Cdb, Row, Sense};
 //= SPC-4 "REPORT SUPPORTED OPERATION CODES command"
 /// REPORT SUPPORTED OPERATION CODES.
 pub fn report_operation_codes(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
-    let rows = TABLE.iter().filter(|entry| entry.is_supported_by(view.unit)).map(row);
-    report(rows, cdb, data)
+    let supported = TABLE.iter().filter(|entry| entry.is_supported_by(view.unit));
+    report(supported.map(|entry| entry.row_for(view.unit)), cdb, data)
 }
 
-fn row(entry: &'static Entry) -> &'static Row {
-    entry.row
-}
-
-fn report<'r>(
-    rows: impl Iterator<Item = &'r Row> + Clone,
-    cdb: &Cdb,
-    data: &mut Writer,
-) -> Result<(), Sense> {
+fn report(rows: impl Iterator<Item = Row> + Clone, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     let timeouts = cdb.get(RCTD);
     let opcode = cdb.get(REQUESTED_OPERATION_CODE);
     let action = cdb.get(REQUESTED_SERVICE_ACTION);
@@ -46,12 +38,12 @@ fn report<'r>(
         (0b001..=0b011, _) => named,
         _ => return Err(Sense::invalid_field(REPORTING_OPTIONS.bits)),
     };
-    one(found, timeouts, data);
+    one(found.as_ref(), timeouts, data);
     Ok(())
 }
 
 //= SPC-4 "All_commands parameter data format"
-fn every<'r>(rows: impl Iterator<Item = &'r Row>, timeouts: bool, data: &mut Writer) {
+fn every(rows: impl Iterator<Item = Row>, timeouts: bool, data: &mut Writer) {
     use command_descriptor as field;
     data.zeros(all_commands::BYTES);
     for row in rows {
@@ -125,7 +117,7 @@ mod tests {
     use crate::parameters::fixture::{self, ask};
     use felio_spec::commands::{get_lba_status, read_capacity16, test_unit_ready};
 
-    const ROWS: [&Row; 3] = [&test_unit_ready::ROW, &read_capacity16::ROW, &get_lba_status::ROW];
+    const ROWS: [Row; 3] = [test_unit_ready::ROW, read_capacity16::ROW, get_lba_status::ROW];
 
     fn check(options: u8, opcode: u8, action: u8, want: Result<&[u8], Sense>) {
         let cdb = [0xa3, 0x0c, options, opcode, 0, action, 0, 0, 0xff, 0xff, 0, 0];
@@ -174,6 +166,18 @@ mod tests {
     fn what_we_do_not_support_is_told_with_good_status() {
         check(0b001, 0xc0, 0, Ok(&[0, 1, 0, 0]));
         check(0b010, 0x9e, 0x11, Ok(&[0, 1, 0, 0]));
+    }
+
+    #[test]
+    fn usage_data_leave_out_what_the_unit_cannot_do() {
+        let mut target = fixture::target();
+        let usage = |target: &_| {
+            ask(target, report_operation_codes, &[0xa3, 0x0c, 1, 0x41, 0, 0, 0, 0, 0, 64, 0, 0])
+                .map(|data| data[5])
+        };
+        assert_eq!(usage(&target), Ok(0x08)); // UNMAP, and never ANCHOR
+        target.units[0].limits.unmap = None;
+        assert_eq!(usage(&target), Ok(0));
     }
 
     #[test]

@@ -279,6 +279,15 @@ impl Desk<'_> {
         if fua { Durability::Durable } else { self.durability }
     }
 
+    /// The end of a command whose operations promise no durability of their own.
+    //= SBC-3 "Caching mode page": while WCE=0, that blocks were deallocated or zeroed is on the medium before it is answered
+    fn finish_durably(&self, transfer_bytes: u64) -> Next {
+        match self.durability {
+            Durability::Cached => Next::Finish(Outcome::good(transfer_bytes)),
+            Durability::Durable => Next::Submit(Op::Flush, Work::Last { transfer_bytes }),
+        }
+    }
+
     fn finish_with(&mut self, buf: Option<Buf>, outcome: Outcome) -> Next {
         if let Some(buf) = buf {
             self.pool.give(buf);
@@ -350,6 +359,11 @@ pub(crate) enum Work {
     Combine(Box<combine::Combine>),
     /// WRITE SAME: the operation writes a piece.
     Same(same::Same),
+    /// WRITE SAME of zeros: the operation makes them.
+    Zero {
+        /// Bytes of Data-Out.
+        transfer_bytes: u64,
+    },
     /// UNMAP: the operation deallocates a range.
     Unmap(provisioning::Unmap),
     /// GET LBA STATUS: the operation asks for an extent.
@@ -411,6 +425,7 @@ impl Work {
             (Self::Verify(verify), Some(buf)) => verify.handle_read(buf, desk),
             (Self::Combine(combine), Some(buf)) => combine.handle_read(buf, desk),
             (Self::Same(same), Some(buf)) => same.handle_written(buf, desk),
+            (Self::Zero { transfer_bytes }, None) => desk.finish_durably(transfer_bytes),
             (Self::Unmap(unmap), None) => unmap.handle_done(desk),
             (Self::LbaStatus(status), None) => status.handle_done(done, desk),
             (work, buf) => unexpected(work, buf, desk),
@@ -429,6 +444,7 @@ impl Work {
             | Self::Last { .. }
             | Self::WriteBeforeVerify(_)
             | Self::Same(_)
+            | Self::Zero { .. }
             | Self::Size
             | Self::Stop(_) => None,
         }

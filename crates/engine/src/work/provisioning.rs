@@ -13,11 +13,8 @@ use felio_spec::report::{unmap_block_descriptor as descriptor, unmap_list};
 use felio_spec::sense::code;
 use felio_spec::{Cdb, Sense};
 
-//= SBC-3 "UNMAP command": ANCHOR needs ANC_SUP, which we do not set
+//= SBC-3 "UNMAP command"
 pub(crate) fn unmap(_unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
-    if cdb.get(command::ANCHOR) {
-        return Err(Sense::invalid_field(command::ANCHOR.bits));
-    }
     match cdb.get(command::PARAMETER_LIST_LENGTH) {
         1..8 => Err(code::PARAMETER_LIST_LENGTH_ERROR.into()),
         bytes => Ok(Plan::Unmap { list_bytes: u32::from(bytes) }),
@@ -90,7 +87,12 @@ impl Unmap {
         let ranges = descriptors(&self.list).map(named).enumerate().skip(self.next);
         let Some((at, extent)) = ranges.into_iter().find(|(_, extent)| extent.blocks > 0) else {
             let transfer_bytes = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
-            return desk.finish_with(Some(self.list), Outcome::good(transfer_bytes));
+            desk.pool.give(self.list);
+            return if self.next == 0 {
+                Next::Finish(Outcome::good(transfer_bytes)) // Nothing was deallocated.
+            } else {
+                desk.finish_durably(transfer_bytes)
+            };
         };
         self.next = at + 1;
         let op = Op::Unmap { at: desk.geometry.offset(extent.lba), len: desk.geometry.bytes(extent.blocks) };

@@ -12,13 +12,6 @@ use felio_spec::{Bits, Cdb, Sense};
 
 //= SBC-3 "WRITE SAME (10) command"
 pub(crate) fn write_same10(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
-    check_provisioning(
-        unit,
-        cdb.get(ws10::ANCHOR),
-        ws10::ANCHOR.bits,
-        cdb.get(ws10::UNMAP),
-        ws10::UNMAP.bits,
-    )?;
     let blocks = cdb.get(ws10::NUMBER_OF_LOGICAL_BLOCKS);
     let extent = extent(unit, cdb.get(ws10::LBA), blocks, ws10::NUMBER_OF_LOGICAL_BLOCKS.bits)?;
     Ok(Plan::WriteSame { extent, pattern: Pattern::DataOut, unmap: cdb.get(ws10::UNMAP) })
@@ -26,32 +19,10 @@ pub(crate) fn write_same10(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
 
 //= SBC-3 "WRITE SAME (16) command"; SBC-4 adds NDOB
 pub(crate) fn write_same16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
-    check_provisioning(
-        unit,
-        cdb.get(ws16::ANCHOR),
-        ws16::ANCHOR.bits,
-        cdb.get(ws16::UNMAP),
-        ws16::UNMAP.bits,
-    )?;
     let blocks = cdb.get(ws16::NUMBER_OF_LOGICAL_BLOCKS);
     let extent = extent(unit, cdb.get(ws16::LBA), blocks, ws16::NUMBER_OF_LOGICAL_BLOCKS.bits)?;
     let pattern = if cdb.get(ws16::NDOB) { Pattern::Zeros } else { Pattern::DataOut };
     Ok(Plan::WriteSame { extent, pattern, unmap: cdb.get(ws16::UNMAP) })
-}
-
-//= SBC-3 "Logical Block Provisioning VPD page": LBPWS, LBPWS10 and ANC_SUP say what is supported
-fn check_provisioning(
-    unit: &Geometry,
-    anchor: bool,
-    anchor_field: Bits,
-    unmap: bool,
-    unmap_field: Bits,
-) -> Result<(), Sense> {
-    match (anchor, unmap, unit.unmap) {
-        (true, ..) => Err(Sense::invalid_field(anchor_field)),
-        (false, true, None) => Err(Sense::invalid_field(unmap_field)),
-        _ => Ok(()),
-    }
 }
 
 //= SBC-3 "Block Limits VPD page": WSNZ, MAXIMUM WRITE SAME LENGTH
@@ -87,7 +58,7 @@ pub(super) fn begin(extent: Extent, unmap: bool, data: Option<Buf>, desk: &mut D
             let (at, len) = (desk.geometry.offset(extent.lba), desk.geometry.bytes(extent.blocks));
             // Where deallocated blocks may read as anything, they are written.
             let unmap = unmap && desk.geometry.unmap.is_some_and(|limits| limits.zeroes);
-            Next::Submit(Op::Zero { at, len, unmap }, Work::Last { transfer_bytes })
+            Next::Submit(Op::Zero { at, len, unmap }, Work::Zero { transfer_bytes })
         }
     }
 }

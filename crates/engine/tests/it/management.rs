@@ -110,6 +110,18 @@ fn without_tas_the_others_get_a_unit_attention() {
 }
 
 #[test]
+fn without_tas_whose_commands_were_all_answered_learns_nothing() {
+    let mut rig = Rig::new();
+    without_task_aborted_status(&mut rig);
+    rig.hold = true;
+    rig.run(BOB, &synchronize_cache10(0x02), &[]);
+    rig.manage(ALICE, Function::ClearTaskSet, None);
+    rig.hold = false;
+    rig.release_all();
+    assert_eq!(rig.run(BOB, &TEST_UNIT_READY, &[]).code(), (0, 0, 0));
+}
+
+#[test]
 fn a_reset_unit_tells_every_nexus() {
     let mut rig = rig();
     let task = rig.send(ALICE, &read10(0, 1), &[]);

@@ -142,17 +142,37 @@ fn a_store_without_cache_is_never_flushed() {
     assert_eq!(rig.disk.log, ["read 0+1"]);
 }
 
-#[test]
-fn without_the_write_cache_every_write_is_durable() {
+fn without_write_cache() -> Rig {
     let mut rig = Rig::new();
-    let mut list = vec![0; 24];
-    list[4..6].copy_from_slice(&[0x08, 0x12]);
-    let current = rig.run(ALICE, &[0x1a, 0x08, 0x08, 0, 255, 0], &[]).data;
-    list[6..24].copy_from_slice(&current[6..24]);
+    let mut list = rig.run(ALICE, &[0x1a, 0x08, 0x08, 0, 255, 0], &[]).data;
+    (list[0], list[2]) = (0, 0);
     list[6] &= !0x04;
     assert_eq!(rig.ask(&[0x15, 0x10, 0, 0, 24, 0], &list), GOOD);
+    assert_eq!(rig.disk.log, ["flush"]);
+    rig.disk.log.clear();
+    rig
+}
+
+#[test]
+fn without_the_write_cache_every_write_is_durable() {
+    let mut rig = without_write_cache();
     rig.run(ALICE, &write10(0, 1), &[0; BLOCK]);
-    assert_eq!(rig.disk.log.last().map(String::as_str), Some("write 0+1 durable"));
+    rig.run(ALICE, &compare_and_write(0, 1), &[0; 2 * BLOCK]);
+    rig.run(ALICE, &orwrite16(0, 1), &[0; BLOCK]);
+    rig.run(ALICE, &write_same10(0, 0, 1), &[1; BLOCK]);
+    let written: Vec<&String> = rig.disk.log.iter().filter(|op| !op.starts_with("read")).collect();
+    assert_eq!(written, ["write 0+1 durable"; 4]);
+}
+
+#[test]
+fn without_the_write_cache_zeros_and_deallocations_are_flushed() {
+    let mut rig = without_write_cache();
+    rig.run(ALICE, &write_same10(0, 0, 4), &[0; BLOCK]);
+    let list = [0, 38, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 0];
+    let list = [&list[..], &[0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 4, 0, 0, 0, 0]].concat();
+    assert_eq!(rig.ask(&unmap(40), &list), GOOD);
+    assert_eq!(rig.ask(&unmap(8), &[0, 6, 0, 0, 0, 0, 0, 0]), GOOD);
+    assert_eq!(rig.disk.log, ["zero 0+4", "flush", "unmap 8+4", "unmap 16+4", "flush"]);
 }
 
 #[test]
@@ -322,6 +342,20 @@ fn a_unit_stopped_while_data_are_on_the_way_writes_nothing() {
     rig.deliver();
     assert_eq!(rig.reply(tag).expect("an answer").code(), (2, 0x04, 2));
     assert_eq!(rig.blocks(0, 1), [0; BLOCK]);
+}
+
+#[test]
+fn a_unit_made_smaller_while_data_are_on_the_way_is_not_written_past_its_end() {
+    let mut rig = Rig::new();
+    rig.send_data = false;
+    let tag = rig.send(ALICE, &write10(4000, 1), &[1; BLOCK]);
+    rig.disk.bytes.truncate(4000 * BLOCK);
+    rig.run(BOB, &read_capacity16(), &[]);
+    rig.disk.log.clear();
+    rig.deliver();
+    let reply = rig.reply(tag).expect("an answer");
+    assert_eq!((reply.code(), reply.information()), ((5, 0x21, 0), Some(4000)));
+    assert!(rig.disk.log.is_empty());
 }
 
 #[test]

@@ -127,6 +127,24 @@ fn mode_select_waits_until_nothing_is_under_way() {
 }
 
 #[test]
+fn who_waits_behind_two_waits_for_both() {
+    let mut rig = rig();
+    rig.send(ALICE, &compare_and_write(0, 1), &[0; 2 * BLOCK]);
+    rig.send(ALICE, &compare_and_write(8, 1), &[0; 2 * BLOCK]);
+    rig.send(BOB, &write10(0, 16), &[1; 16 * BLOCK]);
+    rig.send(BOB, &read10(9, 1), &[]);
+    assert_eq!(rig.held_names(), ["read 0+1", "read 8+1", "read 9+1"]);
+    rig.release();
+    assert_eq!(rig.held_names(), ["read 8+1", "read 9+1", "write 0+1"]);
+    rig.release();
+    rig.release();
+    rig.release();
+    assert_eq!(rig.held_names(), ["write 8+1"]);
+    rig.release();
+    assert_eq!(rig.held_names(), ["write 0+16"]);
+}
+
+#[test]
 fn many_waiting_commands_go_on_one_after_the_other() {
     let mut rig = rig();
     for lba in 0..40 {

@@ -30,6 +30,19 @@ fn nobody_fills_the_table_for_all_others() {
 }
 
 #[test]
+fn answered_commands_count_as_long_as_the_store_works_for_them() {
+    let mut rig = Rig::with(target(), 8, 1 << 20);
+    rig.hold = true;
+    for _ in 0..6 {
+        assert_eq!(rig.run(ALICE, &synchronize_cache10(0x02), &[]).status, Status::GOOD);
+    }
+    assert_eq!(rig.run(ALICE, &synchronize_cache10(0x02), &[]).status, Status::TASK_SET_FULL);
+    assert_eq!(rig.run(BOB, &synchronize_cache10(0x02), &[]).status, Status::GOOD);
+    rig.release_all();
+    assert_eq!(rig.run(ALICE, &synchronize_cache10(0x02), &[]).status, Status::GOOD);
+}
+
+#[test]
 fn commands_wait_for_buffers_in_order() {
     let mut rig = Rig::with(target(), 8, 8192);
     rig.hold = true;

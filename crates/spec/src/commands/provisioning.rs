@@ -3,14 +3,15 @@
 commands! {
     /// SBC-3 "UNMAP command".
     unmap write "UNMAP" 0x42, 10 {
-        ANCHOR: bool = 1, 0, 1;
         GROUP_NUMBER: u8 = 6, 5, 6;
         PARAMETER_LIST_LENGTH: u16 = 7, 7, 16;
+    } = 0 {
+        /// We anchor nothing (ANC_SUP=0).
+        ANCHOR = 1, 0, 1;
     }
 
     /// SBC-3 "WRITE SAME (10) command".
     write_same10 write "WRITE SAME (10)" 0x41, 10 {
-        ANCHOR: bool = 1, 4, 1;
         UNMAP: bool = 1, 3, 1;
         LBA: u64 = 2, 7, 32;
         GROUP_NUMBER: u8 = 6, 5, 6;
@@ -18,11 +19,12 @@ commands! {
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 7, 7, 16;
     } = 0 {
         WRPROTECT = 1, 7, 3;
+        /// We anchor nothing (ANC_SUP=0).
+        ANCHOR = 1, 4, 1;
     }
 
     /// SBC-3 "WRITE SAME (16) command"; NDOB as in SBC-4.
     write_same16 write "WRITE SAME (16)" 0x93, 16 {
-        ANCHOR: bool = 1, 4, 1;
         UNMAP: bool = 1, 3, 1;
         /// No Data-Out: the blocks become zeros.
         NDOB: bool = 1, 0, 1;
@@ -32,6 +34,8 @@ commands! {
         GROUP_NUMBER: u8 = 14, 5, 6;
     } = 0 {
         WRPROTECT = 1, 7, 3;
+        /// We anchor nothing (ANC_SUP=0).
+        ANCHOR = 1, 4, 1;
     }
 
     /// SBC-3 "GET LBA STATUS command".
