@@ -48,7 +48,7 @@ impl FullFeature {
             }
         };
         if let Some(begin) = rejection {
-            self.orphans += u32::from(!pdu.final_pdu);
+            self.expect_orphan(!pdu.final_pdu);
             return Ok(begin);
         }
         let verdict = self.screen(pdu, &announced);
@@ -66,7 +66,7 @@ impl FullFeature {
         let task = self.task(pdu, &announced, place, buf, verdict, io);
         let of = self.tasks.insert(task);
         if !pdu.final_pdu {
-            self.orphans += u32::from(!pdu.write);
+            self.expect_orphan(!pdu.write);
             self.expect_data(io.now);
         }
         let incoming = Incoming::Command { of, cmd_sn: pdu.cmd_sn, immediate: pdu.immediate };

@@ -125,12 +125,6 @@ impl Connection {
         self.refusal.as_ref()
     }
 
-    /// Whether login is over and the session serves.
-    #[must_use]
-    pub const fn is_full_feature(&self) -> bool {
-        matches!(self.state, State::FullFeature(_))
-    }
-
     /// Goes on as far as the input leads.
     fn receive(&mut self, now: Time, bytes: &[u8], pool: &mut Pool) -> Result<usize, Fatal> {
         let mut used = 0;

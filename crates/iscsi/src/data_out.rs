@@ -201,6 +201,11 @@ impl FullFeature {
         bufs.filter(|bytes| *bytes > to_usize(SMALL_BYTES)).sum()
     }
 
+    /// Unsolicited data of a command that is not there may be on its way. A peer can say so more often than anybody counts.
+    pub(crate) fn expect_orphan(&mut self, comes: bool) {
+        self.orphans = self.orphans.saturating_add(u32::from(comes));
+    }
+
     /// Unsolicited data that belongs to no task.
     fn orphaned(&mut self, pdu: &ScsiDataOut) -> Begin {
         if self.orphans == 0 {

@@ -256,19 +256,18 @@ impl FullFeature {
 
     /// Aborts a command as far as it is ours: no response of it leaves any more.
     fn abort_slot(&mut self, slot: u16, io: &mut Io<'_>) -> Whose {
-        let Some(Task { cmd_sn, kind: Kind::Command(command), .. }) = self.tasks.get_mut(slot) else {
+        let Some(Task { cmd_sn, place, kind: Kind::Command(command), .. }) = self.tasks.get_mut(slot) else {
             return Whose::Engines;
         };
+        let numbered = (*place == Numbering::Numbered).then_some(*cmd_sn);
         match command.state {
             State::Running => return Whose::Engines,
             State::Failing(_) | State::Aborted => {
                 command.state = State::Aborted;
                 return Whose::Engines;
             }
-            State::Held | State::Refused(_) => {
-                let cmd_sn = *cmd_sn;
-                self.skip(cmd_sn);
-            }
+            // The number of an immediate command is another one's.
+            State::Held | State::Refused(_) => numbered.into_iter().for_each(|cmd_sn| self.skip(cmd_sn)),
             State::Ended(_) => {}
         }
         self.forget(slot, io);

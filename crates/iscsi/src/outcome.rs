@@ -59,7 +59,7 @@ impl FullFeature {
     /// Lets a command go: its data may still come and will be let go too.
     pub(crate) fn forget(&mut self, slot: u16, io: &mut Io<'_>) {
         let Some(Task { kind: Kind::Command(mut command), .. }) = self.tasks.remove(slot) else { return };
-        self.orphans += u32::from(command.transfer.is_unsolicited());
+        self.expect_orphan(command.transfer.is_unsolicited());
         if let Some(buf) = command.transfer.handle_failed() {
             io.pool.give(buf);
         }

@@ -237,12 +237,6 @@ impl Peer {
         !self.cmd_sn.is_after(self.max_cmd_sn)
     }
 
-    /// Commands that have no answer yet.
-    #[must_use]
-    pub fn outstanding(&self) -> usize {
-        self.tasks.len()
-    }
-
     /// Sends a command with its immediate and unsolicited data.
     pub fn command(&mut self, lun: u64, cdb: &[u8], data: Data) -> TaskTag {
         self.command_with(lun, cdb, data, TaskAttribute::SIMPLE)

@@ -118,12 +118,6 @@ impl Negotiator {
         self.parameters
     }
 
-    /// What kind of session is negotiated for.
-    #[must_use]
-    pub fn session(&self) -> SessionType {
-        self.session
-    }
-
     /// Refuses a key that comes twice. Declarations that hold in any stage may come again: older releases of
     /// libiscsi repeat the names and the session type when they enter the operational stage.
     //= RFC 7143 "Operational Parameter Negotiation During the Login Phase"

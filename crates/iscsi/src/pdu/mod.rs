@@ -37,9 +37,6 @@ use core::fmt;
 /// Bytes of a basic header segment.
 pub const BHS_BYTES: usize = 48;
 
-/// The most bytes that a data segment can have: its length field has 24 bits.
-pub const DATA_SEGMENT_BYTES_MAX: u32 = 0x00ff_ffff;
-
 /// A basic header segment as it is on the wire.
 //= RFC 7143 "Basic Header Segment (BHS)"
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,13 +76,6 @@ impl Bhs {
     #[must_use]
     pub fn immediate(&self) -> bool {
         self.get(field::IMMEDIATE)
-    }
-
-    /// Whether the final bit is set (in login PDUs the same bit asks for a transit).
-    #[inline]
-    #[must_use]
-    pub fn final_bit(&self) -> bool {
-        self.get(field::FINAL)
     }
 
     /// Bytes of all additional header segments, with their padding.

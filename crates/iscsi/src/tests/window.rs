@@ -76,6 +76,37 @@ fn a_function_that_ends_a_command_does_not_give_its_own_place_away() {
 }
 
 #[test]
+fn aborting_an_immediate_command_leaves_the_one_alone_whose_number_it_bears() {
+    let limits = Limits { data_in_bytes_max: 1, ..Limits::default() };
+    let mut world = World::with_limits(settings(&[]), limits).logging_in();
+    world.engine = Engine::Silent;
+    world.raw = true;
+    let first = world.peer.cmd_sn;
+    let read = ScsiCommand { read: true, expected_data_bytes: 512, ..command(1, first, false) };
+    let abort = TaskManagementRequest {
+        immediate: true,
+        function: TaskManagementFunction::ABORT_TASK,
+        lun: 0,
+        initiator_task_tag: TaskTag(4),
+        referenced_task_tag: TaskTag(3),
+        cmd_sn: first + 2,
+        exp_stat_sn: Sn(0),
+        ref_cmd_sn: first + 2,
+        exp_data_sn: Sn(0),
+    };
+    world.peer.send(read.into(), &[]);
+    world.peer.send(command(2, first + 2, false).into(), &[]);
+    world.peer.send(command(3, first + 2, true).into(), &[]);
+    world.peer.send(abort.into(), &[]);
+    world.peer.send(command(5, first + 1, false).into(), &[]);
+    world.run();
+    let tag = world.told_command().tag;
+    world.good(tag, None, 0);
+    world.run();
+    assert_eq!(world.told_commands(), 2);
+}
+
+#[test]
 fn commands_behind_a_gap_wait_and_come_in_order() {
     let mut world = silent(8);
     let first = world.peer.cmd_sn;
