@@ -27,7 +27,7 @@ pub(crate) enum Command {
 /// Each PATH becomes a logical unit, the first LUN 0. On the first Ctrl-C (or SIGTERM) felio stops accepting connections, asks the initiators to
 /// log out, finishes what runs, makes everything durable and ends; on the second it ends at once.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = EXAMPLES, after_long_help = EXPORT_HELP)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FOR_PROGRAMS}"))]
 pub(crate) struct ExportArgs {
     /// A file, a block device, ram:SIZE (memory, empty at each start) or null:SIZE (reads zeros, forgets writes).
     #[arg(required = true, value_name = "PATH")]
@@ -131,15 +131,7 @@ Examples:
 
 felio prints the commands that attach the disk from Linux, QEMU and Windows.";
 
-const EXPORT_HELP: &str = "\
-Examples:
-  felio export disk.img --size 1G                     a new 1 GiB disk for this machine
-  felio export ram:4G                                 a disk in memory
-  felio export /dev/sdb --portal 0.0.0.0:3260 --allow 10.0.0.0/8
-  felio export a.img b.img --portal [::]:3260 --chap-user alice --chap-password-file secret
-
-felio prints the commands that attach the disk from Linux, QEMU and Windows.
-
+const FOR_PROGRAMS: &str = "\
 JSON lines (--json), on standard output:
   {\"event\":\"ready\",\"portals\":[…],\"target\":\"iqn…\",\"luns\":[{\"lun\":0,\"path\":…,\"naa\":…,\"serial\":…,\"bytes\":…}]}
       always the first; then, as they happen:
