@@ -4,8 +4,9 @@ use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits};
+use felio_hal::store::{Limits, UnmapLimits};
 use rustix::fs::{
     FallocateFlags, SeekFrom, fallocate, fstat, ioctl_blkpbszget, ioctl_blksszget, major, minor, seek,
 };
@@ -13,49 +14,25 @@ use rustix::io::Errno;
 
 use crate::disk::{Disk, Space};
 use crate::policy::Policy;
-use crate::store::{Answer, Attempt, Entry, Store, TRANSFER_BYTES_MAX};
+use crate::store::{Store, TRANSFER_BYTES_MAX};
 use crate::sys;
 
-/// A block device as a store.
-#[derive(Debug)]
-pub struct Block(Disk<BlockSpace>);
-
-impl Block {
-    /// Takes an open device; the descriptor's flags are those of `policy`.
-    pub(crate) fn new(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writable: bool) -> Self {
-        let limits = Limits {
-            bytes: facts.bytes,
-            writable,
-            logical_block_bytes: facts.logical_bytes,
-            physical_block_bytes: facts.physical_bytes,
-            optimal_io_bytes: facts.optimal_bytes,
-            transfer_bytes_max: TRANSFER_BYTES_MAX,
-            write_cache: policy.write_cache,
-            unmap: facts.unmap,
-            extents: false,
-            rotational: facts.rotational,
-        };
-        let zeroes = facts.unmap.is_some_and(|unmap| unmap.zeroes);
-        Self(Disk::new(fd, policy, BlockSpace { zeroes }, limits))
-    }
-}
-
-impl Store for Block {
-    fn limits(&self) -> Limits {
-        self.0.limits()
-    }
-    fn attempt(&self, op: Op) -> Attempt {
-        self.0.attempt(op)
-    }
-    fn entry(&self, op: &Op) -> Option<Entry<'_>> {
-        self.0.entry(op)
-    }
-    fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
-        self.0.judge(op, result)
-    }
-    fn run(&self, op: Op) -> Answer {
-        self.0.run(op)
-    }
+/// An open device as a store; the descriptor's flags are those of `policy`.
+pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writable: bool) -> Arc<dyn Store> {
+    let limits = Limits {
+        bytes: facts.bytes,
+        writable,
+        logical_block_bytes: facts.logical_bytes,
+        physical_block_bytes: facts.physical_bytes,
+        optimal_io_bytes: facts.optimal_bytes,
+        transfer_bytes_max: TRANSFER_BYTES_MAX,
+        write_cache: policy.write_cache,
+        unmap: facts.unmap,
+        extents: false,
+        rotational: facts.rotational,
+    };
+    let zeroes = facts.unmap.is_some_and(|unmap| unmap.zeroes);
+    Arc::new(Disk::new(fd, policy, BlockSpace { zeroes }, limits))
 }
 
 /// What a device says of itself.

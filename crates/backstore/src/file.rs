@@ -1,65 +1,42 @@
 //! A regular file: holes are punched, found and counted by its filesystem.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits};
+use felio_hal::store::{Limits, UnmapLimits};
 use rustix::fs::{AtFlags, FallocateFlags, SeekFrom, StatxFlags, fallocate, fstat, fstatfs, seek, statx};
 use rustix::io::{Errno, pread};
 
 use crate::disk::{Disk, Space};
 use crate::policy::Policy;
-use crate::store::{Answer, Attempt, Entry, Store, TRANSFER_BYTES_MAX};
+use crate::store::{Store, TRANSFER_BYTES_MAX};
 
-/// A file as a store.
-#[derive(Debug)]
-pub struct File(Disk<FileSpace>);
-
-impl File {
-    /// Takes an open file; the descriptor's flags are those of `policy`.
-    pub(crate) fn new(
-        fd: OwnedFd,
-        policy: &'static Policy,
-        facts: &Facts,
-        align_bytes: u32,
-        writable: bool,
-    ) -> Self {
-        let unmap = facts.hole_bytes.map(|granularity_bytes| UnmapLimits {
-            granularity_bytes,
-            alignment_bytes: 0,
-            zeroes: true,
-        });
-        let limits = Limits {
-            bytes: facts.bytes,
-            writable,
-            logical_block_bytes: align_bytes,
-            physical_block_bytes: facts.block_bytes,
-            optimal_io_bytes: None,
-            transfer_bytes_max: TRANSFER_BYTES_MAX,
-            write_cache: policy.write_cache,
-            extents: unmap.is_some(),
-            unmap,
-            rotational: None,
-        };
-        Self(Disk::new(fd, policy, FileSpace, limits))
-    }
-}
-
-impl Store for File {
-    fn limits(&self) -> Limits {
-        self.0.limits()
-    }
-    fn attempt(&self, op: Op) -> Attempt {
-        self.0.attempt(op)
-    }
-    fn entry(&self, op: &Op) -> Option<Entry<'_>> {
-        self.0.entry(op)
-    }
-    fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
-        self.0.judge(op, result)
-    }
-    fn run(&self, op: Op) -> Answer {
-        self.0.run(op)
-    }
+/// An open file as a store; the descriptor's flags are those of `policy`.
+pub(crate) fn store(
+    fd: OwnedFd,
+    policy: &'static Policy,
+    facts: &Facts,
+    align_bytes: u32,
+    writable: bool,
+) -> Arc<dyn Store> {
+    let unmap = facts.hole_bytes.map(|granularity_bytes| UnmapLimits {
+        granularity_bytes,
+        alignment_bytes: 0,
+        zeroes: true,
+    });
+    let limits = Limits {
+        bytes: facts.bytes,
+        writable,
+        logical_block_bytes: align_bytes,
+        physical_block_bytes: facts.block_bytes,
+        optimal_io_bytes: None,
+        transfer_bytes_max: TRANSFER_BYTES_MAX,
+        write_cache: policy.write_cache,
+        extents: unmap.is_some(),
+        unmap,
+        rotational: None,
+    };
+    Arc::new(Disk::new(fd, policy, FileSpace, limits))
 }
 
 /// What a file and its filesystem say of themselves.

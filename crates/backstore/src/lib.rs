@@ -30,9 +30,7 @@ mod store;
 mod sys;
 mod transfer;
 
-pub use block::Block;
 pub use fault::Fault;
-pub use file::File;
 pub use identity::Identity;
 pub use lane::{Engine, Lane, LaneConfig, LaneError};
 pub use null::Null;

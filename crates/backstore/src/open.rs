@@ -14,13 +14,12 @@ use felio_hal::store::Limits;
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, fsync, ftruncate};
 use rustix::io::Errno;
 
-use crate::block::{self, Block};
-use crate::file::{self, File};
 use crate::identity::{self, Carry, Identity};
 use crate::null::Null;
 use crate::policy::{CacheMode, Policy};
 use crate::ram::Ram;
 use crate::store::Store;
+use crate::{block, file};
 
 /// What an operator asks for.
 #[derive(Clone, Debug)]
@@ -328,7 +327,7 @@ impl At<'_> {
         self.check_block(align_bytes, " with direct I/O", ", or --cache write-back")?;
         let carry = if writable { Carry::Allowed } else { Carry::Forbidden };
         let identity = identity::of_file(fd.as_fd(), carry);
-        let store: Arc<dyn Store> = Arc::new(File::new(fd, policy, &facts, align_bytes, writable));
+        let store = file::store(fd, policy, &facts, align_bytes, writable);
         Ok(Opened { limits: store.limits(), store, identity, kind: Kind::File, created: false, unlocked })
     }
 
@@ -342,7 +341,7 @@ impl At<'_> {
         self.check_block(facts.logical_bytes, "", "")?;
         let policy = self.cache(fd.as_fd())?;
         let identity = identity::of_device(fd.as_fd(), self.path);
-        let store: Arc<dyn Store> = Arc::new(Block::new(fd, policy, &facts, !self.spec.read_only));
+        let store = block::store(fd, policy, &facts, !self.spec.read_only);
         Ok(Opened { limits: store.limits(), store, identity, kind: Kind::Block, created: false, unlocked })
     }
 
