@@ -57,25 +57,8 @@ pub struct Opened {
     pub limits: Limits,
     /// Who it is.
     pub identity: Identity,
-    /// What it turned out to be.
-    pub kind: Kind,
-    /// It did not exist before.
-    pub created: bool,
     /// It could not be locked: its filesystem knows no locks.
     pub unlocked: bool,
-}
-
-/// What a source turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A block device.
-    Block,
-    /// Memory.
-    Ram,
-    /// Nothing.
-    Null,
 }
 
 /// Why a source cannot be opened, and what to do about it.
@@ -228,12 +211,12 @@ pub fn open(spec: &Spec) -> Result<Opened, OpenError> {
             let bytes = memory_bytes("ram", *bytes, spec)?;
             let store = Ram::new(bytes, !spec.read_only)
                 .map_err(|errno| OpenError::Memory { bytes, source: errno.into() })?;
-            Ok(opened_memory(Arc::new(store), Kind::Ram, format!("ram:{bytes} {}", spec.label)))
+            Ok(opened_memory(Arc::new(store), format!("ram:{bytes} {}", spec.label)))
         }
         Source::Null(bytes) => {
             let bytes = memory_bytes("null", *bytes, spec)?;
             let store = Null::new(bytes, !spec.read_only);
-            Ok(opened_memory(Arc::new(store), Kind::Null, format!("null:{bytes} {}", spec.label)))
+            Ok(opened_memory(Arc::new(store), format!("null:{bytes} {}", spec.label)))
         }
     }
 }
@@ -246,9 +229,9 @@ fn memory_bytes(name: &str, bytes: u64, spec: &Spec) -> Result<u64, OpenError> {
     Ok(bytes)
 }
 
-fn opened_memory(store: Arc<dyn Store>, kind: Kind, words: String) -> Opened {
+fn opened_memory(store: Arc<dyn Store>, words: String) -> Opened {
     let identity = identity::of_words(&words);
-    Opened { limits: store.limits(), store, identity, kind, created: false, unlocked: false }
+    Opened { limits: store.limits(), store, identity, unlocked: false }
 }
 
 fn open_path(path: &Path, spec: &Spec) -> Result<Opened, OpenError> {
@@ -285,17 +268,18 @@ impl At<'_> {
             Errno::NOENT => OpenError::NoFolder { path: path() },
             errno => self.error("create", &errno.into()),
         })?;
-        let made = ftruncate(&fd, bytes).map_err(|errno| {
-            let source = errno.into();
-            OpenError::Create { path: path(), bytes, source }
-        });
-        // A file that was made here and is of no use leaves nothing behind.
-        made.and_then(|()| self.keep(fd.as_fd()))
-            .and_then(|()| self.finish_file(fd))
-            .map(|opened| Opened { created: true, ..opened })
-            .inspect_err(|_| {
-                let _ = fs::remove_file(self.path);
+        let lengthen = || {
+            ftruncate(&fd, bytes).map_err(|errno| {
+                let source = errno.into();
+                OpenError::Create { path: path(), bytes, source }
             })
+        };
+        // Locked while it is empty: whoever comes first to it cannot serve it, and so it can be taken away below.
+        let made = self.lock(fd.as_fd()).and_then(|_| lengthen());
+        // A file that was made here and is of no use leaves nothing behind.
+        made.and_then(|()| self.keep(fd.as_fd())).and_then(|()| self.finish_file(fd)).inspect_err(|_| {
+            let _ = fs::remove_file(self.path);
+        })
     }
 
     /// Makes a new file's name as durable as its blocks are going to be.
@@ -328,7 +312,7 @@ impl At<'_> {
         let carry = if writable { Carry::Allowed } else { Carry::Forbidden };
         let identity = identity::of_file(fd.as_fd(), carry);
         let store = file::store(fd, policy, &facts, align_bytes, writable);
-        Ok(Opened { limits: store.limits(), store, identity, kind: Kind::File, created: false, unlocked })
+        Ok(Opened { limits: store.limits(), store, identity, unlocked })
     }
 
     fn open_device(&self) -> Result<Opened, OpenError> {
@@ -342,7 +326,7 @@ impl At<'_> {
         let policy = self.cache(fd.as_fd())?;
         let identity = identity::of_device(fd.as_fd(), self.path);
         let store = block::store(fd, policy, &facts, !self.spec.read_only);
-        Ok(Opened { limits: store.limits(), store, identity, kind: Kind::Block, created: false, unlocked })
+        Ok(Opened { limits: store.limits(), store, identity, unlocked })
     }
 
     fn open_fd(&self, extra: OFlags) -> Result<OwnedFd, OpenError> {
