@@ -7,8 +7,9 @@
 //! Each reactor has a pool of its own. A buffer that ends its life on another reactor is collected there and sent home
 //! ([`Pool::poll_foreign`]), so that a pool that only gives does not starve one that only takes.
 //!
-//! Invariant: the bytes of all buffers of all pools that share a [`Budget`] never exceed its maximum. A buffer that is
-//! dropped instead of given back frees its memory and its share of the budget.
+//! Invariant: the bytes of all buffers of all pools that share a [`Budget`] never exceed its maximum; what is allocated is
+//! a page more for each, which alignment costs and nobody counts. A buffer that is dropped instead of given back frees its
+//! memory and its share of the budget.
 
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// Smallest buffer, bytes, and the alignment of every buffer.
 pub const PAGE_BYTES: usize = 4096;
 
-/// Largest buffer, bytes: twice the longest transfer, for commands that compare before they write.
+/// Largest buffer, bytes: the longest transfer of a command.
 pub const BUF_BYTES_MAX: usize = 8 << 20;
 
 const CLASSES: usize = 12;

@@ -30,7 +30,7 @@ impl Timers {
         }
     }
 
-    /// The next connection whose entry has come up; the caller asks [`Armed::is_due`] whether the entry still counts.
+    /// The next connection whose entry has come up; the caller asks [`Armed::is_at`] whether the entry still counts.
     pub(crate) fn pop(&mut self, now: Time) -> Option<(Time, Key)> {
         let Reverse((at, slot, generation)) = *self.heap.peek()?;
         if at > now {
