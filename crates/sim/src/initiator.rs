@@ -1,22 +1,20 @@
 //! An initiator that does what initiators do, at random, and tells the referee.
 //!
-//! It has one session at a time: reads, writes, flushes, deallocates, compares and writes, aborts, resets, logs out, breaks off, and comes
-//! back. Data blocks hold the stamp of the write that they come from; the last few blocks are counters that only COMPARE AND WRITE
-//! moves, each by one.
+//! It has one session at a time: sends [`commands`], aborts, resets, logs out, breaks off, and comes back. Data blocks hold the stamp of
+//! the write that they come from; behind them are counters that only COMPARE AND WRITE moves, each by one, and blocks in which only
+//! ORWRITE sets bits, each once.
 
+use crate::bits::Bits;
 use crate::random::Random;
-use crate::referee::{Moment, Referee, WriteId};
+use crate::referee::{Referee, Sender, Sent, WriteId};
 use felio_hal::Time;
-use felio_iscsi::pdu::{LogoutReason, Sn, TaskAttribute, TaskManagementFunction, TaskTag};
+use felio_iscsi::pdu::{self, LogoutReason, Sn, TaskManagementFunction, TaskTag};
 use felio_iscsi::peer::{Completed, Data, Peer, PeerEvent, Settings};
-use felio_spec::commands::{
-    compare_and_write, read16, synchronize_cache10, test_unit_ready, unmap, write_same16, write16,
-};
-use felio_spec::report::{unmap_block_descriptor, unmap_list};
-use felio_spec::{Row, Status};
+use felio_spec::{SenseKey, Status, TaskAttribute};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
+
+mod commands;
 
 /// Logical block, bytes.
 pub const BLOCK_BYTES: usize = 512;
@@ -24,8 +22,13 @@ pub const BLOCK_BYTES: usize = 512;
 pub const DATA_BLOCKS: usize = 192;
 /// Blocks with counters, behind them.
 pub const COUNTER_BLOCKS: usize = 4;
+/// Blocks with bits, behind those.
+pub const BIT_BLOCKS: usize = 8;
 /// All blocks.
-pub const BLOCKS: usize = DATA_BLOCKS + COUNTER_BLOCKS;
+pub const BLOCKS: usize = FIRST_BITS + BIT_BLOCKS;
+
+/// Where the blocks with bits begin.
+pub const FIRST_BITS: usize = DATA_BLOCKS + COUNTER_BLOCKS;
 
 /// How long a command may take where the disk and the network are merely slow.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -41,8 +44,12 @@ pub struct Shared {
     pub stamp: u64,
     /// By counter: the values from which it was moved, with GOOD.
     pub moved: Vec<Vec<u64>>,
-    /// Writes may fail for want of a healthy disk.
+    /// What the blocks with bits may hold.
+    pub bits: Bits,
+    /// Writes that were answered may be lost until they are flushed.
     pub cached: bool,
+    /// Somebody shall switch the write cache off, and nobody on again by a reset.
+    pub write_through: bool,
     /// How many commands ended.
     pub completed: u64,
     /// How many of them GOOD.
@@ -90,6 +97,8 @@ pub struct Initiator {
     /// Writes of a session that is gone, which may still be under way.
     orphans: Vec<WriteId>,
     counters: [u64; COUNTER_BLOCKS],
+    /// What we last saw in the data blocks.
+    seen: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -103,7 +112,13 @@ struct Task {
 enum Kind {
     Read {
         first: usize,
-        sent: Moment,
+        sent: Sent,
+    },
+    /// A comparison that finds these stamps, if it ends well.
+    Verify {
+        first: usize,
+        sent: Sent,
+        stamps: Vec<u64>,
     },
     Write {
         write: WriteId,
@@ -114,9 +129,20 @@ enum Kind {
         write: WriteId,
         counter: usize,
         from: u64,
+        durable: bool,
+    },
+    /// ORWRITE of a bit.
+    SetBit {
+        block: usize,
+        bit: usize,
+        durable: bool,
     },
     Flush {
-        sent: Moment,
+        sent: Sent,
+    },
+    /// MODE SELECT with WCE=0.
+    CacheOff {
+        sent: Sent,
     },
     Other,
 }
@@ -155,6 +181,7 @@ impl Initiator {
             functions: BTreeMap::new(),
             orphans: Vec::new(),
             counters: [0; COUNTER_BLOCKS],
+            seen: vec![0; DATA_BLOCKS],
             random,
         }
     }
@@ -229,7 +256,7 @@ impl Initiator {
             return Ok(Wish::Break);
         }
         if self.random.chance(8) {
-            self.manage(now);
+            self.manage(now, shared);
         }
         if self.tasks.len() < DEPTH && self.peer.has_window() {
             self.send_command(now, shared);
@@ -292,30 +319,43 @@ impl Initiator {
         };
         shared.completed += 1;
         if Status(completed.status) != Status::GOOD {
-            if let Kind::Swap { write, counter, .. } = task.kind
-                && completed.sense.get(2).is_some_and(|key| key & 0x0f == felio_spec::SenseKey::MISCOMPARE.0)
-            {
-                shared.referee.cancel_write(write);
-                // Somebody else moved it; look where it is.
-                self.counters[counter] = u64::MAX;
-                return Ok(());
+            let is_miscompare =
+                completed.sense.get(2).is_some_and(|key| key & 0x0f == SenseKey::MISCOMPARE.0);
+            match task.kind {
+                Kind::Swap { write, counter, .. } if is_miscompare => {
+                    shared.referee.cancel_write(write);
+                    // Somebody else moved it; look where it is.
+                    self.counters[counter] = u64::MAX;
+                }
+                Kind::Write { .. } if is_miscompare => {
+                    return Err("something came between the two halves of a WRITE AND VERIFY".to_owned());
+                }
+                kind => give_up(&kind, shared),
             }
-            give_up(&task.kind, shared);
             return Ok(());
         }
         shared.good += 1;
         match task.kind {
             Kind::Read { first, sent } => self.check_read(first, sent, &completed.data, shared)?,
+            Kind::Verify { first, sent, stamps } => self.check_stamps(first, sent, &stamps, shared)?,
             Kind::Write { write, durable } => shared.referee.end_write(write, durable),
-            Kind::Swap { write, counter, from } => {
+            Kind::Swap { write, counter, from, durable } => {
                 if shared.moved[counter].contains(&from) {
                     return Err(format!("counter {counter} was moved from {from} twice: an update is lost"));
                 }
                 shared.moved[counter].push(from);
                 self.counters[counter] = from + 1;
-                shared.referee.end_write(write, !shared.cached);
+                shared.referee.end_write(write, durable);
             }
-            Kind::Flush { sent } => shared.referee.end_flush(sent),
+            Kind::SetBit { block, bit, durable } => {
+                let now = shared.referee.tick();
+                shared.bits.end(now, block, bit, durable);
+            }
+            Kind::Flush { sent } => shared.end_flush(sent),
+            Kind::CacheOff { sent } => {
+                shared.end_flush(sent);
+                shared.cached = false;
+            }
             Kind::Other => {}
         }
         Ok(())
@@ -324,20 +364,29 @@ impl Initiator {
     fn check_read(
         &mut self,
         first: usize,
-        sent: Moment,
+        sent: Sent,
         data: &[u8],
         shared: &mut Shared,
     ) -> Result<(), String> {
         let stamps: Vec<u64> = data.chunks_exact(BLOCK_BYTES).map(stamp_of).collect::<Result<_, _>>()?;
         for (block, stamp) in (first..).zip(&stamps) {
-            if let Some(counter) = block.checked_sub(DATA_BLOCKS) {
-                self.counters[counter] = *stamp;
+            if let Some(seen) = self.seen.get_mut(block) {
+                *seen = *stamp;
+            } else if let Some(counter) = self.counters.get_mut(block - DATA_BLOCKS) {
+                *counter = *stamp;
             }
         }
-        shared
-            .referee
-            .check_read(sent, first, &stamps)
-            .map_err(|foul| format!("initiator {}: {foul}", self.number))
+        self.check_stamps(first, sent, &stamps, shared)
+    }
+
+    fn check_stamps(
+        &self,
+        first: usize,
+        sent: Sent,
+        stamps: &[u64],
+        shared: &mut Shared,
+    ) -> Result<(), String> {
+        shared.check_read(sent, first, stamps).map_err(|foul| format!("initiator {}: {foul}", self.number))
     }
 
     fn settle_orphans(&mut self, shared: &mut Shared) {
@@ -346,103 +395,21 @@ impl Initiator {
         }
     }
 
-    fn send_command(&mut self, now: Time, shared: &mut Shared) {
-        match self.random.below(100) {
-            0..35 => self.send_read(now, shared),
-            35..70 => self.send_write(now, shared),
-            70..78 => self.send_flush(now, shared),
-            78..84 => self.send_same(now, shared),
-            84..88 => self.send_unmap(now, shared),
-            88..98 => self.send_swap(now, shared),
-            _ => {
-                let cdb = cdb(&test_unit_ready::ROW);
-                self.send(now, &cdb, Data::None, Kind::Other);
-            }
-        }
-    }
-
-    fn send_read(&mut self, now: Time, shared: &mut Shared) {
-        let blocks = self.range(0..BLOCKS);
-        self.read(now, blocks, shared);
-    }
-
-    fn read(&mut self, now: Time, blocks: Range<usize>, shared: &mut Shared) {
-        let mut cdb = cdb(&read16::ROW);
-        read16::LBA.set(&mut cdb, wide(blocks.start));
-        read16::TRANSFER_LENGTH.set(&mut cdb, narrow(blocks.len()));
-        let sent = shared.referee.send();
-        let room = Data::In(narrow(blocks.len() * BLOCK_BYTES));
-        self.send(now, &cdb, room, Kind::Read { first: blocks.start, sent });
-    }
-
-    fn send_write(&mut self, now: Time, shared: &mut Shared) {
-        let blocks = self.range(0..DATA_BLOCKS);
-        let fua = self.random.chance(200);
-        shared.stamp += 1;
-        let data = fill(shared.stamp, blocks.len());
-        let mut cdb = cdb(&write16::ROW);
-        write16::LBA.set(&mut cdb, wide(blocks.start));
-        write16::TRANSFER_LENGTH.set(&mut cdb, narrow(blocks.len()));
-        write16::FUA.set(&mut cdb, fua);
-        let write = shared.referee.send_write(blocks, shared.stamp);
-        self.send(now, &cdb, Data::Out(data), Kind::Write { write, durable: fua || !shared.cached });
-    }
-
-    fn send_flush(&mut self, now: Time, shared: &mut Shared) {
-        let cdb = cdb(&synchronize_cache10::ROW);
-        let sent = shared.referee.send();
-        self.send(now, &cdb, Data::None, Kind::Flush { sent });
-    }
-
-    /// WRITE SAME: a stamp, or zeros that may be deallocated.
-    fn send_same(&mut self, now: Time, shared: &mut Shared) {
-        let blocks = self.range(0..DATA_BLOCKS);
-        let zeros = self.random.chance(500);
-        shared.stamp += 1;
-        let stamp = if zeros { 0 } else { shared.stamp };
-        let mut cdb = cdb(&write_same16::ROW);
-        write_same16::LBA.set(&mut cdb, wide(blocks.start));
-        write_same16::NUMBER_OF_LOGICAL_BLOCKS.set(&mut cdb, narrow(blocks.len()));
-        write_same16::UNMAP.set(&mut cdb, zeros);
-        let write = shared.referee.send_write(blocks, stamp);
-        self.send(now, &cdb, Data::Out(fill(stamp, 1)), Kind::Write { write, durable: !shared.cached });
-    }
-
-    fn send_unmap(&mut self, now: Time, shared: &mut Shared) {
-        let blocks = self.range(0..DATA_BLOCKS);
-        let mut list = vec![0; unmap_list::BYTES + unmap_block_descriptor::BYTES];
-        let (header, descriptor) = list.split_at_mut(unmap_list::BYTES);
-        unmap_list::UNMAP_DATA_LENGTH.set(header, 22);
-        unmap_list::UNMAP_BLOCK_DESCRIPTOR_DATA_LENGTH.set(header, 16);
-        unmap_block_descriptor::UNMAP_LBA.set(descriptor, wide(blocks.start));
-        unmap_block_descriptor::NUMBER_OF_LOGICAL_BLOCKS.set(descriptor, narrow(blocks.len()));
-        let mut cdb = cdb(&unmap::ROW);
-        unmap::PARAMETER_LIST_LENGTH.set(&mut cdb, 24);
-        let write = shared.referee.send_write(blocks, 0);
-        self.send(now, &cdb, Data::Out(list), Kind::Write { write, durable: !shared.cached });
-    }
-
-    /// COMPARE AND WRITE: moves a counter by one, if it is where we believe it to be.
-    fn send_swap(&mut self, now: Time, shared: &mut Shared) {
-        let counter = self.random.index(COUNTER_BLOCKS);
-        let from = self.counters[counter];
-        let block = DATA_BLOCKS + counter;
-        if from == u64::MAX || self.random.chance(200) {
-            return self.read(now, block..block + 1, shared);
-        }
-        let mut cdb = cdb(&compare_and_write::ROW);
-        compare_and_write::LBA.set(&mut cdb, wide(block));
-        compare_and_write::NUMBER_OF_LOGICAL_BLOCKS.set(&mut cdb, 1);
-        let data = [fill(from, 1), fill(from + 1, 1)].concat();
-        let write = shared.referee.send_write(block..block + 1, from + 1);
-        self.send(now, &cdb, Data::Out(data), Kind::Swap { write, counter, from });
-    }
-
-    fn send(&mut self, now: Time, cdb: &[u8], data: Data, kind: Kind) {
+    /// The next command is ours, with some task attribute.
+    fn sender(&mut self) -> Sender {
         let attribute = match self.random.below(100) {
-            0 => TaskAttribute::ORDERED,
-            1 => TaskAttribute::HEAD_OF_QUEUE,
-            _ => TaskAttribute::SIMPLE,
+            0..4 => TaskAttribute::Ordered,
+            4..6 => TaskAttribute::HeadOfQueue,
+            _ => TaskAttribute::Simple,
+        };
+        Sender { initiator: self.number, attribute }
+    }
+
+    fn send(&mut self, now: Time, by: Sender, cdb: &[u8], data: Data, kind: Kind) {
+        let attribute = match by.attribute {
+            TaskAttribute::Ordered => pdu::TaskAttribute::ORDERED,
+            TaskAttribute::HeadOfQueue => pdu::TaskAttribute::HEAD_OF_QUEUE,
+            TaskAttribute::Simple | TaskAttribute::Aca => pdu::TaskAttribute::SIMPLE,
         };
         let cmd_sn = self.peer.cmd_sn;
         let itt = self.peer.command_with(0, cdb, data, attribute);
@@ -450,11 +417,12 @@ impl Initiator {
     }
 
     /// Ends one task, all of ours, or everybody's.
-    fn manage(&mut self, now: Time) {
+    fn manage(&mut self, now: Time, shared: &Shared) {
         let all: Vec<u32> = self.tasks.keys().copied().collect();
         let (function, referenced, aborted) = match self.random.below(10) {
-            0 => (TaskManagementFunction::LOGICAL_UNIT_RESET, None, all),
-            1 => (TaskManagementFunction::ABORT_TASK_SET, None, all),
+            // A reset would switch the write cache on again.
+            0 if !shared.write_through => (TaskManagementFunction::LOGICAL_UNIT_RESET, None, all),
+            0 | 1 => (TaskManagementFunction::ABORT_TASK_SET, None, all),
             2 => (TaskManagementFunction::CLEAR_TASK_SET, None, all),
             _ => {
                 let Some(itt) = (!all.is_empty()).then(|| all[self.random.index(all.len())]) else { return };
@@ -465,21 +433,48 @@ impl Initiator {
         let itt = self.peer.manage(function, 0, referenced.map_or(TaskTag::RESERVED, TaskTag), cmd_sn);
         self.functions.insert(itt.0, (aborted, now));
     }
-
-    fn range(&mut self, within: Range<usize>) -> Range<usize> {
-        let most = if self.random.chance(100) { within.len() } else { 8 };
-        let len = 1 + self.random.index(most);
-        let first = within.start + self.random.index(within.len() - len + 1);
-        first..first + len
-    }
 }
 
 impl Kind {
     const fn write(&self) -> Option<WriteId> {
         match self {
             Self::Write { write, .. } | Self::Swap { write, .. } => Some(*write),
-            Self::Read { .. } | Self::Flush { .. } | Self::Other => None,
+            Self::Read { .. }
+            | Self::Verify { .. }
+            | Self::SetBit { .. }
+            | Self::Flush { .. }
+            | Self::CacheOff { .. }
+            | Self::Other => None,
         }
+    }
+}
+
+impl Shared {
+    fn end_flush(&mut self, sent: Sent) {
+        self.referee.end_flush(sent);
+        self.bits.end_flush(sent);
+    }
+
+    /// A read that ends now found these stamps.
+    pub fn check_read(&mut self, sent: Sent, first: usize, stamps: &[u64]) -> Result<(), String> {
+        let with_bits = FIRST_BITS.saturating_sub(first).min(stamps.len());
+        let (stamps, values) = stamps.split_at(with_bits);
+        self.referee.check_read(sent, first, stamps).map_err(|foul| foul.to_string())?;
+        let now = self.referee.tick();
+        let first_bits = first.max(FIRST_BITS) - FIRST_BITS;
+        (first_bits..).zip(values).try_for_each(|(at, value)| self.bits.check_read(now, sent, at, *value))
+    }
+
+    /// The power failed, and the blocks hold these stamps now.
+    pub fn lose_power(&mut self, stamps: &[u64]) -> Result<(), String> {
+        let (stamps, values) = stamps.split_at(FIRST_BITS);
+        self.referee.lose_power(stamps).map_err(|foul| foul.to_string())?;
+        self.bits.lose_power(values)?;
+        // A counter may have gone back; what was moved since counts anew.
+        for (moved, now) in self.moved.iter_mut().zip(&stamps[DATA_BLOCKS..]) {
+            moved.retain(|from| from < now);
+        }
+        Ok(())
     }
 }
 
@@ -497,22 +492,4 @@ pub fn stamp_of(block: &[u8]) -> Result<u64, String> {
         return Err(format!("a block is torn: {:x?} and more", &block[..16]));
     }
     Ok(u64::from_le_bytes(first))
-}
-
-fn fill(stamp: u64, blocks: usize) -> Vec<u8> {
-    stamp.to_le_bytes().repeat(blocks * BLOCK_BYTES / 8)
-}
-
-fn cdb(row: &Row) -> Vec<u8> {
-    let mut cdb = vec![0; usize::from(row.length)];
-    cdb[0] = row.opcode;
-    cdb
-}
-
-fn wide(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-fn narrow<T: TryFrom<usize> + Default>(number: usize) -> T {
-    T::try_from(number).unwrap_or_default()
 }

@@ -5,8 +5,8 @@ use clap::Parser;
 use felio_sim::world::World;
 use std::process::ExitCode;
 
-/// Runs felio's engine, iSCSI port and reactor turn in simulated worlds: initiators that read, write, compare and write, abort, reset and
-/// break off; a network that splits, delays, corrupts and breaks; a disk that fails, dawdles and loses its power.
+/// Runs felio's engine, iSCSI port and reactor turn in simulated worlds: initiators that read, write, verify, deallocate, compare and write, set
+/// bits, switch the write cache off, abort, reset and break off; a network that splits, delays, corrupts and breaks; a disk that fails, dawdles and loses its power.
 ///
 /// Each seed is one world, and the same seed is the same world. A seed that fails is printed with the end of its log; `--seed N --trace` shows all
 /// of it again.

@@ -4,11 +4,15 @@
 //! write was sent and when it ended, on a counter that every event advances, and so which stamps a read may still see:
 //!
 //! - a write that was answered GOOD hides every write that had ended before it was sent;
-//! - a write that was aborted, failed or cut off may or may not have happened, but happens no more once it has ended;
+//! - so it does where the task attributes put the other before it: an ORDERED task begins when all older ones of its session have
+//!   ended, and a SIMPLE one when the older ORDERED and HEAD OF QUEUE ones have;
+//! - a write that was aborted, failed or cut off may or may not have happened, but happens no more once it has ended: what a read
+//!   sent after that did not show, no later read may show;
 //! - when the power fails, only a durable write hides anything.
 //!
-//! What it does not judge: the order of writes under way together, which SIMPLE tasks leave open.
+//! What it does not judge: the order of writes under way together that task attributes leave open.
 
+use felio_spec::TaskAttribute;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,12 +23,37 @@ pub type Moment = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WriteId(u64);
 
+/// Who sends a command, and where in the task set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The initiator's number.
+    pub initiator: u8,
+    /// The task attribute.
+    pub attribute: TaskAttribute,
+}
+
+/// A command that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub at: Moment,
+    by: Sender,
+}
+
 #[derive(Clone, Debug)]
 struct Write {
     stamp: u64,
     blocks: Range<usize>,
-    sent: Moment,
+    sent: Sent,
     fate: Fate,
+}
+
+/// A write as it may be found in a block.
+#[derive(Clone, Copy, Debug)]
+struct Trace {
+    id: WriteId,
+    /// When a read that was sent after its end had found something else.
+    outlived: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +72,7 @@ pub struct Referee {
     now: Moment,
     writes: BTreeMap<WriteId, Write>,
     /// By block: the writes that a read may see.
-    visible: Vec<Vec<WriteId>>,
+    visible: Vec<Vec<Trace>>,
 }
 
 /// A block holds what it must not.
@@ -73,11 +102,11 @@ impl Referee {
     }
 
     /// A write of `stamp` is sent.
-    pub fn send_write(&mut self, blocks: Range<usize>, stamp: u64) -> WriteId {
-        let sent = self.tick();
-        let id = WriteId(sent);
+    pub fn send_write(&mut self, by: Sender, blocks: Range<usize>, stamp: u64) -> WriteId {
+        let sent = self.send(by);
+        let id = WriteId(sent.at);
         for block in blocks.clone() {
-            self.visible[block].push(id);
+            self.visible[block].push(Trace { id, outlived: None });
         }
         self.writes.insert(id, Write { stamp, blocks, sent, fate: Fate::UnderWay });
         id
@@ -99,32 +128,39 @@ impl Referee {
     pub fn cancel_write(&mut self, id: WriteId) {
         if let Some(write) = self.writes.remove(&id) {
             for block in write.blocks {
-                self.visible[block].retain(|other| *other != id);
+                self.visible[block].retain(|trace| trace.id != id);
             }
         }
     }
 
-    /// A flush, or a read, is sent: keep the moment.
-    pub fn send(&mut self) -> Moment {
-        self.tick()
+    /// A flush, or a read, is sent.
+    pub fn send(&mut self, by: Sender) -> Sent {
+        Sent { at: self.tick(), by }
     }
 
     /// A flush sent at `sent` was answered GOOD.
-    pub fn end_flush(&mut self, sent: Moment) {
+    pub fn end_flush(&mut self, sent: Sent) {
         for write in self.writes.values_mut() {
             if let Fate::Done { ended, durable } = &mut write.fate {
-                *durable |= *ended < sent;
+                *durable |= *ended < sent.at;
             }
         }
     }
 
-    /// A read sent at `sent` found these stamps from block `first` on.
-    pub fn check_read(&mut self, sent: Moment, first: usize, stamps: &[u64]) -> Result<(), Foul> {
+    /// A read found these stamps from block `first` on.
+    pub fn check_read(&mut self, sent: Sent, first: usize, stamps: &[u64]) -> Result<(), Foul> {
+        let now = self.tick();
         for (block, stamp) in (first..).zip(stamps) {
-            let visible = &self.visible[block];
-            let hiders = visible.iter().filter_map(|id| self.writes[id].hider());
-            let horizon = hiders.filter(|(ended, _)| *ended < sent).map(|(_, began)| began).max();
-            self.judge(block, *stamp, horizon)?;
+            let hides =
+                |write: &Write| write.was_done().is_some_and(|at| at < sent.at || write.sent.precedes(&sent));
+            let may_show = |trace: &Trace| trace.outlived.is_none_or(|at| at > sent.at);
+            self.judge(block, *stamp, hides, may_show)?;
+            for trace in &mut self.visible[block] {
+                let write = &self.writes[&trace.id];
+                if write.stamp != *stamp && write.ended().is_some_and(|ended| ended < sent.at) {
+                    trace.outlived.get_or_insert(now);
+                }
+            }
         }
         self.forget();
         Ok(())
@@ -133,20 +169,37 @@ impl Referee {
     /// The power failed, everything under way is over, and the blocks hold these stamps now.
     pub fn lose_power(&mut self, stamps: &[u64]) -> Result<(), Foul> {
         for (block, stamp) in stamps.iter().enumerate() {
-            let visible = &self.visible[block];
-            let horizon = visible.iter().filter_map(|id| self.writes[id].durable_since()).max();
-            self.judge(block, *stamp, horizon)?;
+            // What a read has found may have been in the cache only.
+            self.judge(block, *stamp, |write| write.durable_since().is_some(), |_| true)?;
         }
         self.restart(stamps);
         Ok(())
     }
 
-    /// Whether `block` may hold `stamp` when everything that ended before `horizon` was sent is hidden.
-    fn judge(&self, block: usize, stamp: u64, horizon: Option<Moment>) -> Result<(), Foul> {
-        let allowed = self.visible[block].iter().map(|id| &self.writes[id]);
-        let allowed =
-            allowed.filter(|write| horizon.is_none_or(|sent| write.ended().is_none_or(|ended| ended > sent)));
-        let allowed: Vec<u64> = allowed.map(|write| write.stamp).collect();
+    /// The next moment.
+    pub fn tick(&mut self) -> Moment {
+        self.now += 1;
+        self.now
+    }
+
+    /// Whether `block` may hold `stamp`, by what `hides` others and what `may_show` for other reasons.
+    fn judge(
+        &self,
+        block: usize,
+        stamp: u64,
+        hides: impl Fn(&Write) -> bool,
+        may_show: impl Fn(&Trace) -> bool,
+    ) -> Result<(), Foul> {
+        let write = |trace: &Trace| &self.writes[&trace.id];
+        let hiders: Vec<&Write> =
+            self.visible[block].iter().map(write).filter(|write| hides(write)).collect();
+        let horizon = hiders.iter().map(|hider| hider.sent.at).max().unwrap_or(0);
+        let is_hidden = |write: &Write| {
+            write.ended().is_some_and(|ended| ended < horizon)
+                || hiders.iter().any(|hider| write.sent.precedes(&hider.sent))
+        };
+        let shown = self.visible[block].iter().filter(|trace| may_show(trace)).map(write);
+        let allowed: Vec<u64> = shown.filter(|write| !is_hidden(write)).map(|write| write.stamp).collect();
         if allowed.contains(&stamp) { Ok(()) } else { Err(Foul { block, stamp, allowed }) }
     }
 
@@ -162,18 +215,19 @@ impl Referee {
         let oldest_under_way = writes
             .values()
             .filter(|write| write.fate == Fate::UnderWay)
-            .map(|write| write.sent)
+            .map(|write| write.sent.at)
             .min()
             .unwrap_or(self.now);
         let mut dead = Vec::new();
-        for ids in visible.iter_mut().filter(|ids| ids.len() > 16) {
-            let horizon = ids.iter().filter_map(|id| writes[id].durable_since()).max().unwrap_or(0);
+        for traces in visible.iter_mut().filter(|traces| traces.len() > 16) {
+            let horizon =
+                traces.iter().filter_map(|trace| writes[&trace.id].durable_since()).max().unwrap_or(0);
             let hidden = |write: &Write| {
                 write.ended().is_some_and(|ended| ended < horizon && ended < oldest_under_way)
             };
             // Reads that are under way were sent after this; keep a margin of recent writes for them.
-            ids.retain(|id| {
-                let keep = !hidden(&writes[id]) || writes[id].sent + 10_000 > self.now;
+            traces.retain(|Trace { id, .. }| {
+                let keep = !hidden(&writes[id]) || writes[id].sent.at + 10_000 > self.now;
                 if !keep {
                     dead.push(*id);
                 }
@@ -181,8 +235,9 @@ impl Referee {
             });
         }
         for id in dead {
-            let still_visible =
-                writes.get(&id).is_some_and(|w| w.blocks.clone().any(|b| visible[b].contains(&id)));
+            let still_visible = writes
+                .get(&id)
+                .is_some_and(|w| w.blocks.clone().any(|b| visible[b].iter().any(|t| t.id == id)));
             if !still_visible {
                 writes.remove(&id);
             }
@@ -193,14 +248,25 @@ impl Referee {
         self.writes.clear();
         self.visible = vec![Vec::new(); stamps.len()];
         for (block, stamp) in stamps.iter().enumerate() {
-            let id = self.send_write(block..block + 1, *stamp);
+            let id = self.send_write(NOBODY, block..block + 1, *stamp);
             self.end_write(id, true);
         }
     }
+}
 
-    fn tick(&mut self) -> Moment {
-        self.now += 1;
-        self.now
+/// Who wrote what was there at first, and looks at what is there in the end.
+pub const NOBODY: Sender = Sender { initiator: u8::MAX, attribute: TaskAttribute::Simple };
+
+impl Sent {
+    /// Whether task attributes let `newer` begin only when this has ended.
+    //= SAM-5 "Task attributes"; commands of a session enter the task set in the order in which they were sent
+    fn precedes(&self, newer: &Self) -> bool {
+        let goes_before = match (self.by.attribute, newer.by.attribute) {
+            (_, TaskAttribute::HeadOfQueue) => false,
+            (_, TaskAttribute::Ordered) => true,
+            (own, _) => matches!(own, TaskAttribute::Ordered | TaskAttribute::HeadOfQueue),
+        };
+        goes_before && self.by.initiator == newer.by.initiator && self.at < newer.at
     }
 }
 
@@ -212,10 +278,10 @@ impl Write {
         }
     }
 
-    /// When it ended and was sent, if it surely happened.
-    const fn hider(&self) -> Option<(Moment, Moment)> {
+    /// When it ended, if it surely happened.
+    const fn was_done(&self) -> Option<Moment> {
         match self.fate {
-            Fate::Done { ended, .. } => Some((ended, self.sent)),
+            Fate::Done { ended, .. } => Some(ended),
             Fate::UnderWay | Fate::Uncertain { .. } => None,
         }
     }
@@ -223,7 +289,7 @@ impl Write {
     /// When it was sent, if it survives a power cut.
     const fn durable_since(&self) -> Option<Moment> {
         match self.fate {
-            Fate::Done { durable: true, .. } => Some(self.sent),
+            Fate::Done { durable: true, .. } => Some(self.sent.at),
             _ => None,
         }
     }
@@ -232,16 +298,19 @@ impl Write {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use TaskAttribute::{HeadOfQueue, Ordered, Simple};
+
+    const ME: Sender = Sender { initiator: 0, attribute: Simple };
 
     fn read(referee: &mut Referee, stamp: u64) -> bool {
-        let sent = referee.send();
+        let sent = referee.send(ME);
         referee.check_read(sent, 0, &[stamp]).is_ok()
     }
 
     #[test]
     fn an_answered_write_hides_what_was_there() {
         let mut referee = Referee::new(1);
-        let write = referee.send_write(0..1, 5);
+        let write = referee.send_write(ME, 0..1, 5);
         referee.end_write(write, false);
         assert!(read(&mut referee, 5) && !read(&mut referee, 0));
     }
@@ -249,16 +318,23 @@ mod tests {
     #[test]
     fn a_write_under_way_may_or_may_not_be_seen() {
         let mut referee = Referee::new(1);
-        let _ = referee.send_write(0..1, 5);
-        assert!(read(&mut referee, 5) && read(&mut referee, 0));
+        let _ = referee.send_write(ME, 0..1, 5);
+        assert!(read(&mut referee, 0) && read(&mut referee, 5));
+    }
+
+    #[test]
+    fn what_was_seen_is_not_undone() {
+        let mut referee = Referee::new(1);
+        let _ = referee.send_write(ME, 0..1, 5);
+        assert!(read(&mut referee, 5) && !read(&mut referee, 0));
     }
 
     #[test]
     fn a_write_given_up_must_not_come_back_over_a_later_one() {
         let mut referee = Referee::new(1);
-        let lost = referee.send_write(0..1, 5);
+        let lost = referee.send_write(ME, 0..1, 5);
         referee.give_up_write(lost);
-        let write = referee.send_write(0..1, 6);
+        let write = referee.send_write(ME, 0..1, 6);
         referee.end_write(write, false);
         assert!(read(&mut referee, 6) && !read(&mut referee, 5));
     }
@@ -266,7 +342,7 @@ mod tests {
     #[test]
     fn a_power_cut_may_undo_what_was_not_flushed() {
         let mut referee = Referee::new(1);
-        let write = referee.send_write(0..1, 5);
+        let write = referee.send_write(ME, 0..1, 5);
         referee.end_write(write, false);
         assert!(referee.lose_power(&[0]).is_ok());
     }
@@ -274,9 +350,9 @@ mod tests {
     #[test]
     fn a_power_cut_must_not_undo_what_was_flushed() {
         let mut referee = Referee::new(1);
-        let write = referee.send_write(0..1, 5);
+        let write = referee.send_write(ME, 0..1, 5);
         referee.end_write(write, false);
-        let flush = referee.send();
+        let flush = referee.send(ME);
         referee.end_flush(flush);
         assert!(referee.lose_power(&[0]).is_err());
     }
@@ -284,8 +360,8 @@ mod tests {
     #[test]
     fn a_flush_says_nothing_of_a_write_that_ended_after_it_was_sent() {
         let mut referee = Referee::new(1);
-        let write = referee.send_write(0..1, 5);
-        let flush = referee.send();
+        let write = referee.send_write(ME, 0..1, 5);
+        let flush = referee.send(ME);
         referee.end_write(write, false);
         referee.end_flush(flush);
         assert!(referee.lose_power(&[0]).is_ok());
@@ -293,10 +369,48 @@ mod tests {
 
     #[test]
     fn writes_under_way_together_may_end_in_either_order() {
+        for (stamp, may_be_there) in [(5, true), (6, true), (0, false)] {
+            let mut referee = Referee::new(1);
+            let (one, two) = (referee.send_write(ME, 0..1, 5), referee.send_write(ME, 0..1, 6));
+            referee.end_write(two, false);
+            referee.end_write(one, false);
+            assert_eq!(read(&mut referee, stamp), may_be_there);
+        }
+    }
+
+    #[test]
+    fn a_write_given_up_must_not_happen_after_a_read_did_not_find_it() {
         let mut referee = Referee::new(1);
-        let (one, two) = (referee.send_write(0..1, 5), referee.send_write(0..1, 6));
-        referee.end_write(two, false);
-        referee.end_write(one, false);
-        assert!(read(&mut referee, 5) && read(&mut referee, 6) && !read(&mut referee, 0));
+        let lost = referee.send_write(ME, 0..1, 5);
+        let early = referee.send(ME);
+        referee.give_up_write(lost);
+        let late = referee.send(ME);
+        assert!(referee.check_read(late, 0, &[0]).is_ok());
+        assert!(referee.check_read(early, 0, &[5]).is_ok());
+        assert!(!read(&mut referee, 5));
+        assert!(referee.lose_power(&[5]).is_ok());
+    }
+
+    /// Whether a command may pass an older one of the same or another initiator, which was answered only after it was sent.
+    fn check_order(older: TaskAttribute, newer: TaskAttribute, initiator: u8, may_pass: bool) {
+        let mut referee = Referee::new(1);
+        let write = referee.send_write(Sender { initiator: 0, attribute: older }, 0..1, 5);
+        let sent = referee.send(Sender { initiator, attribute: newer });
+        referee.end_write(write, false);
+        assert_eq!(referee.check_read(sent, 0, &[0]).is_ok(), may_pass, "{older:?} {newer:?}");
+    }
+
+    #[test]
+    fn task_attributes_say_what_may_pass() {
+        check_order(Simple, Simple, 0, true);
+        check_order(Ordered, Simple, 0, false);
+        check_order(HeadOfQueue, Simple, 0, false);
+        check_order(Simple, Ordered, 0, false);
+        check_order(Ordered, HeadOfQueue, 0, true);
+    }
+
+    #[test]
+    fn there_is_no_order_between_sessions() {
+        check_order(Ordered, Ordered, 1, true);
     }
 }

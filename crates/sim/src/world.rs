@@ -2,13 +2,14 @@
 //!
 //! Everything that happens follows from the seed. [`World::run`] returns what it saw, or what went wrong.
 
+use crate::bits::Bits;
 use crate::disk::{Disk, Faults};
 use crate::initiator::{
-    BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, DATA_BLOCKS, Initiator, Shared, Standing, Wish, stamp_of,
+    BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Shared, Standing, Wish, stamp_of,
 };
 use crate::net::Link;
 use crate::random::Random;
-use crate::referee::Referee;
+use crate::referee::{NOBODY, Referee};
 use felio_engine::{Identity, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::store::WriteCache;
@@ -92,10 +93,12 @@ impl World {
         let initiators: Vec<Initiator> =
             (0..3u8).take(count).map(|n| Initiator::new(n, TARGET, random.fork())).collect();
         let shared = Shared {
-            referee: Referee::new(BLOCKS),
+            referee: Referee::new(FIRST_BITS),
+            bits: Bits::new(BIT_BLOCKS),
             stamp: 1 << 32,
             moved: vec![Vec::new(); COUNTER_BLOCKS],
             cached: write_cache == WriteCache::On,
+            write_through: random.chance(300),
             completed: 0,
             good: 0,
         };
@@ -270,13 +273,11 @@ impl World {
         for initiator in &mut self.initiators {
             initiator.settle_after_crash(&mut self.shared);
         }
+        // A new program knows nothing of a write cache that was switched off.
+        self.shared.cached = self.outside.disk.limits().write_cache == WriteCache::On;
         if power {
             let stamps = self.stamps()?;
-            self.shared.referee.lose_power(&stamps).map_err(|foul| format!("after a power cut, {foul}"))?;
-            // A counter may have gone back; what was moved since counts anew.
-            for (counter, moved) in self.shared.moved.iter_mut().enumerate() {
-                moved.retain(|from| *from < stamps[DATA_BLOCKS + counter]);
-            }
+            self.shared.lose_power(&stamps).map_err(|foul| format!("after a power cut, {foul}"))?;
         }
         self.crash_at = self.now + Duration::from_millis(20 + self.random.below(600));
         Ok(())
@@ -301,9 +302,9 @@ impl World {
     }
 
     fn check_blocks(&mut self) -> Result<(), String> {
-        let sent = self.shared.referee.send();
+        let sent = self.shared.referee.send(NOBODY);
         let stamps = self.stamps()?;
-        self.shared.referee.check_read(sent, 0, &stamps).map_err(|foul| format!("at the end, {foul}"))
+        self.shared.check_read(sent, 0, &stamps).map_err(|foul| format!("at the end, {foul}"))
     }
 
     fn stamps(&self) -> Result<Vec<u64>, String> {
