@@ -29,8 +29,15 @@ fn file(folder: &TempDir, name: &str, bytes: u64) -> PathBuf {
     path
 }
 
+/// Opens. A program that another test starts has our descriptors, and with them the locks of what we closed, until it is
+/// itself: for that long it is tried again.
 fn must(spec: &Spec) -> Opened {
-    open(spec).unwrap_or_else(|error| panic!("{error}"))
+    let mut attempts = core::iter::repeat_with(|| open(spec)).take(10_000);
+    let free = |attempt: &Result<Opened, OpenError>| {
+        std::thread::yield_now();
+        !matches!(attempt, Err(OpenError::Busy { .. }))
+    };
+    attempts.find(free).expect("nobody else has it").unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Opening must fail, with a message that holds each of `words`.
