@@ -23,13 +23,15 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Inputs that show the fuzzer its way around.
     pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Words that it would hardly find by itself.
+    pub words: fn() -> Vec<String>,
 }
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "text_keys", run: text_keys::run, seeds: text_keys::seeds },
-    Target { name: "cdb", run: cdb::run, seeds: cdb::seeds },
-    Target { name: "pdu_stream", run: pdu_stream::run, seeds: pdu_stream::seeds },
+    Target { name: "text_keys", run: text_keys::run, seeds: text_keys::seeds, words: text_keys::words },
+    Target { name: "cdb", run: cdb::run, seeds: cdb::seeds, words: Vec::new },
+    Target { name: "pdu_stream", run: pdu_stream::run, seeds: pdu_stream::seeds, words: Vec::new },
 ];
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Writes the inputs that a fuzzer begins with: `seeds CORPUS` fills a folder for each target.
+//! Writes what a fuzzer begins with: `seeds CORPUS` fills a folder of inputs for each target, and beside it `TARGET.dict`
+//! if there are words that help.
 #![expect(clippy::disallowed_methods, reason = "it writes files, and is no part of felio")]
 
 use std::path::PathBuf;
@@ -10,6 +11,11 @@ fn main() -> std::io::Result<()> {
         std::fs::create_dir_all(&folder)?;
         for (number, seed) in (target.seeds)().iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{number}")), seed)?;
+        }
+        // libFuzzer's format: a quoted word a line.
+        let words: String = (target.words)().iter().map(|word| format!("\"{word}\"\n")).collect();
+        if !words.is_empty() {
+            std::fs::write(folder.with_extension("dict"), words)?;
         }
     }
     Ok(())

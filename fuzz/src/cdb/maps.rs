@@ -15,6 +15,8 @@ enum Listed {
     HasActions,
     /// Its usage map.
     Map(Vec<u8>),
+    /// A reset came between.
+    Unheard,
 }
 
 /// Plays.
@@ -29,6 +31,7 @@ pub(super) fn run(mut script: Script<'_>) {
         match listed(&mut world, lun, opcode, action) {
             Listed::No | Listed::HasActions => unknown(&mut world, &mut script, lun, opcode, action),
             Listed::Map(map) => known(&mut world, &mut script, lun, &map),
+            Listed::Unheard => {}
         }
     }
     world.finish();
@@ -39,8 +42,11 @@ pub(super) fn run(mut script: Script<'_>) {
 fn listed(world: &mut World, lun: Lun, opcode: u8, action: u8) -> Listed {
     for (options, action) in [(1, 0), (2, action)] {
         let cdb = [0xa3, 0x0c, options, opcode, 0, action, 0, 0, 1, 0, 0, 0];
-        let ended = ask(world, lun, &cdb, Vec::new(), 256);
+        let Some(ended) = ask(world, lun, &cdb, Vec::new(), 256) else { return Listed::Unheard };
         if let Some(sense) = ended.sense {
+            if is_attention(&sense) {
+                return Listed::Unheard;
+            }
             // With and without a service action: the one that the command does not have is an invalid field.
             assert!(sense.is_invalid_field(), "{:x}/{:02x} for {opcode:02x}", sense.key, sense.asc);
             continue;
@@ -67,7 +73,7 @@ fn unknown(world: &mut World, script: &mut Script<'_>, lun: Lun, opcode: u8, act
     let mut cdb = script.array::<16>();
     cdb[0] = opcode;
     cdb[1] = cdb[1] & 0xe0 | action;
-    let ended = ask(world, lun, &cdb, Vec::new(), 0);
+    let Some(ended) = ask(world, lun, &cdb, Vec::new(), 0) else { return };
     let sense = ended.sense.expect("a command that is not listed is refused");
     let refused = sense.is_invalid_opcode() || sense.is_invalid_field() || is_attention(&sense);
     assert!(refused, "{cdb:02x?} ends with {:x}/{:02x}/{:02x}", sense.key, sense.asc, sense.ascq);
@@ -88,7 +94,7 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
     if map[0] == 0x9e || map[0] == 0xa3 {
         cdb[1] = map[1];
     }
-    let ended = ask(world, lun, &cdb, vec![0; script.length(600)], 0);
+    let Some(ended) = ask(world, lun, &cdb, vec![0; script.length(600)], 0) else { return };
     let sense = ended.sense;
     if let Some((true, byte, Some(bit))) =
         sense.as_ref().filter(|s| s.is_invalid_field()).and_then(|s| s.pointer)
@@ -102,7 +108,7 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
         return;
     }
     cdb[byte] |= mask;
-    let ended = ask(world, lun, &cdb, Vec::new(), 0);
+    let Some(ended) = ask(world, lun, &cdb, Vec::new(), 0) else { return };
     let sense = ended.sense.unwrap_or_else(|| panic!("{cdb:02x?} is accepted, and {map:02x?} is the map"));
     let refused = sense.is_invalid_field() || is_attention(&sense);
     assert!(refused, "{cdb:02x?} ends with {:x}/{:02x}/{:02x}", sense.key, sense.asc, sense.ascq);
@@ -118,10 +124,10 @@ fn is_attention(sense: &sense::Read) -> bool {
     sense.key == 0x06
 }
 
-/// Sends a command and waits for its end.
-fn ask(world: &mut World, lun: Lun, cdb: &[u8], data: Vec<u8>, expect_in: u32) -> Ended {
+/// Sends a command and waits for its end; nothing if it was reset away.
+fn ask(world: &mut World, lun: Lun, cdb: &[u8], data: Vec<u8>, expect_in: u32) -> Option<Ended> {
     world.last = None;
     world.send(0, lun, TaskAttribute::Simple, (cdb, None), (data, expect_in));
     world.settle();
-    world.last.take().expect("every command has an end")
+    world.last.take()
 }

@@ -253,7 +253,11 @@ impl World {
     /// Everything goes on until nothing can.
     pub(super) fn settle(&mut self) {
         self.hoard(0);
-        for _ in 0..ROUNDS_MAX {
+        for round in 0..ROUNDS_MAX {
+            if round == PATIENCE {
+                // A verification of terabytes may take its time; a reset ends it.
+                self.manage(0, TaskManagementFunction::TargetWarmReset, Lun([0; 8]), None);
+            }
             let moved = self.complete(0, None) || (0..self.asked.len()).any(|at| self.deliver(at));
             if !moved {
                 if self.engine.is_idle() && self.asked.is_empty() {
@@ -377,4 +381,5 @@ impl World {
     }
 }
 
-const ROUNDS_MAX: usize = 100_000;
+const ROUNDS_MAX: usize = 20_000;
+const PATIENCE: usize = 4_000;

@@ -221,6 +221,7 @@ impl World {
     /// Everything flows until nothing moves: then nothing may be left that could.
     pub(super) fn settle(&mut self) {
         self.release();
+        let mut waits = 0;
         for _ in 0..ROUNDS_MAX {
             if self.is_over() {
                 return;
@@ -228,22 +229,29 @@ impl World {
             let mut moved = self.deliver(usize::MAX);
             // What was sent can make room for more to send.
             moved |= self.send(usize::MAX, usize::MAX) | self.send(usize::MAX, usize::MAX);
-            let soon =
-                || self.port.poll_timeout().filter(|at| at.since(self.now) <= Duration::from_millis(SOON_MS));
-            match self.backend.finish_one(&mut self.pool) {
-                Some(request) => self.request(request),
-                None if moved => {}
-                None if self.is_over() => return,
+            if let Some(request) = self.backend.finish_one(&mut self.pool) {
+                self.request(request);
+            } else if moved {
+                waits = 0;
+            } else if self.is_soon() && waits < WAITS_MAX {
                 // A port that found no buffer looks again soon: nobody tells it that there is one.
-                None if soon().is_some() => self.wait(Duration::from_millis(SOON_MS)),
-                None => {
-                    let left = self.pending.len();
-                    assert_eq!(left, 0, "{left} bytes are not taken, and nothing is missing");
-                    return;
-                }
+                self.wait(Duration::from_millis(SOON_MS));
+                waits += 1;
+            } else {
+                let left = self.pending.len();
+                assert!(
+                    left == 0 || self.is_soon() || self.is_over(),
+                    "{left} bytes are not taken: what is missing?"
+                );
+                return;
             }
         }
         panic!("the world does not come to rest");
+    }
+
+    /// Whether the port wants to be called soon.
+    fn is_soon(&self) -> bool {
+        self.port.poll_timeout().is_some_and(|at| at.since(self.now) <= Duration::from_millis(SOON_MS))
     }
 
     /// Closes the connection and looks that nothing is left of it.
@@ -300,4 +308,6 @@ impl World {
 const OUTPUT_BYTES_MAX: usize = (2 << 20) + (1 << 20);
 /// What is soon.
 const SOON_MS: u64 = 10;
+/// How often a port may look in vain before the peer has to do something.
+const WAITS_MAX: u32 = 3;
 const ROUNDS_MAX: usize = 200_000;

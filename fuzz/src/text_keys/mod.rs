@@ -51,6 +51,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Keys and values.
+#[must_use]
+pub fn words() -> Vec<String> {
+    let keys = KEYS.iter().map(|row| format!("{}=", row.name));
+    keys.chain(VALUES.iter().filter(|value| !value.is_empty()).map(|value| (*value).to_owned())).collect()
+}
+
 /// What initiators say, right and wrong.
 const VALUES: &[&str] = &[
     "Yes",
