@@ -1,4 +1,5 @@
 //! Text keys: see `felio_fuzz::text_keys`.
 #![no_main]
+#![expect(clippy::disallowed_methods, reason = "libFuzzer's macro writes files when it is told to")]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| felio_fuzz::text_keys::run(input));

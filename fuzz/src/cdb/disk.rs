@@ -132,7 +132,7 @@ impl Disk {
             return Err(Failure::Short);
         }
         let end = (at / STRIPE_BYTES + 1).saturating_mul(STRIPE_BYTES).min(self.bytes);
-        Ok(Done::Extent { allocated: at / STRIPE_BYTES % 2 == 0, len: end - at })
+        Ok(Done::Extent { allocated: (at / STRIPE_BYTES).is_multiple_of(2), len: end - at })
     }
 }
 
