@@ -1,24 +1,36 @@
 //! `cargo xtask conformance`: libiscsi's suite, every test, over every way to back a disk.
 //!
-//! Each test of `iscsi-test-cu` runs in a process of its own, so that a hang or a crash costs one test. A test may be
-//! skipped only if `conformance/skips.txt` names it with the reason; a skip that is not listed fails the run, and so does a
-//! listed one that is skipped no more.
+//! Each test of `iscsi-test-cu` runs in a process of its own, so that a hang or a crash costs one test ([`tool`]). Every
+//! set-up has a felio of its own ([`setup`]), and a few of them run side by side. A test may be skipped only where the
+//! ledger says so, with the reason ([`ledger`]); a skip that is not listed fails the run, and so does a listed one that is
+//! skipped no more.
+
+mod capture;
+mod ledger;
+mod setup;
+mod tool;
 
 use crate::host::{self, Felio, say};
-use anyhow::{Context, ensure};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use capture::Capture;
+use core::fmt::Write as _;
+use core::num::NonZeroUsize;
+use ledger::{Expected, Ledger};
+use setup::{Setup, setups};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tool::Verdict;
 
-const PROGRAMS: &[(&str, &str)] = &[("iscsi-test-cu", "libiscsi-bin"), ("tshark", "tshark")];
-const TEST_LIMIT: Duration = Duration::from_secs(60);
+const PROGRAMS: &[(&str, &str)] =
+    &[("iscsi-test-cu", "libiscsi-bin"), ("tshark", "tshark"), ("dumpcap", "tshark")];
 
 /// Runs libiscsi's suite (Debian's libiscsi-bin) against felio: file and memory, write-back and direct, io_uring and helper
-/// threads, 512 and 4096 byte blocks.
+/// threads, 512 and 4096 byte blocks; and what needs a special disk on such a disk.
 ///
 /// Exit status 0 if no test fails, hangs or crashes, and the skipped ones are those that conformance/skips.txt lists.
-/// With --trace the first run is captured and tshark must decode it without a malformed PDU or an error from our side.
+/// With --trace the first set-up is captured and tshark must decode it without a malformed PDU or an error from our side.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run only the set-ups whose name holds this text, as in `file,direct` or `4096`.
@@ -27,297 +39,166 @@ pub(crate) struct Args {
     /// Run only the tests whose name holds this text, as in `iSCSIResiduals`.
     #[arg(long, default_value = "")]
     test: String,
-    /// Capture the first run (needs the right to capture on the loopback) and have tshark judge it.
+    /// Capture the first set-up (needs the right to capture on the loopback) and have tshark judge it.
     #[arg(long)]
     trace: bool,
+    /// Set-ups that run side by side [default: one a processor]
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
 }
 
 /// Carries the command out.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     host::install(PROGRAMS)?;
+    let start = Instant::now();
     let workspace = host::workspace()?;
-    let felio = host::build_felio(&workspace.target)?;
-    let ledger = ledger(&workspace.root.join("xtask/conformance/skips.txt"))?;
-    let tests: Vec<String> = tests()?.into_iter().filter(|test| test.contains(&args.test)).collect();
-    let work = workspace.target.join("conformance");
-    std::fs::create_dir_all(&work)?;
-    let (mut passed, mut skipped, mut failed) = (0, 0, 0);
-    let mut trace = args.trace;
-    for setup in setups(&work).into_iter().filter(|setup| setup.name.contains(&args.only)) {
-        let start = Instant::now();
-        let counts =
-            setup.run(&felio, &tests, &ledger, std::mem::take(&mut trace).then_some(work.as_path()))?;
-        say(&format!(
-            "{:<34} {} passed, {} failed, {} skipped as listed, {} s",
-            setup.name,
-            counts.passed,
-            counts.failed,
-            counts.skipped,
-            start.elapsed().as_secs()
-        ))?;
-        passed += counts.passed;
-        skipped += counts.skipped;
-        failed += counts.failed;
+    let all = tool::tests()?;
+    let suite = Suite {
+        felio: host::build_felio(&workspace.target)?,
+        ledger: Ledger::read(&workspace.root.join("xtask/conformance/skips.txt"), &all)?,
+        tests: all.into_iter().filter(|test| test.contains(&args.test)).collect(),
+        work: workspace.target.join("conformance"),
+    };
+    std::fs::create_dir_all(&suite.work)?;
+    let mut queue: VecDeque<Setup> =
+        setups(&suite.work).into_iter().filter(|setup| setup.name.contains(&args.only)).collect();
+    let mut total = Counts::default();
+    if args.trace
+        && let Some(first) = queue.pop_front()
+    {
+        // Alone: a busy machine loses packets of the capture.
+        total.add(suite.run_traced(&first)?);
     }
-    say(&format!("conformance: {passed} passed, {failed} failed, {skipped} skipped"))?;
+    let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    total.add(suite.run_side_by_side(jobs, queue)?);
+    let Counts { passed, failed, skipped } = total;
+    let seconds = start.elapsed().as_secs();
+    say(&format!("conformance: {passed} passed, {failed} failed, {skipped} skipped as listed, {seconds} s"))?;
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One way to back the disk.
-struct Setup {
-    name: String,
-    args: Vec<String>,
-    image: Option<PathBuf>,
+/// What every set-up needs to know.
+struct Suite {
+    felio: PathBuf,
+    ledger: Ledger,
+    tests: Vec<String>,
+    work: PathBuf,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Counts {
     passed: u32,
     failed: u32,
     skipped: u32,
 }
 
-/// Every combination.
-fn setups(work: &Path) -> Vec<Setup> {
-    let mut setups = Vec::new();
-    for backing in ["file", "ram"] {
-        for cache in ["write-back", "direct"] {
-            for io in ["ring", "helpers"] {
-                for block in ["512", "4096"] {
-                    setups.push(setup(work, backing, cache, io, block));
+impl Counts {
+    const fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl Suite {
+    /// Runs set-ups, so many at a time.
+    fn run_side_by_side(&self, jobs: usize, queue: VecDeque<Setup>) -> anyhow::Result<Counts> {
+        let queue = Mutex::new(queue);
+        let take = || queue.lock().ok()?.pop_front();
+        let work = || -> anyhow::Result<Counts> {
+            let mut counts = Counts::default();
+            while let Some(setup) = take() {
+                counts.add(self.run_untraced(&setup)?);
+            }
+            Ok(counts)
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+            let mut total = Counts::default();
+            for worker in workers {
+                match worker.join() {
+                    Ok(counts) => total.add(counts?),
+                    Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
-        }
+            Ok(total)
+        })
     }
-    setups
-}
 
-fn setup(work: &Path, backing: &str, cache: &str, io: &str, block: &str) -> Setup {
-    let name = [backing, cache, io, block].join(",");
-    let mut args = ["--cache", cache, "--io", io, "--block-size", block].map(str::to_owned).to_vec();
-    if backing == "ram" {
-        args.push("ram:256M".to_owned());
-        return Setup { name, args, image: None };
+    fn run_untraced(&self, setup: &Setup) -> anyhow::Result<Counts> {
+        self.run(setup, |_| Ok(()), |(), _| Ok(0))
     }
-    let image = work.join(format!("disk-{cache}-{io}-{block}.img"));
-    args.extend(["--size".to_owned(), "256M".to_owned(), image.display().to_string()]);
-    Setup { name, args, image: Some(image) }
-}
 
-impl Setup {
-    fn run(
+    fn run_traced(&self, setup: &Setup) -> anyhow::Result<Counts> {
+        let start = |felio: &Felio| Capture::start(&self.work, felio.port()?);
+        self.run(setup, start, |capture, report| capture.judge(report))
+    }
+
+    /// Runs a set-up's tests between `before` and `after`, which counts what it finds amiss, and tells of it at once.
+    fn run<T>(
         &self,
-        felio: &Path,
-        tests: &[String],
-        ledger: &BTreeMap<String, String>,
-        trace: Option<&Path>,
+        setup: &Setup,
+        before: impl FnOnce(&Felio) -> anyhow::Result<T>,
+        after: impl FnOnce(T, &mut String) -> anyhow::Result<u32>,
     ) -> anyhow::Result<Counts> {
-        self.remove_image();
-        let mut target = Felio::export(felio, &self.args)?;
-        let capture = trace.map(|work| Capture::start(work, &target)).transpose()?;
-        let mut counts = Counts::default();
-        for test in tests {
-            let (verdict, output) = run_test(test, &target.url())?;
-            let listed = ledger.contains_key(test);
-            match verdict {
-                "PASSED" if !listed => counts.passed += 1,
-                "SKIPPED" if listed => counts.skipped += 1,
-                _ => {
-                    counts.failed += 1;
-                    let note = match verdict {
-                        "PASSED" => " (listed as skipped: take it off the list)",
-                        "SKIPPED" => " (not listed)",
-                        _ => "",
-                    };
-                    say(&format!("{}: {test}: {verdict}{note}\n{}", self.name, indent(&output)))?;
-                }
-            }
-            if !target.is_alive() {
-                say(&format!("{}: felio died in {test}", self.name))?;
+        let start = Instant::now();
+        setup.remove_image();
+        let mut felio = Felio::export(&self.felio, &setup.args)?;
+        let watched = before(&felio)?;
+        let (mut counts, mut report) = (Counts::default(), String::new());
+        for (test, expected) in self.ledger.plan(setup.special.then_some(setup.name.as_str()), &self.tests) {
+            judge(test, expected, &felio.url(), &mut counts, &mut report)?;
+            if !felio.is_alive() {
+                writeln!(report, "    felio died in {test}")?;
                 counts.failed += 1;
-                target = Felio::export(felio, &self.args)?;
+                felio = Felio::export(&self.felio, &setup.args)?;
             }
         }
-        if let Some(capture) = capture {
-            counts.failed += capture.judge()?;
+        counts.failed += after(watched, &mut report)?;
+        if let Err(error) = felio.stop() {
+            writeln!(report, "    {error}")?;
+            counts.failed += 1;
         }
-        target.stop()?;
-        self.remove_image();
+        setup.remove_image();
+        say(&format!("{}{report}", summary(&setup.name, counts, start.elapsed())))?;
         Ok(counts)
     }
+}
 
-    fn remove_image(&self) {
-        if let Some(image) = &self.image {
-            // There may be none yet.
-            let _ = std::fs::remove_file(image);
+/// Runs one test and notes how it went.
+fn judge(
+    test: &str,
+    expected: Expected,
+    url: &str,
+    counts: &mut Counts,
+    report: &mut String,
+) -> anyhow::Result<()> {
+    let (verdict, output) = tool::run_test(test, url)?;
+    let note = match (verdict, expected) {
+        (Verdict::Passed, Expected::Passed) => {
+            counts.passed += 1;
+            return Ok(());
         }
-    }
-}
-
-/// Every test as `Suite.Test`.
-fn tests() -> anyhow::Result<Vec<String>> {
-    let output = Command::new("iscsi-test-cu").arg("--list").output().context("cannot run iscsi-test-cu")?;
-    // The list goes to either stream, by version.
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    let tests: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("ALL."))
-        .filter(|name| name.matches('.').count() == 1)
-        .map(str::to_owned)
-        .collect();
-    ensure!(!tests.is_empty(), "iscsi-test-cu --list named no test");
-    Ok(tests)
-}
-
-fn run_test(test: &str, url: &str) -> anyhow::Result<(&'static str, String)> {
-    let mut command = Command::new("iscsi-test-cu");
-    command.args(["-d", "-S", "-v", "-t", &format!("ALL.{test}"), url]);
-    if test.starts_with("MultipathIO.") {
-        command.arg(url);
-    }
-    let (output, code) = host::limited(TEST_LIMIT, &mut command)?;
-    // Before the first test the tool probes the device, and says so.
-    let told = output.find("Suite:").map_or(output.as_str(), |at| &output[at..]);
-    Ok((verdict(told, code), told.to_owned()))
-}
-
-fn verdict(output: &str, code: Option<i32>) -> &'static str {
-    let failed = output.contains("...FAILED") || output.lines().any(is_assertion);
-    // What stands behind the verdict comes from the tool's tidying up after the test.
-    let (told, passed) = output.split_once("passed").map_or((output, false), |(told, _)| (told, true));
-    match code {
-        None => "HUNG",
-        Some(code) if code >= 128 => "CRASHED",
-        Some(_) if failed => "FAILED",
-        Some(_) if told.contains("[SKIPPED]") => "SKIPPED",
-        Some(_) if passed => "PASSED",
-        Some(_) => "DID NOT RUN",
-    }
-}
-
-/// CUnit lists failed assertions as `  1. file.c:12  - …`.
-fn is_assertion(line: &str) -> bool {
-    let line = line.trim_start();
-    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    rest.len() < line.len() && rest.starts_with(". ") && rest.contains(".c:")
-}
-
-fn indent(output: &str) -> String {
-    let noise = ["CUnit", "cunit.source", "Run Summary", "Elapsed", "suites ", "tests ", "asserts "];
-    output
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !noise.iter().any(|word| line.contains(word)))
-        .take(20)
-        .map(|line| format!("    {line}\n"))
-        .collect()
-}
-
-/// The listed skips: a test's name, white space, the reason.
-fn ledger(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    text.lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| {
-            let (test, reason) = line.split_once(char::is_whitespace).context("a skip needs a reason")?;
-            Ok((test.to_owned(), reason.trim().to_owned()))
-        })
-        .collect()
-}
-
-/// tshark at the loopback while the suite runs.
-struct Capture {
-    child: Child,
-    file: PathBuf,
-    port: u16,
-}
-
-impl Capture {
-    fn start(work: &Path, felio: &Felio) -> anyhow::Result<Self> {
-        let file = work.join("suite.pcapng");
-        let port = felio.port()?;
-        let child = Command::new("tshark")
-            .args(["-q", "-i", "lo", "-B", "64", "-f", &format!("tcp port {port}"), "-w"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot run tshark")?;
-        // The capture begins when its file does.
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !file.exists() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
+        (Verdict::Skipped, Expected::Skipped) => {
+            counts.skipped += 1;
+            return Ok(());
         }
-        std::thread::sleep(Duration::from_millis(500));
-        Ok(Self { child, file, port })
+        (Verdict::Passed, Expected::Skipped) => " (listed as skipped: take it off the list)",
+        (Verdict::Skipped, Expected::Passed) => " (not listed)",
+        _ => "",
+    };
+    counts.failed += 1;
+    writeln!(report, "    {test}: {verdict}{note}")?;
+    for line in tool::telling_lines(&output) {
+        writeln!(report, "        {line}")?;
     }
-
-    /// Ends the capture and counts what tshark has against us.
-    fn judge(mut self) -> anyhow::Result<u32> {
-        std::thread::sleep(Duration::from_secs(1));
-        host::run(Command::new("kill").arg("-INT").arg(self.child.id().to_string()))?;
-        self.child.wait()?;
-        let ours =
-            format!("tcp.srcport == {} and (_ws.malformed or _ws.expert.severity >= 8388608)", self.port);
-        let decode = format!("tcp.port=={},iscsi", self.port);
-        let read = |filter: &str| -> anyhow::Result<String> {
-            let output = Command::new("tshark")
-                .args(["-d", &decode, "-r"])
-                .arg(&self.file)
-                .args(["-Y", filter])
-                .output()?;
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        };
-        let decoded = read(&format!("iscsi and tcp.srcport == {}", self.port))?.lines().count();
-        ensure!(decoded > 0, "tshark saw no iSCSI PDU of ours in {}", self.file.display());
-        let complaints = read(&ours)?;
-        say(&format!("tshark: {decoded} frames of ours, {} with a complaint", complaints.lines().count()))?;
-        for line in complaints.lines().take(20) {
-            say(&format!("    {line}"))?;
-        }
-        Ok(u32::try_from(complaints.lines().count()).unwrap_or(u32::MAX))
-    }
+    Ok(())
 }
 
-impl Drop for Capture {
-    fn drop(&mut self) {
-        // Already gone is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listed_assertion_is_a_failure() {
-        assert_eq!(
-            verdict("Test: Simple ...passed\n    1. test_read10.c:31  - CU_ASSERT\n", Some(0)),
-            "FAILED"
-        );
-    }
-
-    #[test]
-    fn what_is_skipped_after_the_verdict_is_not_the_test() {
-        assert_eq!(verdict("  Test: Simple ...passed    [SKIPPED] PERSISTENT RESERVE IN", Some(0)), "PASSED");
-        assert_eq!(verdict("  Test: Simple ...    [SKIPPED] No PR passed", Some(0)), "SKIPPED");
-    }
-
-    #[test]
-    fn a_killed_test_hung() {
-        assert_eq!(verdict("", None), "HUNG");
-    }
-
-    #[test]
-    fn a_test_that_says_nothing_did_not_run() {
-        assert_eq!(verdict("", Some(0)), "DID NOT RUN");
-    }
-
-    #[test]
-    fn there_are_sixteen_set_ups() {
-        assert_eq!(setups(Path::new("")).len(), 16);
-    }
+fn summary(name: &str, counts: Counts, took: Duration) -> String {
+    let Counts { passed, failed, skipped } = counts;
+    let seconds = took.as_secs();
+    format!(
+        "{name:<32} {passed:>4} passed {failed:>3} failed {skipped:>3} skipped as listed {seconds:>4} s\n"
+    )
 }

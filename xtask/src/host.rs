@@ -133,7 +133,7 @@ pub(crate) struct Felio {
     pub(crate) target: String,
     /// Its first portal, `address:port`.
     pub(crate) portal: String,
-    // Kept open: felio writes its events to it.
+    // Kept open and not read: felio must not mind.
     _events: BufReader<ChildStdout>,
 }
 
@@ -206,6 +206,7 @@ pub(crate) fn limited(limit: Duration, command: &mut Command) -> anyhow::Result<
         .args(["-k", "2", &seconds])
         .arg(command.get_program())
         .args(command.get_args())
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot run {command:?}"))?;

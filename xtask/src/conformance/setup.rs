@@ -1,0 +1,97 @@
+//! The ways to back a disk that the suite runs on.
+
+use std::path::{Path, PathBuf};
+
+/// One way.
+pub(super) struct Setup {
+    /// As it is told and selected.
+    pub(super) name: String,
+    /// Arguments of `felio export`.
+    pub(super) args: Vec<String>,
+    /// Whether it runs only what the ledger lists under its name.
+    pub(super) special: bool,
+    image: Option<PathBuf>,
+}
+
+/// Disks that some tests want: name, backing, arguments.
+const SPECIAL: [(&str, Backing, &[&str]); 4] = [
+    ("512e", Backing::File("256M"), &["--physical-block-size", "4096"]),
+    ("removable", Backing::File("256M"), &["--removable"]),
+    ("read-only", Backing::Ram("256M"), &["--read-only"]),
+    ("small", Backing::Ram("16M"), &[]),
+];
+
+#[derive(Clone, Copy)]
+enum Backing {
+    File(&'static str),
+    Ram(&'static str),
+}
+
+/// Every combination, then the special ones.
+pub(super) fn setups(work: &Path) -> Vec<Setup> {
+    let mut setups = Vec::new();
+    for (kind, backing) in [("file", Backing::File("256M")), ("ram", Backing::Ram("256M"))] {
+        for cache in ["write-back", "direct"] {
+            for io in ["ring", "helpers"] {
+                for block in ["512", "4096"] {
+                    let name = [kind, cache, io, block].join(",");
+                    let args = ["--cache", cache, "--io", io, "--block-size", block];
+                    setups.push(Setup::new(work, &name, backing, &args));
+                }
+            }
+        }
+    }
+    let special = |(name, backing, args)| Setup { special: true, ..Setup::new(work, name, backing, args) };
+    setups.extend(SPECIAL.map(special));
+    setups
+}
+
+/// The names of the special ones.
+pub(super) fn special_names() -> impl Iterator<Item = &'static str> {
+    SPECIAL.iter().map(|(name, ..)| *name)
+}
+
+impl Setup {
+    fn new(work: &Path, name: &str, backing: Backing, args: &[&str]) -> Self {
+        let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let image = match backing {
+            Backing::Ram(size) => {
+                args.push(format!("ram:{size}"));
+                None
+            }
+            Backing::File(size) => {
+                let image = work.join(format!("{}.img", name.replace(',', "-")));
+                args.extend(["--size".to_owned(), size.to_owned(), image.display().to_string()]);
+                Some(image)
+            }
+        };
+        Self { name: name.to_owned(), args, special: false, image }
+    }
+
+    /// Removes the disk, if it is a file and there is one.
+    pub(super) fn remove_image(&self) {
+        if let Some(image) = &self.image {
+            // There may be none.
+            let _ = std::fs::remove_file(image);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_sixteen_ordinary_set_ups() {
+        assert_eq!(setups(Path::new("")).iter().filter(|setup| !setup.special).count(), 16);
+    }
+
+    #[test]
+    fn no_two_set_ups_share_a_file() {
+        let mut images: Vec<_> = setups(Path::new("")).into_iter().filter_map(|setup| setup.image).collect();
+        let count = images.len();
+        images.sort();
+        images.dedup();
+        assert_eq!(images.len(), count);
+    }
+}
