@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use cargo_metadata::MetadataCommand;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -212,8 +213,9 @@ pub(crate) fn limited(limit: Duration, command: &mut Command) -> anyhow::Result<
         .with_context(|| format!("cannot run {command:?}"))?;
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    let code = output.status.code().filter(|code| ![124, 137].contains(code));
-    Ok((text, code))
+    // A command that dumped core takes `timeout` with it; as a shell would, we add 128 to its signal.
+    let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal));
+    Ok((text, code.filter(|code| ![124, 137].contains(code))))
 }
 
 #[cfg(test)]
