@@ -1,10 +1,9 @@
-//! The ledger of skips: which tests cannot run where, and why.
+//! The ledger: which tests skip themselves, and why.
 //!
-//! A heading is `[set-up] reason`; the lines below it are tests. They skip in every ordinary set-up. In the special set-up
-//! that the heading names they run, and must pass; under `[nowhere]` there is none. A `+` before a test says that it is no
-//! skip: it runs everywhere, and in this special set-up too.
+//! A heading is `[where] reason`; the lines below it are tests. `where` says in which set-up alone they run: one of the
+//! special ones, or `nowhere`; elsewhere they skip. With `not SET-UP` they are left out of that set-up.
 
-use super::setup::special_names;
+use super::setup::{Extent, Setup, special_names};
 use anyhow::{Context, bail, ensure};
 use std::path::Path;
 
@@ -24,11 +23,15 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Entry {
     test: String,
-    setup: String,
-    skips: bool,
+    place: Place,
 }
 
-const NOWHERE: &str = "nowhere";
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    OnlyIn(String),
+    NotIn(String),
+}
 
 impl Ledger {
     /// Reads it; `tests` are those that exist.
@@ -40,74 +43,92 @@ impl Ledger {
 
     fn parse(text: &str, tests: &[String]) -> anyhow::Result<Self> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut setup = None;
+        let mut place = None;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             if let Some(heading) = line.strip_prefix('[') {
-                setup = Some(parse_heading(heading)?);
+                place = Some(parse_heading(heading)?);
                 continue;
             }
-            let setup = setup.context("a test stands before the first heading")?;
-            let (test, skips) = line.strip_prefix('+').map_or((line, true), |test| (test, false));
-            ensure!(tests.iter().any(|known| known == test), "the suite has no test {test}");
-            ensure!(entries.iter().all(|entry| !(entry.skips && entry.test == test)), "{test} stands twice");
-            entries.push(Entry { test: test.to_owned(), setup: setup.to_owned(), skips });
+            let place = place.clone().context("a test stands before the first heading")?;
+            ensure!(tests.iter().any(|known| known == line), "the suite has no test {line}");
+            ensure!(entries.iter().all(|entry| entry.test != line), "{line} stands twice");
+            entries.push(Entry { test: line.to_owned(), place });
         }
         Ok(Self { entries })
     }
 
-    /// The tests that run in a set-up, and what must come of them; `special` is its name if it is none of the ordinary ones.
-    pub(super) fn plan<'a>(
-        &'a self,
-        special: Option<&'a str>,
-        tests: &'a [String],
-    ) -> impl Iterator<Item = (&'a str, Expected)> {
-        tests.iter().filter_map(move |test| {
-            let mut entries = self.entries.iter().filter(|entry| entry.test == *test);
-            let expected = match special {
-                Some(setup) => entries.any(|entry| entry.setup == setup).then_some(Expected::Passed)?,
-                None if entries.any(|entry| entry.skips) => Expected::Skipped,
-                None => Expected::Passed,
-            };
-            Some((test.as_str(), expected))
-        })
+    /// What must come of a test in a set-up; nothing if it does not run there.
+    pub(super) fn expect(&self, setup: &Setup, test: &str) -> Option<Expected> {
+        let place = self.entries.iter().find(|entry| entry.test == test).map(|entry| &entry.place);
+        let elsewhere = match setup.extent {
+            Extent::Whole => Some(Expected::Skipped),
+            Extent::Listed => None,
+        };
+        match place {
+            Some(Place::OnlyIn(name)) if *name == setup.name => Some(Expected::Passed),
+            Some(Place::OnlyIn(_) | Place::Nowhere) => elsewhere,
+            Some(Place::NotIn(name)) if *name == setup.name => None,
+            Some(Place::NotIn(_)) | None => elsewhere.map(|_| Expected::Passed),
+        }
     }
 }
 
-/// `set-up] reason`.
-fn parse_heading(heading: &str) -> anyhow::Result<&str> {
-    let (setup, reason) = heading.split_once(']').context("a heading lacks its ]")?;
-    ensure!(!reason.trim().is_empty(), "[{setup}] needs a reason");
-    if setup != NOWHERE && special_names().all(|name| name != setup) {
-        bail!("there is no set-up [{setup}]");
+/// `where] reason`.
+fn parse_heading(heading: &str) -> anyhow::Result<Place> {
+    let (place, reason) = heading.split_once(']').context("a heading lacks its ]")?;
+    ensure!(!reason.trim().is_empty(), "[{place}] needs a reason");
+    let name = place.strip_prefix("not ").unwrap_or(place);
+    if place == "nowhere" {
+        return Ok(Place::Nowhere);
     }
-    Ok(setup)
+    if special_names().all(|special| special != name) {
+        bail!("there is no set-up [{name}]");
+    }
+    Ok(if name == place { Place::OnlyIn(name.to_owned()) } else { Place::NotIn(name.to_owned()) })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::setup::setups;
     use super::*;
 
-    const TEXT: &str = "# words\n[512e] small blocks\nA.B\n+C.D\n\n[nowhere] not there\nE.F\n";
+    const TEXT: &str =
+        "# words\n[512e] small blocks\nA.B\n\n[nowhere] not there\nC.D\n[not small] wrong\nE.F\n";
 
     fn tests() -> Vec<String> {
         ["A.B", "C.D", "E.F", "G.H"].map(str::to_owned).to_vec()
     }
 
-    fn check(special: Option<&str>, want: &[(&str, Expected)]) {
+    /// What comes of the four tests: passed, skipped, or they do not run.
+    fn check(setup: &str, want: &str) {
         let ledger = Ledger::parse(TEXT, &tests()).expect("well-formed");
-        assert_eq!(ledger.plan(special, &tests()).collect::<Vec<_>>(), want);
+        let setup = setups(Path::new("")).into_iter().find(|one| one.name == setup).expect("it exists");
+        let letter = |test: &String| match ledger.expect(&setup, test) {
+            Some(Expected::Passed) => 'p',
+            Some(Expected::Skipped) => 's',
+            None => '-',
+        };
+        assert_eq!(tests().iter().map(letter).collect::<String>(), want);
     }
 
     #[test]
     fn what_is_listed_skips_in_ordinary_set_ups() {
-        use Expected::{Passed, Skipped};
-        check(None, &[("A.B", Skipped), ("C.D", Passed), ("E.F", Skipped), ("G.H", Passed)]);
+        check("ram,direct,ring,512", "sspp");
     }
 
     #[test]
-    fn a_special_set_up_runs_what_is_listed_for_it() {
-        check(Some("512e"), &[("A.B", Expected::Passed), ("C.D", Expected::Passed)]);
-        check(Some("small"), &[]);
+    fn what_needs_a_special_set_up_passes_there() {
+        check("512e", "pspp");
+    }
+
+    #[test]
+    fn what_makes_no_sense_in_a_set_up_is_left_out() {
+        check("small", "ss-p");
+    }
+
+    #[test]
+    fn a_set_up_for_what_is_listed_runs_nothing_else() {
+        check("read-only", "----");
     }
 
     #[test]

@@ -1,31 +1,39 @@
-//! The ways to back a disk that the suite runs on.
+//! The disks that the suite runs on.
 
 use std::path::{Path, PathBuf};
 
-/// One way.
+/// One disk.
 pub(super) struct Setup {
     /// As it is told and selected.
     pub(super) name: String,
     /// Arguments of `felio export`.
     pub(super) args: Vec<String>,
-    /// Whether it runs only what the ledger lists under its name.
-    pub(super) special: bool,
+    pub(super) extent: Extent,
     image: Option<PathBuf>,
 }
 
-/// Disks that some tests want: name, backing, arguments.
-const SPECIAL: [(&str, Backing, &[&str]); 4] = [
-    ("512e", Backing::File("256M"), &["--physical-block-size", "4096"]),
-    ("removable", Backing::File("256M"), &["--removable"]),
-    ("read-only", Backing::Ram("256M"), &["--read-only"]),
-    ("small", Backing::Ram("16M"), &[]),
-];
+/// What runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Every test that makes sense there.
+    Whole,
+    /// What the ledger lists under the set-up's name.
+    Listed,
+}
 
 #[derive(Clone, Copy)]
 enum Backing {
     File(&'static str),
     Ram(&'static str),
 }
+
+/// Disks that some tests want. The physical block of all others is as large as the logical one.
+const SPECIAL: [(&str, Backing, &[&str], Extent); 4] = [
+    ("512e", Backing::File("256M"), &["--physical-block-size", "4096"], Extent::Whole),
+    ("removable", Backing::File("256M"), &["--removable", "--physical-block-size", "512"], Extent::Whole),
+    ("small", Backing::Ram("16M"), &["--physical-block-size", "512"], Extent::Whole),
+    ("read-only", Backing::Ram("256M"), &["--read-only"], Extent::Listed),
+];
 
 /// Every combination, then the special ones.
 pub(super) fn setups(work: &Path) -> Vec<Setup> {
@@ -36,12 +44,13 @@ pub(super) fn setups(work: &Path) -> Vec<Setup> {
                 for block in ["512", "4096"] {
                     let name = [kind, cache, io, block].join(",");
                     let args = ["--cache", cache, "--io", io, "--block-size", block];
-                    setups.push(Setup::new(work, &name, backing, &args));
+                    let args = [&args[..], &["--physical-block-size", block]].concat();
+                    setups.push(Setup::new(work, &name, backing, &args, Extent::Whole));
                 }
             }
         }
     }
-    let special = |(name, backing, args)| Setup { special: true, ..Setup::new(work, name, backing, args) };
+    let special = |(name, backing, args, extent)| Setup::new(work, name, backing, args, extent);
     setups.extend(SPECIAL.map(special));
     setups
 }
@@ -52,7 +61,7 @@ pub(super) fn special_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Setup {
-    fn new(work: &Path, name: &str, backing: Backing, args: &[&str]) -> Self {
+    fn new(work: &Path, name: &str, backing: Backing, args: &[&str], extent: Extent) -> Self {
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let image = match backing {
             Backing::Ram(size) => {
@@ -65,7 +74,7 @@ impl Setup {
                 Some(image)
             }
         };
-        Self { name: name.to_owned(), args, special: false, image }
+        Self { name: name.to_owned(), args, extent, image }
     }
 
     /// Removes the disk, if it is a file and there is one.
@@ -83,7 +92,7 @@ mod tests {
 
     #[test]
     fn there_are_sixteen_ordinary_set_ups() {
-        assert_eq!(setups(Path::new("")).iter().filter(|setup| !setup.special).count(), 16);
+        assert_eq!(setups(Path::new("")).len(), 16 + special_names().count());
     }
 
     #[test]
