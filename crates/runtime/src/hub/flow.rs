@@ -205,7 +205,8 @@ impl<P: Port> Hub<P> {
                 connection.writable = false;
             }
         }
-        self.drain_events(now, key, None, io);
+        // Room that sending has made may have let a command go on: what it asks of the stores waits for the next turn.
+        self.unsettled |= self.drain_events(now, key, None, io);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.port.is_finished() {
             if !connection.port.has_output() {

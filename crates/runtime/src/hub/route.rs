@@ -50,12 +50,16 @@ pub(super) struct Fanout {
 }
 
 impl<P: Port> Hub<P> {
-    /// Whatever a port tells, until it has no more. `end`: its connection is being given up for this.
-    pub(super) fn drain_events(&mut self, now: Time, key: Key, end: Option<End>, io: &mut impl Io) {
-        while let Some(connection) = self.connections.get_mut(key) {
-            let Some(event) = connection.port.poll_event() else { return };
+    /// Whatever a port tells, until it has no more: whether it told anything. `end`: its connection is being given up for this.
+    pub(super) fn drain_events(&mut self, now: Time, key: Key, end: Option<End>, io: &mut impl Io) -> bool {
+        let mut told = false;
+        while let Some(connection) = self.connections.get_mut(key)
+            && let Some(event) = connection.port.poll_event()
+        {
+            told = true;
             self.route_event(now, key, event, end, io);
         }
+        told
     }
 
     pub(super) fn route_messages(&mut self, now: Time, io: &mut impl Io) -> bool {

@@ -15,6 +15,8 @@ use std::rc::Rc;
 struct Script {
     seen: Vec<String>,
     events: VecDeque<PortEvent>,
+    /// What it has to say once something was sent.
+    after_sending: Option<PortEvent>,
     /// How many bytes it takes at most, all together.
     appetite: Option<usize>,
     fatal: Option<&'static str>,
@@ -83,6 +85,9 @@ impl Port for FakePort {
 
     fn handle_sent(&mut self, _now: Time, count: usize, _pool: &mut Pool) {
         self.1.drain(..count);
+        let mut script = self.0.borrow_mut();
+        let event = script.after_sending.take();
+        script.events.extend(event);
     }
 
     fn hoards(&self, _now: Time) -> Option<Fatal> {
@@ -297,6 +302,16 @@ fn a_peer_that_takes_no_more_is_sent_nothing_until_it_does() {
     hub.handle_writable(nexus);
     settle(&mut hub, &mut world);
     assert_eq!(world.log, ["send 10 to 0", "send 15 to 0"]);
+}
+
+#[test]
+fn what_a_port_tells_after_sending_is_done_without_another_event() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = connect_saying(&mut hub, &mut world, 48);
+    script.borrow_mut().after_sending = Some(function(7, TaskManagementFunction::LogicalUnitReset));
+    settle(&mut hub, &mut world);
+    let answer = "TaskManagementResult { tag: PortTag(7), response: FunctionComplete }";
+    assert_eq!(script.borrow().seen, [answer]);
 }
 
 #[test]
