@@ -29,6 +29,9 @@ const TARGET: &str = "iqn.2026-11.org.felio:sim";
 /// Buffers of the process: little, so that they run out.
 const BUDGET_BYTES: usize = 1 << 20;
 
+/// Longer than any world.
+const NEVER: Duration = Duration::from_secs(100_000);
+
 /// Turns in a row without time passing.
 const TURNS_MAX: u32 = 10_000;
 
@@ -280,6 +283,9 @@ impl World {
             self.shared.lose_power(&stamps).map_err(|foul| format!("after a power cut, {foul}"))?;
         }
         self.crash_at = self.now + Duration::from_millis(20 + self.random.below(600));
+        if self.crash_at >= self.end_at {
+            self.crash_at = Time(0) + NEVER; // What hangs in the end shall be seen, not swept away.
+        }
         Ok(())
     }
 

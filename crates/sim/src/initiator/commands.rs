@@ -21,7 +21,7 @@ impl Initiator {
     pub(super) fn send_command(&mut self, now: Time, shared: &mut Shared) {
         let by = self.sender();
         match self.random.below(100) {
-            _ if shared.write_through && shared.cached && self.random.chance(100) => {
+            _ if shared.write_through && shared.cached && self.random.chance(10) => {
                 self.send_cache_off(now, by, shared);
             }
             0..30 => self.send_read(now, by, shared),
