@@ -28,7 +28,8 @@ pub(crate) fn store(
         bytes: facts.bytes,
         writable,
         logical_block_bytes: align_bytes,
-        physical_block_bytes: facts.block_bytes,
+        // As LIO has it: a file has no physical block. Whoever wants 512e says so.
+        physical_block_bytes: align_bytes.max(512),
         optimal_io_bytes: None,
         transfer_bytes_max: TRANSFER_BYTES_MAX,
         write_cache: policy.write_cache,
@@ -43,8 +44,6 @@ pub(crate) fn store(
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) bytes: u64,
-    /// The filesystem's block.
-    pub(crate) block_bytes: u32,
     /// Smallest hole, if holes can be punched, or could be by somebody who may write.
     pub(crate) hole_bytes: Option<u32>,
 }
@@ -55,10 +54,9 @@ impl Facts {
         let bytes = size(fd)?;
         let block = fstatfs(fd).ok().and_then(|fs| u32::try_from(fs.f_bsize).ok());
         // Network filesystems name their transfer size here; that is no block.
-        let block_bytes = block.filter(|block| block.is_power_of_two()).unwrap_or(512).clamp(512, 4096);
         let holes = !writable || can_punch(fd, bytes);
-        let hole_bytes = holes.then_some(block.unwrap_or(block_bytes).max(512));
-        Ok(Self { bytes, block_bytes, hole_bytes })
+        let hole_bytes = holes.then_some(block.unwrap_or(512).max(512));
+        Ok(Self { bytes, hole_bytes })
     }
 }
 

@@ -10,10 +10,9 @@ use felio_hal::Buf;
 use felio_hal::store::{Done, Failure, Limits, Op};
 use rustix::io::ReadWriteFlags;
 
-/// The longest single transfer of any store, bytes: what the largest buffer holds twice.
-pub(crate) const TRANSFER_BYTES_MAX: u32 = 4 << 20;
-const _: () =
-    assert!(TRANSFER_BYTES_MAX.trailing_zeros() + 1 == felio_hal::buf::BUF_BYTES_MAX.trailing_zeros());
+/// The longest single transfer of any store, bytes: what the largest buffer holds.
+pub(crate) const TRANSFER_BYTES_MAX: u32 = 8 << 20;
+const _: () = assert!(TRANSFER_BYTES_MAX.trailing_zeros() == felio_hal::buf::BUF_BYTES_MAX.trailing_zeros());
 
 /// A place for blocks. Shared by all lanes: every call may come from any thread at any time.
 ///

@@ -103,7 +103,7 @@ fn a_new_read_only_file_makes_no_sense() {
 fn another_size_is_refused_and_the_file_stays() {
     let folder = home();
     let path = file(&folder, "old.img", SIZE);
-    refused(&plain(&path, Some(2 * SIZE)), &["8388608", "16777216", "leave out --size"]);
+    refused(&plain(&path, Some(2 * SIZE)), &[&SIZE.to_string(), &(2 * SIZE).to_string(), "leave out --size"]);
     assert_eq!(path.metadata().expect("there").len(), SIZE);
 }
 

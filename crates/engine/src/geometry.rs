@@ -11,7 +11,7 @@ use felio_spec::field::Bits;
 use felio_spec::sense::{Sense, code};
 
 /// Longest transfer of one command, bytes.
-pub const TRANSFER_BYTES_MAX: u32 = 4 << 20;
+pub const TRANSFER_BYTES_MAX: u32 = 8 << 20;
 /// Longest COMPARE AND WRITE, blocks. The CDB has a byte for it, so that one more can still be asked for and refused.
 pub(crate) const COMPARE_AND_WRITE_BLOCKS_MAX: u32 = 128;
 /// Longest WRITE SAME, blocks: what WRITE SAME (10) can name.

@@ -58,7 +58,7 @@ impl Default for Limits {
         Self {
             window: 128,
             immediate: 32,
-            transfer_bytes_max: 4 << 20,
+            transfer_bytes_max: 8 << 20,
             data_in_bytes_max: 8 << 20,
             data_out_bytes_max: 16 << 20,
             login: Duration::from_secs(15),

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 
 /// Bytes of every store under test.
-pub(crate) const SIZE: u64 = 8 << 20;
+pub(crate) const SIZE: u64 = 16 << 20;
 
 /// How long a completion may take before the test gives up.
 const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
