@@ -7,14 +7,15 @@
 
 mod capture;
 mod ledger;
+mod recorder;
 mod setup;
 mod tool;
 
 use crate::host::{self, Felio, say};
-use capture::Capture;
 use core::fmt::Write as _;
 use core::num::NonZeroUsize;
 use ledger::{Expected, Ledger};
+use recorder::Recorder;
 use setup::{Setup, setups};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,14 +24,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tool::Verdict;
 
-const PROGRAMS: &[(&str, &str)] =
-    &[("iscsi-test-cu", "libiscsi-bin"), ("tshark", "tshark"), ("dumpcap", "tshark")];
+const PROGRAMS: &[(&str, &str)] = &[("iscsi-test-cu", "libiscsi-bin"), ("tshark", "tshark")];
 
 /// Runs libiscsi's suite (Debian's libiscsi-bin) against felio: file and memory, write-back and direct, io_uring and helper
 /// threads, 512 and 4096 byte blocks; and what needs a special disk on such a disk.
 ///
 /// Exit status 0 if no test fails, hangs or crashes, and the skipped ones are those that conformance/skips.txt lists.
-/// With --trace the first set-up is captured and tshark must decode it without a malformed PDU or an error from our side.
+/// With --trace the first set-up is recorded, and tshark must decode it without a malformed PDU or an error from our side.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run only the set-ups whose name holds this text, as in `file,direct` or `4096`.
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Run only the tests whose name holds this text, as in `iSCSIResiduals`.
     #[arg(long, default_value = "")]
     test: String,
-    /// Capture the first set-up (needs the right to capture on the loopback) and have tshark judge it.
+    /// Record the first set-up and have tshark judge it.
     #[arg(long)]
     trace: bool,
     /// Set-ups that run side by side [default: one a processor]
@@ -62,16 +62,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&suite.work)?;
     let mut queue: VecDeque<Setup> =
         setups(&suite.work).into_iter().filter(|setup| setup.name.contains(&args.only)).collect();
-    let mut total = Counts::default();
-    if args.trace
-        && let Some(first) = queue.pop_front()
-    {
-        // Alone: a busy machine loses packets of the capture.
-        total.add(suite.run_traced(&first)?);
+    if let Some(first) = queue.front_mut() {
+        first.trace = args.trace.then(|| suite.work.join("suite.pcap"));
     }
     let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    total.add(suite.run_side_by_side(jobs, queue)?);
-    let Counts { passed, failed, skipped } = total;
+    let Counts { passed, failed, skipped } = suite.run_side_by_side(jobs, queue)?;
     let seconds = start.elapsed().as_secs();
     say(&format!("conformance: {passed} passed, {failed} failed, {skipped} skipped as listed, {seconds} s"))?;
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -108,7 +103,7 @@ impl Suite {
         let work = || -> anyhow::Result<Counts> {
             let mut counts = Counts::default();
             while let Some(setup) = take() {
-                counts.add(self.run_untraced(&setup)?);
+                counts.add(self.run(&setup)?);
             }
             Ok(counts)
         };
@@ -125,40 +120,32 @@ impl Suite {
         })
     }
 
-    fn run_untraced(&self, setup: &Setup) -> anyhow::Result<Counts> {
-        self.run(setup, |_| Ok(()), |(), _| Ok(0))
-    }
-
-    fn run_traced(&self, setup: &Setup) -> anyhow::Result<Counts> {
-        let start = |felio: &Felio| Capture::start(&self.work, felio.port()?);
-        self.run(setup, start, |capture, report| capture.judge(report))
-    }
-
-    /// Runs a set-up's tests between `before` and `after`, which counts what it finds amiss, and tells of it at once.
-    fn run<T>(
-        &self,
-        setup: &Setup,
-        before: impl FnOnce(&Felio) -> anyhow::Result<T>,
-        after: impl FnOnce(T, &mut String) -> anyhow::Result<u32>,
-    ) -> anyhow::Result<Counts> {
+    /// Runs a set-up's tests and tells at once how they went.
+    fn run(&self, setup: &Setup) -> anyhow::Result<Counts> {
         let start = Instant::now();
         setup.remove_image();
         let mut felio = Felio::export(&self.felio, &setup.args)?;
-        let watched = before(&felio)?;
+        let record = |file| Recorder::start(file, felio.portal.parse()?);
+        let recorder = setup.trace.as_deref().map(record).transpose()?;
+        let url =
+            recorder.as_ref().map_or(felio.url(), |recorder| felio.url_by(&recorder.portal().to_string()));
         let (mut counts, mut report) = (Counts::default(), String::new());
         for test in &self.tests {
             let Some(expected) = self.ledger.expect(setup, test) else { continue };
-            judge(test, expected, &felio.url(), &mut counts, &mut report)?;
+            judge(test, expected, &url, &mut counts, &mut report)?;
             if !felio.is_alive() {
                 writeln!(report, "    felio died in {test}")?;
                 counts.failed += 1;
-                felio = Felio::export(&self.felio, &setup.args)?;
+                break;
             }
         }
-        counts.failed += after(watched, &mut report)?;
         if let Err(error) = felio.stop() {
             writeln!(report, "    {error}")?;
             counts.failed += 1;
+        }
+        if let (Some(recorder), Some(file)) = (recorder, &setup.trace) {
+            recorder.flush()?;
+            counts.failed += capture::judge(file, &mut report)?;
         }
         setup.remove_image();
         say((summary(&setup.name, counts, start.elapsed()) + &report).trim_end())?;

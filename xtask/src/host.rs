@@ -164,12 +164,12 @@ impl Felio {
 
     /// `iscsi://PORTAL/TARGET/0`.
     pub(crate) fn url(&self) -> String {
-        format!("iscsi://{}/{}/0", self.portal, self.target)
+        self.url_by(&self.portal)
     }
 
-    /// The TCP port of its portal.
-    pub(crate) fn port(&self) -> anyhow::Result<u16> {
-        Ok(self.portal.rsplit(':').next().unwrap_or_default().parse()?)
+    /// The same by way of another portal.
+    pub(crate) fn url_by(&self, portal: &str) -> String {
+        format!("iscsi://{portal}/{}/0", self.target)
     }
 
     /// Whether it still serves.

@@ -9,6 +9,8 @@ pub(super) struct Setup {
     /// Arguments of `felio export`.
     pub(super) args: Vec<String>,
     pub(super) extent: Extent,
+    /// Where to record it, if at all.
+    pub(super) trace: Option<PathBuf>,
     image: Option<PathBuf>,
 }
 
@@ -74,7 +76,7 @@ impl Setup {
                 Some(image)
             }
         };
-        Self { name: name.to_owned(), args, extent, image }
+        Self { name: name.to_owned(), args, extent, trace: None, image }
     }
 
     /// Removes the disk, if it is a file and there is one.
