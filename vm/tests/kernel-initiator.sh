@@ -126,15 +126,14 @@ wce() {
 
 # agrees BLOCK_SIZE WCE WP: the disk and what the kernel made of it, with the configuration.
 agrees() {
-  local block=$1 wce=$2 wp=$3 bytes thin capacity modes cache='write back'
+  local block=$1 wce=$2 wp=$3 bytes capacity modes cache='write back'
   bytes=$(ready '.luns[0].bytes')
   identity "$disk" "$sg" 0
   capacity=$(sg_readcap --long "$sg")
   has "capacity" "$capacity" "Number of logical blocks=$((bytes / block))\$"
   has "capacity" "$capacity" "Logical block length=$block bytes\$"
-  # What is write protected gives nothing back, so it is not thin.
-  thin=$((1 - wp))
-  has "capacity" "$capacity" "lbpme=$thin, lbprz=$thin"
+  # Thin is how its blocks are kept, whether or not anybody may write.
+  has "capacity" "$capacity" "lbpme=1, lbprz=1"
   is "the kernel's block size" "$(cat "$queue/logical_block_size")" "$block"
   exits 0 sg_modes --all "$sg"
   modes=$(cat /run/said)
