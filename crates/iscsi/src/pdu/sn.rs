@@ -53,7 +53,8 @@ impl Sn {
     /// Whether this number is in `first..=last`; a window whose last is the one before its first is empty.
     #[must_use]
     pub const fn is_within(self, first: Self, last: Self) -> bool {
-        !self.is_before(first) && !last.is_before(self) && !last.is_before(first)
+        // Counted from `first`: a number half the space away has no order with either end.
+        !last.is_before(first) && first.steps_to(self) <= first.steps_to(last)
     }
 }
 
@@ -146,6 +147,13 @@ mod tests {
         assert!(first.is_within(first, last) && Sn(0).is_within(first, last) && last.is_within(first, last));
         assert!(!Sn(2).is_within(first, last));
         assert!(!Sn(0xffff_fffd).is_within(first, last));
+    }
+
+    #[test]
+    fn a_number_half_the_space_away_is_in_no_window() {
+        for last in [5, 6, 100] {
+            assert!(!Sn(5 + (1 << 31)).is_within(Sn(5), Sn(last)));
+        }
     }
 
     #[test]
