@@ -331,7 +331,7 @@ impl Rough {
             0 | 1 => (true, self.cmd_sn),
             // A gap, which a later request may fill.
             2 => (false, self.cmd_sn + 1 + u32::from(script.byte() % 4)),
-            3 => (false, self.cmd_sn + script.word()),
+            3 => (false, self.cmd_sn + *script.pick(&FAR)),
             4 => {
                 self.cmd_sn += 1 + u32::from(script.byte() % 3);
                 (false, self.cmd_sn)
@@ -343,7 +343,7 @@ impl Rough {
 
     fn exp_stat_sn(&self, script: &mut Script<'_>) -> Sn {
         let right = self.world.wire.stat_sn.unwrap_or(Sn(0));
-        if script.rarely(32) { Sn(script.word()) } else { right }
+        if script.rarely(32) { right + *script.pick(&FAR) } else { right }
     }
 
     fn tag(&mut self, script: &mut Script<'_>) -> TaskTag {
@@ -365,6 +365,9 @@ impl Rough {
         }
     }
 }
+
+/// Distances in the space of sequence numbers at which comparing changes its mind.
+const FAR: [u32; 8] = [1 << 31, (1 << 31) - 1, (1 << 31) + 1, u32::MAX, 16, 17, 2048, 1 << 16];
 
 /// Additional header segments: seldom any.
 fn additional(script: &mut Script<'_>) -> Vec<u8> {
