@@ -1,6 +1,6 @@
 //! An initiator that does what initiators do, at random, and tells the referee.
 //!
-//! It has one session at a time: sends [`commands`], aborts, resets, logs out, breaks off, and comes back. Data blocks hold the stamp of
+//! It has one session at a time: sends `commands`, aborts, resets, logs out, breaks off, and comes back. Data blocks hold the stamp of
 //! the write that they come from; behind them are counters that only COMPARE AND WRITE moves, each by one, and blocks in which only
 //! ORWRITE sets bits, each once.
 
