@@ -95,7 +95,9 @@ impl World {
             ping: Duration::from_secs(2),
             ..Limits::default()
         };
-        let budget = Budget::new((256 << 10) << (script.byte() % 4));
+        // Too little for all that the window allows, or more than that.
+        let pool_bytes = *script.pick(&[256 << 10, 512 << 10, 2 << 20, 64 << 20]);
+        let budget = Budget::new(pool_bytes);
         let peer = "127.0.0.1:40000".parse().expect("an address");
         let now = Time(0);
         Self {
@@ -107,7 +109,7 @@ impl World {
             pending: Vec::new(),
             hoard: Vec::new(),
             over: None,
-            was_short: false,
+            was_short: pool_bytes < 64 << 20,
             demands_proof,
         }
     }
