@@ -1,5 +1,6 @@
 //! Many commands at once, of two initiators, in any order and with any luck.
 
+use super::mirror::Mirror;
 use super::words::{announced, cdb, data};
 use super::world::World;
 use crate::Script;
@@ -14,14 +15,39 @@ pub(super) fn run(mut script: Script<'_>) {
     if !script.rarely(4) {
         greet(&mut world);
     }
-    let patient = script.coin();
-    while !script.is_over() {
-        step(&mut world, &mut script);
-        if patient {
-            world.settle();
+    match script.coin() {
+        true => one_by_one(&mut world, &mut script),
+        false => {
+            while !script.is_over() {
+                step(&mut world, &mut script);
+            }
         }
     }
     world.finish();
+}
+
+/// Every command alone: then it can be said what each of them must do.
+fn one_by_one(world: &mut World, script: &mut Script<'_>) {
+    world.settle();
+    let mut mirror = Mirror::new(world.disks[0].content(), world.disks[0].block_bytes);
+    while !script.is_over() {
+        if script.rarely(16) {
+            step(world, script);
+            world.settle();
+            // Whatever that was, it may have changed anything.
+            mirror = Mirror::new(world.disks[0].content(), world.disks[0].block_bytes);
+            continue;
+        }
+        world.last = None;
+        let who = usize::from(script.byte() & 1);
+        let sent = command(world, script, who);
+        world.settle();
+        // A size that the engine has not noticed yet is nobody's fault.
+        let ended = world.last.take().filter(|_| !world.is_resized);
+        if let (Some(ended), Some((cdb, out))) = (ended, sent) {
+            mirror.follow(&cdb, &out, &ended, world.disks[0].content());
+        }
+    }
 }
 
 /// Both initiators take note of their unit attentions.
@@ -37,7 +63,7 @@ fn greet(world: &mut World) {
 fn step(world: &mut World, script: &mut Script<'_>) {
     let who = usize::from(script.byte() & 1);
     match script.byte() % 32 {
-        0..=13 => command(world, script, who),
+        0..=13 => _ = command(world, script, who),
         14..=17 => _ = world.deliver(script.below(world.asked.len().max(1))),
         18..=22 => {
             let failure = script.rarely(8).then(|| failure(script));
@@ -54,7 +80,8 @@ fn step(world: &mut World, script: &mut Script<'_>) {
     }
 }
 
-fn command(world: &mut World, script: &mut Script<'_>, who: usize) {
+/// Sends a command; one to the first unit comes back with its Data-Out.
+fn command(world: &mut World, script: &mut Script<'_>, who: usize) -> Option<(Vec<u8>, Vec<u8>)> {
     let (cdb, row) = cdb(script);
     let number = script.below(world.disks.len());
     let block_bytes = world.disks[number].block_bytes;
@@ -76,7 +103,8 @@ fn command(world: &mut World, script: &mut Script<'_>, who: usize) {
         true => (data(script, usize::try_from(announced).expect("a length"), &seen), 0),
         false => (Vec::new(), announced),
     };
-    world.send(who, lun, attribute, (&cdb, row), (out, expect_in));
+    world.send(who, lun, attribute, (&cdb, row), (out.clone(), expect_in));
+    (lun == LUNS[0]).then_some((cdb, out))
 }
 
 fn manage(world: &mut World, script: &mut Script<'_>, who: usize) {
@@ -92,6 +120,7 @@ fn resize(world: &mut World, script: &mut Script<'_>) {
     let number = script.below(world.disks.len());
     let bytes = u64::from(script.byte()) * 512;
     world.disks[number].resize(bytes);
+    world.is_resized = true;
 }
 
 fn failure(script: &mut Script<'_>) -> Failure {

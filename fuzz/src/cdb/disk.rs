@@ -59,6 +59,11 @@ impl Disk {
         }
     }
 
+    /// What it holds.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
     /// An operation is submitted.
     pub(super) fn check(&self, op: &Op) {
         let (at, bytes) = match op {

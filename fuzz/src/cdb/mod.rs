@@ -1,11 +1,13 @@
 //! Commands of every kind at a device server, with parameter data, failures, aborts and too little memory.
 //!
 //! [`world`] is what is around an engine: initiators, a store, a pool, and the account of who was promised what. [`crowd`]
-//! plays many commands at once, [`maps`] one after the other, against what REPORT SUPPORTED OPERATION CODES says of them.
+//! plays many commands at once, or one by one beside a [`mirror`] of what they must do; [`maps`] holds commands against
+//! what REPORT SUPPORTED OPERATION CODES says of them.
 
 mod crowd;
 mod disk;
 mod maps;
+mod mirror;
 mod sense;
 mod words;
 mod world;

@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) asked: VecDeque<(NexusId, u32)>,
     /// Operations that the store has.
     pub(super) held: Vec<Submission>,
+    /// Whether somebody has changed the size of a store.
+    pub(super) is_resized: bool,
     /// How the last command ended.
     pub(super) last: Option<Ended>,
     /// Data-In of late.
@@ -108,6 +110,7 @@ impl World {
             managing: Vec::new(),
             asked: VecDeque::new(),
             held: Vec::new(),
+            is_resized: false,
             last: None,
             seen: Vec::new(),
             next_tag: 0,
