@@ -112,7 +112,7 @@ impl Settings {
         let scratch = TempDir::new_in(&self.directory)?;
         let file = file.map(|name| scratch.path().join(name));
         let mut command = self.command(&self.felio, &scratch)?;
-        command.arg("export");
+        command.arg("export").env("FELIO_STATE_DIR", scratch.path());
         match &file {
             Some(path) => {
                 File::create(path)?.set_len(self.bytes)?;

@@ -143,6 +143,7 @@ impl Felio {
     pub(crate) fn export(program: &Path, args: &[String]) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
             .args(["export", "--json", "--portal", "127.0.0.1:0"])
+            .env("FELIO_STATE_DIR", workspace()?.target.join("xtask/state"))
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -30,6 +30,7 @@ pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writabl
         unmap: facts.unmap,
         extents: false,
         rotational: facts.rotational,
+        state: false,
     };
     let zeroes = facts.unmap.is_some_and(|unmap| unmap.zeroes);
     Arc::new(Disk::new(fd, policy, BlockSpace { zeroes }, limits))

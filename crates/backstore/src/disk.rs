@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::errno::failure;
 use crate::policy::Policy;
-use crate::store::{Answer, Attempt, Entry, Store, changes, fits};
+use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, changes, fits};
 use crate::transfer::Transfer;
 
 /// Space on a filesystem or device.
@@ -149,6 +149,7 @@ impl<S: Space> Store for Disk<S> {
             Op::Extent { at } => Answer::bare(self.extent(at)),
             Op::Prefetch { at, len } => Answer::bare(self.prefetch(at, len)),
             Op::Size => Answer::bare(self.size()),
+            Op::Save(_) => Answer::bare(Err(NO_STATE)),
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Kind {
     Prefetch,
     /// [`Op::Size`].
     Size,
+    /// [`Op::Save`].
+    Save,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Op::Extent { .. } => Self::Extent,
             Op::Prefetch { .. } => Self::Prefetch,
             Op::Size => Self::Size,
+            Op::Save(_) => Self::Save,
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn store(
         extents: unmap.is_some(),
         unmap,
         rotational: None,
+        state: false,
     };
     Arc::new(Disk::new(fd, policy, FileSpace, limits))
 }

@@ -3,7 +3,8 @@
 //! A reader starts with [`Store`]: what one file, device or piece of memory can do. [`open()`] makes one from a [`Spec`].
 //! A reactor does not speak to stores but to its [`Lane`], which tries each operation on the spot, and gives what would
 //! block to an io_uring ring or, where that is refused, to helper threads. [`policy`] is the one place that says what a
-//! cache mode promises and how it keeps it. [`Fault`] is a store around a store that fails as told.
+//! cache mode promises and how it keeps it. [`Fault`] is a store around a store that fails as told, [`state::Stateful`] one
+//! whose unit has a place for documents.
 //!
 //! Not here: what a command means (the engine), and when to wait (the reactor).
 //!
@@ -16,6 +17,7 @@ pub mod identity;
 pub mod lane;
 pub mod open;
 pub mod policy;
+pub mod state;
 
 mod block;
 mod disk;

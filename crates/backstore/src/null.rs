@@ -2,7 +2,7 @@
 
 use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits, WriteCache};
 
-use crate::store::{Answer, Attempt, Entry, Store, TRANSFER_BYTES_MAX, changes, fits};
+use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, TRANSFER_BYTES_MAX, changes, fits};
 
 /// Nothing, of a certain size.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ impl Null {
                 unmap: Some(unmap),
                 extents: true,
                 rotational: Some(false),
+                state: false,
             },
         }
     }
@@ -64,6 +65,7 @@ impl Store for Null {
             Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Prefetch { .. } => {
                 Answer::bare(Ok(Done::Done))
             }
+            Op::Save(_) => Answer::bare(Err(NO_STATE)),
         }
     }
 }

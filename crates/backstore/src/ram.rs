@@ -8,7 +8,7 @@ use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits, WriteCache};
 use rustix::io::Errno;
 
 use crate::granules::{GRANULE_BYTES, Granules};
-use crate::store::{Answer, Attempt, Entry, Store, TRANSFER_BYTES_MAX, bytes, changes, fits};
+use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, TRANSFER_BYTES_MAX, bytes, changes, fits};
 use crate::sys::memory::Region;
 
 /// Offsets and lengths are multiples of this; memory itself is content with less.
@@ -45,6 +45,7 @@ impl Ram {
             unmap: Some(unmap),
             extents: true,
             rotational: Some(false),
+            state: false,
         };
         Ok(Self { region: Region::new(len)?, written: Granules::new(size).ok_or(Errno::NOMEM)?, limits })
     }
@@ -123,6 +124,7 @@ impl Ram {
             }
             Op::Size => Done::Size(self.limits.bytes),
             Op::Flush | Op::Prefetch { .. } => Done::Done,
+            Op::Save(_) => return Answer::bare(Err(NO_STATE)),
         };
         Answer::bare(Ok(done))
     }

@@ -90,7 +90,7 @@ pub(crate) fn range(op: &Op) -> Option<(u64, u64)> {
         Op::Read { at, buf } | Op::Write { at, buf, .. } => Some((*at, bytes(buf.len()))),
         Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => Some((*at, *len)),
         Op::Extent { at } => Some((*at, 1)),
-        Op::Flush | Op::Size => None,
+        Op::Flush | Op::Size | Op::Save(_) => None,
     }
 }
 
@@ -113,9 +113,13 @@ pub(crate) fn buffer(op: Op) -> Option<Buf> {
         | Op::Zero { .. }
         | Op::Extent { .. }
         | Op::Prefetch { .. }
-        | Op::Size => None,
+        | Op::Size
+        | Op::Save(_) => None,
     }
 }
+
+/// What a store says that is asked to keep a document and has no place for it: see [`Stateful`](crate::state::Stateful).
+pub(crate) const NO_STATE: Failure = Failure::Other(libc::EOPNOTSUPP);
 
 /// A length in memory as a length on a medium.
 pub(crate) fn bytes(len: usize) -> u64 {

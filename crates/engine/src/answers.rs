@@ -51,7 +51,8 @@ impl Engine {
     pub(crate) fn run_parameters(&mut self, slot: u32, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         let unit = &self.units[index(task.unit)];
-        let view = View { target: &self.target, unit };
+        let port = self.nexuses.get_mut(task.nexus).map_or(0, |nexus| nexus.port);
+        let view = View { target: &self.target, port: &self.target.ports[port], unit };
         self.writer.clear();
         let (allocation, result) = match task.entry.run {
             Run::Parameters(allocation, run) | Run::Capacity(allocation, run) => {

@@ -5,7 +5,7 @@
 //!
 //! Invariants: rows of one opcode stand together; they all have a service action in the same field, or there is one.
 
-use crate::config::TargetConfig;
+use crate::config::{PortConfig, TargetConfig};
 use crate::geometry::Geometry;
 use crate::parameters::{self, capacity, luns, mode, sense, state, supported};
 use crate::unit::{Change, Control, Unit};
@@ -64,6 +64,8 @@ pub type ParametersFn = fn(&View<'_>, &Cdb, &mut Writer) -> Result<(), Sense>;
 pub struct View<'a> {
     /// The whole target.
     pub target: &'a TargetConfig,
+    /// The target port through which the command came.
+    pub port: &'a PortConfig,
     /// The addressed unit.
     pub unit: &'a Unit,
 }

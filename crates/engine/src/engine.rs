@@ -71,7 +71,8 @@ impl Engine {
     /// A nexus exists from now on; the engines of all reactors must be told. A discovery session has no nexus.
     pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login) {
         if login.kind == LoginKind::Normal {
-            self.nexuses.insert(nexus, &login.initiator_port, self.units.len());
+            let port = self.target.port(&login.target, login.target_port_tag);
+            self.nexuses.insert(nexus, &login.initiator_port, port, self.units.len());
         }
     }
 

@@ -28,7 +28,7 @@ mod unit;
 mod work;
 mod writer;
 
-pub use config::{Identity, TargetConfig, UnitConfig};
+pub use config::{Identity, PortConfig, TargetConfig, UnitConfig};
 pub use engine::Engine;
 pub use geometry::{Geometry, TRANSFER_BYTES_MAX};
 pub use unit::Unit;

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 pub(crate) struct Nexus {
     /// Its name.
     pub(crate) id: NexusId,
+    /// Its target port, as an index into those of the target.
+    pub(crate) port: usize,
     /// Slots that its commands hold, answered or not: who has others work for nothing has his share like everybody.
     pub(crate) tasks: u32,
     /// What it must be told, by index of the unit.
@@ -36,8 +38,8 @@ impl Nexus {
 pub(crate) struct Nexuses {
     seats: Vec<Vec<Option<Nexus>>>,
     count: u32,
-    /// Initiator ports that were here before, the latest last.
-    known: VecDeque<String>,
+    /// Initiator ports that were here before, and at which target port, the latest last.
+    known: VecDeque<(String, usize)>,
 }
 
 /// How many initiator ports are remembered after they have gone; a forgotten one is told of power on instead.
@@ -49,10 +51,10 @@ const SLOTS_MAX: u32 = 1 << 20;
 impl Nexuses {
     /// A nexus exists from now on.
     //= SAM-5 "Unit attention conditions": an initiator port that comes back is told of the nexus loss, not of power on.
-    pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, units: usize) {
+    pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, port: usize, units: usize) {
         assert!(id.slot < SLOTS_MAX, "ports are numbered densely");
         let mut pending = Attentions::NONE;
-        pending.insert(self.acquaint(initiator_port));
+        pending.insert(self.acquaint(initiator_port, port));
         let (reactor, slot) = (usize::from(id.reactor), index(id.slot));
         if self.seats.len() <= reactor {
             self.seats.resize_with(reactor + 1, Vec::new);
@@ -63,7 +65,7 @@ impl Nexuses {
         }
         assert!(seats[slot].is_none(), "a port's slot has one nexus at a time");
         self.count += 1;
-        seats[slot] = Some(Nexus { id, tasks: 0, attentions: vec![pending; units] });
+        seats[slot] = Some(Nexus { id, port, tasks: 0, attentions: vec![pending; units] });
     }
 
     /// A nexus is gone.
@@ -101,15 +103,14 @@ impl Nexuses {
         self.seats.get_mut(usize::from(id.reactor))?.get_mut(index(id.slot))
     }
 
-    fn acquaint(&mut self, initiator_port: &str) -> Attention {
-        let seen = self.known.iter().position(|name| name == initiator_port);
-        if seen.is_some() {
+    fn acquaint(&mut self, initiator_port: &str, port: usize) -> Attention {
+        if self.known.iter().any(|(name, at)| name == initiator_port && *at == port) {
             return Attention::NexusLoss;
         }
         if self.known.len() == KNOWN_MAX {
             self.known.pop_front();
         }
-        self.known.push_back(initiator_port.to_owned());
+        self.known.push_back((initiator_port.to_owned(), port));
         Attention::PowerOn
     }
 }

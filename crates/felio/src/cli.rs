@@ -66,6 +66,11 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "MODE", value_parser = str::parse::<CacheMode>, default_value = "write-back")]
     pub(crate) cache: CacheMode,
 
+    /// Where reservations, saved mode parameters and access states are kept when felio is not running [default: /var/lib/felio, or felio in the
+    /// user's own state folder for others than root]
+    #[arg(long, value_name = "DIR", env = "FELIO_STATE_DIR", hide_env = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+
     /// Demand CHAP from initiators: this user …
     #[arg(long, value_name = "NAME", requires = "chap_password_file", help_heading = "Who may connect")]
     pub(crate) chap_user: Option<String>,

@@ -5,10 +5,13 @@ use crate::failure::{Failure, Kind};
 use crate::identity::Uuid;
 use crate::size;
 use felio_backstore::identity::IdentitySource;
+use felio_backstore::state::{Folder, Stateful};
 use felio_backstore::{OpenError, Opened, Source, Spec, Store};
+use felio_hal::state::{Saved, StateStore};
 use felio_hal::store::Limits;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -23,6 +26,8 @@ pub(crate) struct Disk {
     pub(crate) physical_block_bytes: u32,
     pub(crate) read_only: bool,
     pub(crate) removable: bool,
+    /// What earlier processes saved of it.
+    pub(crate) saved: Saved,
     /// What the operator should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -38,6 +43,7 @@ pub(crate) fn open(args: &ExportArgs) -> Result<Vec<Disk>, Failure> {
     if args.paths.len() > DISKS_MAX {
         return Err(Failure::new(Kind::Usage, format!("more than {DISKS_MAX} disks")));
     }
+    let state = open_state(args)?;
     let mut disks: Vec<Disk> = Vec::new();
     for (lun, path) in args.paths.iter().enumerate() {
         // Before it is opened: then our own lock would be in the way, and be taken for another program's.
@@ -45,12 +51,57 @@ pub(crate) fn open(args: &ExportArgs) -> Result<Vec<Disk>, Failure> {
             return Err(twins(path, &twin.path, "are one disk"));
         }
         let disk = open_one(args, lun, path)?;
+        let disk = match &state {
+            Ok(folder) => remember(disk, folder)?,
+            Err(why) if lun == 0 => Disk { warnings: [disk.warnings, vec![why.clone()]].concat(), ..disk },
+            Err(_) => disk,
+        };
         if let Some(twin) = disks.iter().find(|twin| twin.uuid == disk.uuid) {
             return Err(twins(path, &twin.path, "are one disk, or a copy of each other block by block"));
         }
         disks.push(disk);
     }
     Ok(disks)
+}
+
+/// The folder where documents of units are kept; a warning where there is none and nobody asked for one.
+fn open_state(args: &ExportArgs) -> Result<Result<Arc<dyn StateStore>, String>, Failure> {
+    let Some(path) = args.state_dir.clone().or_else(default_state_dir) else {
+        let why = "nothing is kept of reservations and saved parameters: there is no home folder; give --state-dir DIR";
+        return Ok(Err(why.to_owned()));
+    };
+    match (Folder::open(&path), &args.state_dir) {
+        (Ok(folder), _) => Ok(Ok(Arc::new(folder))),
+        (Err(error), Some(_)) => {
+            let what = format!("--state-dir {}: {error}", path.display());
+            Err(Failure::new(Kind::Backing, what).hint("give a folder that felio can write to, or can make"))
+        }
+        (Err(error), None) => Ok(Err(format!(
+            "nothing is kept of reservations and saved parameters: {}: {error}; give --state-dir DIR",
+            path.display()
+        ))),
+    }
+}
+
+/// By the Filesystem Hierarchy Standard for root, by the XDG Base Directory Specification for others.
+fn default_state_dir() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/felio"));
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    state.map(|state| state.join("felio"))
+}
+
+/// A disk whose documents are kept.
+fn remember(disk: Disk, state: &Arc<dyn StateStore>) -> Result<Disk, Failure> {
+    let unit = disk.uuid.naa();
+    let saved = state.load(&unit).map_err(|failure| {
+        let what = format!("{}: what was saved of it cannot be read: {failure:?}", disk.path);
+        Failure::new(Kind::Backing, what).hint("mend the state folder (--state-dir), or give another one")
+    })?;
+    let store: Arc<dyn Store> = Arc::new(Stateful::new(disk.store, unit, Arc::clone(state)));
+    Ok(Disk { limits: store.limits(), store, saved, ..disk })
 }
 
 fn twins(path: &str, twin: &str, what: &str) -> Failure {
@@ -116,6 +167,7 @@ fn disk(args: &ExportArgs, path: &str, block_bytes: u32, opened: Opened) -> Disk
         removable: args.removable,
         store: opened.store,
         limits: opened.limits,
+        saved: Saved::default(),
         warnings,
     }
 }
@@ -147,7 +199,6 @@ fn label(args: &ExportArgs, lun: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     #[test]
     fn words_before_a_colon_choose_memory() {

@@ -10,7 +10,7 @@ use crate::report::{LunLine, Ready, Report, Style};
 use crate::secrets;
 use core::time::Duration;
 use felio_backstore::{Engine, LaneConfig};
-use felio_engine::{Identity, TargetConfig, UnitConfig};
+use felio_engine::{Identity, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::store::WriteCache;
 use felio_iscsi::config::{Allow, Auth, Config, Target};
@@ -186,6 +186,7 @@ fn runtime_config(
     target.auth = auth;
     target.allow = Allow(args.allow.clone());
     let tag = target.portal_group_tag.get();
+    let port = PortConfig { target: name.as_str().to_owned(), tag, relative_port: 1 };
     let units = (0..).zip(disks).map(|(lun, disk)| unit(lun, disk)).collect();
     let buffer_bytes_max = usize::try_from(args.memory).unwrap_or(usize::MAX);
     Ok(RuntimeConfig {
@@ -200,7 +201,7 @@ fn runtime_config(
         portals: args.portals.clone(),
         iscsi: Config::new(target),
         limits: Limits::default(),
-        target: TargetConfig { name: name.as_str().to_owned(), port_group_tag: tag, relative_port: 1, units },
+        target: TargetConfig { ports: vec![port], units },
         stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),
         lane: LaneConfig { engine: lane_engine(args.io), ..LaneConfig::default() },
     })
@@ -223,6 +224,7 @@ fn unit(lun: u16, disk: &Disk) -> UnitConfig {
             serial: disk.uuid.to_string(),
             naa: disk.uuid.naa(),
         },
+        saved: disk.saved.clone(),
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod buf;
 pub mod ids;
 pub mod port;
+pub mod state;
 pub mod store;
 pub mod time;
 

@@ -90,6 +90,8 @@ pub struct Login {
     pub initiator: String,
     /// The target's name; empty for discovery.
     pub target: String,
+    /// Which of the target's ports; for iSCSI the portal group tag. Zero for discovery.
+    pub target_port_tag: u16,
     /// Normal or discovery.
     pub kind: LoginKind,
     /// The session handle (TSIH) that the initiator wants to join; zero: a new session.

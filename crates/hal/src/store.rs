@@ -10,6 +10,7 @@
 
 use crate::buf::Buf;
 use crate::ids::{StoreId, TaskId};
+use crate::state::Save;
 
 /// What one reactor drives.
 pub trait StoreQueue {
@@ -83,6 +84,8 @@ pub enum Op {
     },
     /// Asks for the size, which may have changed.
     Size,
+    /// Keeps a document of the unit, durably; only where [`Limits::state`] says that there is a place for it.
+    Save(Box<Save>),
 }
 
 /// Whether a completed write may still be lost.
@@ -163,6 +166,8 @@ pub struct Limits {
     pub extents: bool,
     /// Rotating medium, if known.
     pub rotational: Option<bool>,
+    /// [`Op::Save`] is done.
+    pub state: bool,
 }
 
 /// Whether writes are cached.

@@ -572,6 +572,7 @@ fn who(facts: &Facts) -> LoginEvent {
         initiator_port: format!("{},i,0x{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}", facts.initiator),
         initiator: facts.initiator.to_string(),
         target: facts.session.target().map(ToString::to_string).unwrap_or_default(),
+        target_port_tag: facts.session.portal_group_tag(),
         kind: match facts.session.kind() {
             SessionType::Normal => LoginKind::Normal,
             SessionType::Discovery => LoginKind::Discovery,

@@ -155,6 +155,15 @@ impl Session {
         }
     }
 
+    /// The portal group through which it is used; 0 for none.
+    #[must_use]
+    pub const fn portal_group_tag(&self) -> u16 {
+        match self {
+            Self::Discovery => 0,
+            Self::Normal { portal_group_tag, .. } => *portal_group_tag,
+        }
+    }
+
     /// The key's value.
     #[must_use]
     pub fn kind(&self) -> SessionType {

@@ -7,6 +7,7 @@
 //! Invariant: what `hal::store` promises as durable is on the medium, and nothing else need be.
 
 use crate::random::Random;
+use felio_hal::state::Saved;
 use felio_hal::store::{
     Completion, Done, Durability, Failure, Limits, Op, StoreQueue, Submission, UnmapLimits, WriteCache,
 };
@@ -47,6 +48,8 @@ pub struct Disk {
     cached: BTreeMap<usize, Vec<Sector>>,
     /// Which sectors are deallocated.
     holes: Vec<bool>,
+    /// Documents of the unit.
+    saved: BTreeMap<&'static str, Vec<u8>>,
     /// Operations under way, by the time at which they complete and the order of arrival.
     under_way: BTreeMap<(Time, u64), InFlight>,
     arrivals: u64,
@@ -72,6 +75,7 @@ impl Disk {
             medium: vec![[0; SECTOR_BYTES]; sectors],
             cached: BTreeMap::new(),
             holes: vec![true; sectors],
+            saved: BTreeMap::new(),
             under_way: BTreeMap::new(),
             arrivals: 0,
             depth: 64,
@@ -92,7 +96,14 @@ impl Disk {
             unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
             extents: true,
             rotational: Some(false),
+            state: true,
         }
+    }
+
+    /// What was saved: it survives whatever happens.
+    #[must_use]
+    pub fn saved(&self) -> Saved {
+        Saved(self.saved.iter().map(|(part, bytes)| ((*part).to_owned(), bytes.clone())).collect())
     }
 
     /// Time passes.
@@ -120,7 +131,11 @@ impl Disk {
     /// The program is killed: what is under way is done by halves, and what was written stays in the cache.
     pub fn abandon(&mut self) {
         for (_, in_flight) in std::mem::take(&mut self.under_way) {
-            self.do_by_halves(&in_flight.submission.op);
+            match in_flight.submission.op {
+                // Whole or not at all.
+                Op::Save(save) if self.random.chance(500) => _ = self.saved.insert(save.part, save.bytes),
+                op => self.do_by_halves(&op),
+            }
         }
     }
 
@@ -224,6 +239,10 @@ impl Disk {
             }
             Op::Prefetch { .. } => (Ok(Done::Done), None),
             Op::Size => (Ok(Done::Size(bytes(self.medium.len()))), None),
+            Op::Save(save) => {
+                self.saved.insert(save.part, save.bytes);
+                (Ok(Done::Done), None)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::initiator::{
 use crate::net::Link;
 use crate::random::Random;
 use crate::referee::{NOBODY, Referee};
-use felio_engine::{Identity, TargetConfig, UnitConfig};
+use felio_engine::{Identity, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::store::WriteCache;
 use felio_hal::{NexusId, Pool, StoreId, StoreQueue, Time};
@@ -420,9 +420,12 @@ fn hub(disk: &Disk) -> Hub<Connection> {
         read_only: false,
         removable: false,
         identity,
+        saved: disk.saved(),
     };
-    let target =
-        TargetConfig { name: TARGET.to_owned(), port_group_tag: 1, relative_port: 1, units: vec![unit] };
+    let target = TargetConfig {
+        ports: vec![PortConfig { target: TARGET.to_owned(), tag: 1, relative_port: 1 }],
+        units: vec![unit],
+    };
     let config = HubConfig {
         reactor: 0,
         reactors: 1,

@@ -47,6 +47,7 @@ impl Disk {
             }),
             extents: flags & 64 == 0,
             rotational: Some(flags & 128 != 0),
+            state: flags & 1 == 0,
         }
     }
 
@@ -72,7 +73,7 @@ impl Disk {
             }
             Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => (*at, *len),
             Op::Extent { at } => (*at, self.block_bytes),
-            Op::Flush | Op::Size => return,
+            Op::Flush | Op::Size | Op::Save(_) => return,
         };
         assert!(bytes > 0, "{op:?} moves nothing");
         assert_eq!((at % self.block_bytes, bytes % self.block_bytes), (0, 0), "{op:?} in whole blocks");
@@ -99,7 +100,7 @@ impl Disk {
             }
             Op::Extent { at } => (failure.map_or_else(|| self.extent(at), Err), None),
             Op::Size => (failure.map_or(Ok(Done::Size(self.bytes)), Err), None),
-            Op::Flush | Op::Prefetch { .. } => (failure.map_or(Ok(Done::Done), Err), None),
+            Op::Flush | Op::Prefetch { .. } | Op::Save(_) => (failure.map_or(Ok(Done::Done), Err), None),
         };
         Completion { store, task, result, buf }
     }

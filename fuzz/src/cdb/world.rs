@@ -9,9 +9,10 @@ use super::sense;
 use crate::Script;
 use crate::story::tell;
 use core::time::Duration;
-use felio_engine::{Engine, Identity, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig};
+use felio_engine::{Engine, Identity, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
+use felio_hal::state::Saved;
 use felio_hal::store::Failure;
 use felio_hal::{Command, NexusId, Pool, PortRequest, PortTag, Submission, TaskId, Time};
 use felio_spec::cdb::Direction;
@@ -84,6 +85,7 @@ impl World {
             physical_block_bytes: 4096,
             read_only: shape & 8 != 0 && number == 1,
             removable: shape & 16 != 0,
+            saved: Saved::default(),
             identity: Identity {
                 vendor: "FELIO".to_owned(),
                 product: "fuzz".to_owned(),
@@ -93,9 +95,11 @@ impl World {
             },
         });
         let config = TargetConfig {
-            name: "iqn.2024-01.org.example:disk".to_owned(),
-            port_group_tag: 1,
-            relative_port: 1,
+            ports: vec![PortConfig {
+                target: "iqn.2024-01.org.example:disk".to_owned(),
+                tag: 1,
+                relative_port: 1,
+            }],
             units: units.collect(),
         };
         let nexus = |slot| NexusId { reactor: 0, slot, generation: 0 };
@@ -127,6 +131,7 @@ impl World {
             initiator_port: format!("iqn.2024-01.org.example:host{who},i,0x800000000000"),
             initiator: format!("iqn.2024-01.org.example:host{who}"),
             target: "iqn.2024-01.org.example:disk".to_owned(),
+            target_port_tag: 1,
             kind: LoginKind::Normal,
             session: 1,
         };

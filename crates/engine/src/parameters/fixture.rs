@@ -1,19 +1,18 @@
 //! A target with one unit, for the tests of this folder.
 
 use crate::commands::{ParametersFn, View};
-use crate::config::{Identity, TargetConfig, UnitConfig};
+use crate::config::{Identity, PortConfig, TargetConfig, UnitConfig};
 use crate::unit::Unit;
 use crate::writer::Writer;
 use felio_hal::StoreId;
+use felio_hal::state::Saved;
 use felio_hal::store::{Limits, UnmapLimits, WriteCache};
 use felio_spec::{Cdb, Sense};
 
 /// 1 GiB in blocks of 512 bytes, 4 KiB physical; cached, thin, not rotating.
 pub(crate) fn target() -> TargetConfig {
     TargetConfig {
-        name: "iqn.2026-01.net.x:t".into(),
-        port_group_tag: 1,
-        relative_port: 1,
+        ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
         units: vec![unit(0)],
     }
 }
@@ -34,6 +33,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
             unmap: Some(UnmapLimits { granularity_bytes: 4096, alignment_bytes: 512, zeroes: true }),
             extents: true,
             rotational: Some(false),
+            state: true,
         },
         block_bytes: 512,
         physical_block_bytes: 4096,
@@ -46,6 +46,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
             serial: "abc12".into(),
             naa: [0x60, 0x01, 0x40, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         },
+        saved: Saved::default(),
     }
 }
 
@@ -62,6 +63,6 @@ pub(crate) fn ask_unit(
     cdb: &[u8],
 ) -> Result<Vec<u8>, Sense> {
     let mut data = Writer::new();
-    run(&View { target, unit }, &Cdb::new(cdb), &mut data)?;
+    run(&View { target, port: &target.ports[0], unit }, &Cdb::new(cdb), &mut data)?;
     Ok(data.as_slice().to_vec())
 }

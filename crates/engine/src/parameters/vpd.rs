@@ -92,17 +92,16 @@ fn unit_serial_number(view: &View<'_>, data: &mut Writer) {
 //= SPC-4 "Device Identification VPD page"
 fn device_identification(view: &View<'_>, data: &mut Writer) {
     let identity = &view.unit.config.identity;
-    let target = view.target;
-    let port_name = format!("{},t,0x{:04x}", target.name, target.port_group_tag);
+    let port_name = view.port.name();
     let designators = [
         Designator::Naa6(&identity.naa),
         Designator::T10Vendor {
             vendor: &identity.vendor,
             identifier: [&identity.product, ":", &identity.serial],
         },
-        Designator::RelativeTargetPort(Protocol::ISCSI, target.relative_port),
+        Designator::RelativeTargetPort(Protocol::ISCSI, view.port.relative_port),
         Designator::PortName(Protocol::ISCSI, &port_name),
-        Designator::DeviceName(Protocol::ISCSI, &target.name),
+        Designator::DeviceName(Protocol::ISCSI, &view.port.target),
     ];
     let mut out = [0; DESIGNATOR_BYTES_MAX];
     for designator in designators {

@@ -480,7 +480,7 @@ impl Next {
     pub(crate) const fn effort(op: &Op) -> Effort {
         match op {
             Op::Read { .. } | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => Effort::Read,
-            Op::Write { .. } | Op::Flush | Op::Unmap { .. } | Op::Zero { .. } => Effort::Write,
+            Op::Write { .. } | Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Save(_) => Effort::Write,
         }
     }
 }

@@ -3,9 +3,10 @@
 //! Operations are carried out at once, or held until a test releases them.
 
 use core::time::Duration;
-use felio_engine::{Engine, Identity, TargetConfig, UnitConfig};
+use felio_engine::{Engine, Identity, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, TaskManagement};
+use felio_hal::state::Saved;
 use felio_hal::store::{Done, Durability, Failure, Limits, UnmapLimits, WriteCache};
 use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, StoreId, Submission, Time};
 use felio_spec::status::{TaskManagementFunction, TaskManagementResponse};
@@ -78,6 +79,8 @@ impl Reply {
 pub(crate) struct Disk {
     pub(crate) bytes: Vec<u8>,
     pub(crate) allocated: Vec<bool>,
+    /// What was saved, by name of the document.
+    pub(crate) saved: HashMap<&'static str, Vec<u8>>,
     /// What the next operation fails with.
     pub(crate) failure: Option<Failure>,
     pub(crate) log: Vec<String>,
@@ -115,6 +118,12 @@ impl Disk {
             }
             Op::Zero { at, len, unmap } => {
                 self.zero(at, len, !unmap);
+                None
+            }
+            Op::Save(save) => {
+                if went_well {
+                    self.saved.insert(save.part, save.bytes);
+                }
                 None
             }
             Op::Flush | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => None,
@@ -160,6 +169,7 @@ fn name(op: &Op) -> String {
         Op::Extent { at } => format!("extent {}", blocks(index(*at))),
         Op::Prefetch { at, len } => format!("prefetch {}+{}", blocks(index(*at)), blocks(index(*len))),
         Op::Size => "size".into(),
+        Op::Save(save) => format!("save {}", save.part),
     }
 }
 
@@ -179,6 +189,7 @@ pub(crate) fn target() -> TargetConfig {
         unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
         extents: true,
         rotational: Some(false),
+        state: true,
     };
     let identity = Identity {
         vendor: "FELIO".into(),
@@ -197,11 +208,10 @@ pub(crate) fn target() -> TargetConfig {
         read_only: false,
         removable: false,
         identity,
+        saved: Saved::default(),
     };
     TargetConfig {
-        name: "iqn.2026-01.net.x:t".into(),
-        port_group_tag: 1,
-        relative_port: 1,
+        ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
         units: vec![unit],
     }
 }
@@ -233,6 +243,7 @@ impl Rig {
             disk: Disk {
                 bytes: vec![0; blocks * BLOCK],
                 allocated: vec![false; blocks],
+                saved: HashMap::new(),
                 failure: None,
                 log: Vec::new(),
             },
@@ -251,6 +262,7 @@ impl Rig {
             initiator_port: format!("iqn.2026-01.net.x:i{},i,0x1", nexus.slot),
             initiator: "iqn.2026-01.net.x:i".into(),
             target: "iqn.2026-01.net.x:t".into(),
+            target_port_tag: 1,
             kind: LoginKind::Normal,
             session: 0,
         };

@@ -87,6 +87,7 @@ fn the_name_of_the_host_does_not_matter() {
         "export",
     ]);
     command.arg(&path).args(["--json", "--portal", "127.0.0.1:0"]);
+    command.env("FELIO_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     let felio = Felio::launch(command);
     assert_eq!(felio.who(), first);
 }

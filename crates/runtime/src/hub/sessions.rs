@@ -3,7 +3,7 @@
 //! One for the whole process, on the first reactor; the others write to it. It decides and does nothing: [`Sessions::poll_verdict`]
 //! says whom to admit, refuse or close.
 //!
-//! Invariants: of one initiator port and target there is at most one session; handles (TSIH) are unique and never zero; sessions and
+//! Invariants: of one initiator port and target port there is at most one session; handles (TSIH) are unique and never zero; sessions and
 //! those that wait are bounded.
 
 use felio_hal::NexusId;
@@ -22,8 +22,8 @@ pub(crate) enum Verdict {
     Close { nexus: NexusId },
 }
 
-/// Who is or wants to be connected to what: the I_T nexus by name.
-type Name = (String, String);
+/// Who is or wants to be connected to what: the I_T nexus by name, the target port by its target and its tag.
+type Name = (String, String, u16);
 
 #[derive(Debug)]
 struct Session {
@@ -59,7 +59,7 @@ impl Sessions {
     /// A connection whose names are checked asks for a session.
     //= RFC 7143 "Session Reinstatement, Closure, and Timeout"
     pub(crate) fn handle_login(&mut self, nexus: NexusId, login: Login) {
-        let name = (login.initiator_port, login.target);
+        let name = (login.initiator_port, login.target, login.target_port_tag);
         if self.stopping {
             self.refuse(nexus, Refusal::ServiceUnavailable);
         } else if login.session != 0 {
@@ -149,6 +149,7 @@ mod tests {
             initiator_port: port.to_owned(),
             initiator: port.to_owned(),
             target: "iqn.t".to_owned(),
+            target_port_tag: 1,
             kind: LoginKind::Normal,
             session,
         }

@@ -2,8 +2,10 @@
 
 use super::*;
 use core::cell::RefCell;
+use felio_engine::PortConfig;
 use felio_hal::buf::Budget;
 use felio_hal::port::{Command, Fatal, Login, LoginKind, LossReason, PortEvent, TaskManagement};
+use felio_hal::state::Saved;
 use felio_hal::{Limits, NexusId, PortTag, StoreQueue, Submission};
 use felio_spec::status::TaskManagementResponse;
 use felio_spec::{Cdb, Lun, TaskAttribute, TaskManagementFunction};
@@ -178,6 +180,7 @@ fn target() -> Arc<TargetConfig> {
         unmap: None,
         extents: false,
         rotational: None,
+        state: false,
     };
     let identity = felio_engine::Identity {
         vendor: "v".to_owned(),
@@ -196,9 +199,13 @@ fn target() -> Arc<TargetConfig> {
         read_only: false,
         removable: false,
         identity: identity.clone(),
+        saved: Saved::default(),
     };
     let units = vec![unit(0), unit(1)];
-    Arc::new(TargetConfig { name: "iqn.t".to_owned(), port_group_tag: 1, relative_port: 1, units })
+    Arc::new(TargetConfig {
+        ports: vec![PortConfig { target: "iqn.t".to_owned(), tag: 1, relative_port: 1 }],
+        units,
+    })
 }
 
 fn hub(reactors: u16) -> Hub<FakePort> {
@@ -230,6 +237,7 @@ fn login(hub: &mut Hub<FakePort>, world: &mut World) -> (NexusId, Rc<RefCell<Scr
         initiator_port: "iqn.i,i,0x1".to_owned(),
         initiator: "iqn.i".to_owned(),
         target: "iqn.t".to_owned(),
+        target_port_tag: 1,
         kind: LoginKind::Normal,
         session: 0,
     }));

@@ -20,7 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// `felio export` with these words behind it.
 pub(crate) fn export(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
-    command.arg("export").args(words);
+    command.arg("export").args(words).env("FELIO_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command
 }
 
