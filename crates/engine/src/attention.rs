@@ -10,43 +10,89 @@ use felio_spec::sense::{Code, Sense, code};
 /// What can happen to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attention {
-    /// The unit is new to the nexus, or the whole target was reset.
+    /// The unit is new to the nexus, or the whole target was switched off and on.
     PowerOn,
+    /// A reset of the whole target.
+    TargetReset,
+    /// The target runs another version of the program.
+    MicrocodeChanged,
     /// A reset of the unit.
     Reset,
     /// The nexus was lost and is back.
     NexusLoss,
-    /// The blocks have become more, or fewer.
-    CapacityChanged,
-    /// Another nexus changed mode parameters.
-    ModeParametersChanged,
     /// Another nexus ended our commands.
     CommandsCleared,
     /// There is a medium again, perhaps another one.
     MediumChanged,
+    /// Units came or went.
+    LunsChanged,
+    /// What INQUIRY says is no longer what it was.
+    InquiryChanged,
+    /// Another nexus changed the identifying information.
+    IdentifierChanged,
+    /// The blocks have become more, or fewer.
+    CapacityChanged,
+    /// A reservation of ours was taken away.
+    ReservationsPreempted,
+    /// A reservation that concerned us was given up.
+    ReservationsReleased,
+    /// Our registration was taken away.
+    RegistrationsPreempted,
+    /// Port groups changed their access states.
+    AccessStateChanged,
+    /// Another nexus changed mode parameters.
+    ModeParametersChanged,
+    /// Another nexus changed log parameters.
+    LogParametersChanged,
+    /// Another nexus set the clock.
+    TimestampChanged,
+    /// Space is running out.
+    ThresholdReached,
+    /// A command was answered with RESERVATION CONFLICT while UA_INTLCK_CTRL was 11b.
+    PreviousReservationConflict,
+    /// A command was answered with BUSY while UA_INTLCK_CTRL was 11b.
+    PreviousBusy,
+    /// A command was answered with TASK SET FULL while UA_INTLCK_CTRL was 11b.
+    PreviousTaskSetFull,
 }
 
 /// The order of reporting, and the sense code.
-//= SAM-5 "Unit attention conditions": the more a condition covers, the sooner it is reported.
-const TABLE: [(Attention, Code); 7] = [
+//= SAM-5 "Unit attention condition": the more a condition covers, the sooner it is reported; those below the resets have
+//= no order among each other, so that what decides how to go on comes before what is only news.
+const TABLE: [(Attention, Code); 22] = [
     (Attention::PowerOn, code::POWER_ON_OCCURRED),
+    (Attention::TargetReset, code::SCSI_BUS_RESET),
+    (Attention::MicrocodeChanged, code::MICROCODE_CHANGED),
     (Attention::Reset, code::BUS_DEVICE_RESET),
     (Attention::NexusLoss, code::I_T_NEXUS_LOSS),
     (Attention::CommandsCleared, code::COMMANDS_CLEARED),
     (Attention::MediumChanged, code::MEDIUM_MAY_HAVE_CHANGED),
+    (Attention::LunsChanged, code::REPORTED_LUNS_DATA_HAS_CHANGED),
+    (Attention::InquiryChanged, code::INQUIRY_DATA_HAS_CHANGED),
+    (Attention::IdentifierChanged, code::DEVICE_IDENTIFIER_CHANGED),
     (Attention::CapacityChanged, code::CAPACITY_DATA_HAS_CHANGED),
+    (Attention::ReservationsPreempted, code::RESERVATIONS_PREEMPTED),
+    (Attention::ReservationsReleased, code::RESERVATIONS_RELEASED),
+    (Attention::RegistrationsPreempted, code::REGISTRATIONS_PREEMPTED),
+    (Attention::AccessStateChanged, code::ASYMMETRIC_ACCESS_STATE_CHANGED),
     (Attention::ModeParametersChanged, code::MODE_PARAMETERS_CHANGED),
+    (Attention::LogParametersChanged, code::LOG_PARAMETERS_CHANGED),
+    (Attention::TimestampChanged, code::TIMESTAMP_CHANGED),
+    (Attention::ThresholdReached, code::THIN_PROVISIONING_THRESHOLD),
+    (Attention::PreviousReservationConflict, code::PREVIOUS_RESERVATION_CONFLICT),
+    (Attention::PreviousBusy, code::PREVIOUS_BUSY),
+    (Attention::PreviousTaskSetFull, code::PREVIOUS_TASK_SET_FULL),
 ];
 
 impl Attention {
-    fn bit(self) -> u8 {
+    fn bit(self) -> u32 {
         TABLE.iter().position(|(attention, _)| *attention == self).map_or(0, |at| 1 << at)
     }
 }
 
 /// What is pending for a nexus and a unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Attentions(u8);
+pub(crate) struct Attentions(u32);
 
 impl Attentions {
     /// Nothing.
