@@ -71,15 +71,28 @@ pub enum Place {
     Home,
 }
 
-/// SPC-4 "Persistent reservations": how the command fares where another nexus holds a reservation.
+/// SPC-4 "Commands that are allowed in the presence of various reservations": the command's line of the table, which is
+/// [`crate::reservation::line`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reservation {
     /// Allowed always.
     Allowed,
+    /// Allowed past every persistent reservation, not past another's RESERVE: TEST UNIT READY.
+    Ready,
     /// As a read: conflicts with exclusive access.
     Read,
     /// As a write: conflicts with write exclusive and exclusive access.
     Write,
+    /// Allowed always where each of these fields has that value, else as a write.
+    AllowedWhere(&'static [(Bits, u64)]),
+    /// Reports reservations or registers for one: allowed past every persistent reservation, not past RESERVE.
+    Register,
+    /// For those who are registered.
+    Registrants,
+    /// For the holder of the reservation.
+    Holder,
+    /// Replaces what was lost.
+    Replace,
 }
 
 /// SPC-4 "Target port group access states": the states besides active in which the command is answered.

@@ -10,6 +10,8 @@ pub struct Protocol(pub u8);
 impl Protocol {
     /// Fibre Channel Protocol.
     pub const FCP: Self = Self(0x0);
+    /// Parallel SCSI.
+    pub const SPI: Self = Self(0x1);
     /// Serial Bus Protocol (IEEE 1394).
     pub const SBP: Self = Self(0x3);
     /// SCSI RDMA Protocol.
@@ -20,6 +22,8 @@ impl Protocol {
     pub const SAS: Self = Self(0x6);
     /// USB Attached SCSI.
     pub const UAS: Self = Self(0x9);
+    /// SCSI over PCI Express.
+    pub const SOP: Self = Self(0xa);
     /// No particular protocol.
     pub const NONE: Self = Self(0xf);
 }

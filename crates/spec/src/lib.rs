@@ -2,7 +2,7 @@
 //!
 //! A reader starts with [`field`] (how a bit field is named), then [`cdb`] (what a command's row says),
 //! [`commands`] (the rows) and [`sense`] (what a failure is called). Parameter data are layouts: [`inquiry`], [`vpd`],
-//! [`mode`], [`report`]. Nothing here owns state, allocates or knows a transport.
+//! [`mode`], [`report`], [`reservation`]; names of initiator ports are in [`transport_id`]. Nothing here owns state, allocates or knows a transport.
 //!
 //! Invariant: no function panics, whatever bytes it is given.
 #![forbid(unsafe_code)]
@@ -16,8 +16,10 @@ mod layout;
 pub mod lun;
 pub mod mode;
 pub mod report;
+pub mod reservation;
 pub mod sense;
 pub mod status;
+pub mod transport_id;
 pub mod vpd;
 
 pub use cdb::{Cdb, Direction, Row};

@@ -55,6 +55,7 @@ mod maintenance;
 mod mode;
 mod provisioning;
 mod read;
+mod reserve;
 mod state;
 mod verify;
 mod write;
@@ -64,6 +65,7 @@ pub use maintenance::*;
 pub use mode::*;
 pub use provisioning::*;
 pub use read::*;
+pub use reserve::*;
 pub use state::*;
 pub use verify::*;
 pub use write::*;
@@ -76,6 +78,7 @@ pub const SERVICE_ACTION: crate::Bits = crate::Bits { byte: 1, msb: 4, width: 5 
 /// "Target port asymmetric access states".
 mod rules {
     use super::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Serialization};
+    use crate::Bits;
 
     /// Reads blocks and hands them over.
     pub(super) const fn read(row: Row) -> Row {
@@ -122,13 +125,13 @@ mod rules {
 
     /// Asks about the unit; answered to anyone while the unit's port group is active.
     pub(super) const fn ready(row: Row) -> Row {
-        Row { medium: Medium::Read, place: Place::Local, ..row }
+        Row { medium: Medium::Read, reservation: Reservation::Ready, place: Place::Local, ..row }
     }
 
     /// Asks for the capacity. SPC-4 lets a port group in standby answer more than its list: initiators that find their
     /// units through such a path need this.
     pub(super) const fn capacity(row: Row) -> Row {
-        Row { direction: Direction::In, alua: Alua::Standby, ..ready(row) }
+        Row { direction: Direction::In, alua: Alua::Standby, reservation: Reservation::Allowed, ..ready(row) }
     }
 
     /// INQUIRY, REPORT LUNS: always answered, whatever is pending.
@@ -168,10 +171,64 @@ mod rules {
         }
     }
 
-    /// Changes the state of the unit. SBC-3 lets anyone start the unit and allow removal; where a reservation stands,
-    /// we ask for access to write.
+    /// Starts or stops the unit. Anyone may start it.
+    pub(super) const fn power(row: Row) -> Row {
+        use super::start_stop_unit::{POWER_CONDITION, START};
+        const STARTS: &[(Bits, u64)] = &[(POWER_CONDITION.bits, 0), (START.bits, 1)];
+        Row { reservation: Reservation::AllowedWhere(STARTS), ..state(row) }
+    }
+
+    /// Keeps the medium in, or lets it go. Anyone may let it go.
+    pub(super) const fn removal(row: Row) -> Row {
+        use super::prevent_allow_medium_removal::PREVENT;
+        const ALLOWS: &[(Bits, u64)] = &[(PREVENT.bits, 0)];
+        Row { reservation: Reservation::AllowedWhere(ALLOWS), ..state(row) }
+    }
+
+    /// Changes the state of the unit.
     pub(super) const fn state(row: Row) -> Row {
         Row { serialization: Serialization::Unit, reservation: Reservation::Write, ..row }
+    }
+
+    /// Asks about reservations.
+    pub(super) const fn reserve_in(row: Row) -> Row {
+        Row { direction: Direction::In, reservation: Reservation::Register, alua: Alua::Standby, ..row }
+    }
+
+    /// Changes registrations. What any nexus may do follows from them, so everything else waits.
+    pub(super) const fn register(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            serialization: Serialization::Unit,
+            reservation: Reservation::Register,
+            alua: Alua::Standby,
+            ..row
+        }
+    }
+
+    /// Changes registrations or the reservation, for those who are registered.
+    pub(super) const fn registrants(row: Row) -> Row {
+        Row { reservation: Reservation::Registrants, ..register(row) }
+    }
+
+    /// Changes the reservation, for its holder, or where there is none.
+    pub(super) const fn holder(row: Row) -> Row {
+        Row { reservation: Reservation::Holder, ..register(row) }
+    }
+
+    /// Replaces what was lost.
+    pub(super) const fn replace(row: Row) -> Row {
+        Row { reservation: Reservation::Replace, ..register(row) }
+    }
+
+    /// RESERVE of SPC-2.
+    pub(super) const fn reserve(row: Row) -> Row {
+        Row { serialization: Serialization::Unit, reservation: Reservation::Ready, ..row }
+    }
+
+    /// RELEASE of SPC-2: who has reserved nothing may ask for it too.
+    pub(super) const fn release(row: Row) -> Row {
+        Row { serialization: Serialization::Unit, ..row }
     }
 }
 

@@ -2,7 +2,7 @@
 
 commands! {
     /// SBC-3 "START STOP UNIT command".
-    start_stop_unit state "START STOP UNIT" 0x1b, 6 {
+    start_stop_unit power "START STOP UNIT" 0x1b, 6 {
         IMMED: bool = 1, 0, 1;
         POWER_CONDITION_MODIFIER: u8 = 3, 3, 4;
         POWER_CONDITION: u8 = 4, 7, 4;
@@ -12,7 +12,7 @@ commands! {
     }
 
     /// SBC-3 "PREVENT ALLOW MEDIUM REMOVAL command".
-    prevent_allow_medium_removal state "PREVENT ALLOW MEDIUM REMOVAL" 0x1e, 6 {
+    prevent_allow_medium_removal removal "PREVENT ALLOW MEDIUM REMOVAL" 0x1e, 6 {
         PREVENT: u8 = 4, 1, 2;
     }
 }
