@@ -24,8 +24,8 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("xz", "xz-utils"),
     ("mke2fs", "e2fsprogs"),
 ];
-/// What the scripts source; not itself a test.
-const LIBRARY: &str = "lib.sh";
+/// What the scripts source; not themselves tests.
+const LIBRARIES: [&str; 2] = ["lib.sh", "walks.sh"];
 
 /// Boots Debian's stock kernel in QEMU (no KVM needed) and runs a script in it: output and exit status come back.
 ///
@@ -95,7 +95,9 @@ impl Lab {
         fs::create_dir_all(&share)?;
         fs::copy(felio, share.join("felio"))
             .with_context(|| format!("cannot copy {} for the guest", felio.display()))?;
-        fs::copy(self.tests.join(LIBRARY), share.join(LIBRARY))?;
+        for library in LIBRARIES {
+            fs::copy(self.tests.join(library), share.join(library))?;
+        }
         Ok(())
     }
 
@@ -169,7 +171,7 @@ fn tests_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "sh")
-            && path.file_name().is_some_and(|name| name != LIBRARY)
+            && !LIBRARIES.iter().any(|library| path.ends_with(library))
         {
             scripts.push(path);
         }
@@ -206,6 +208,6 @@ mod tests {
     fn the_library_is_not_a_test() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vm/tests");
         let scripts = tests_in(&folder).expect("the folder has tests");
-        assert!(scripts.iter().all(|script| !script.ends_with(LIBRARY)));
+        assert!(scripts.iter().all(|script| !LIBRARIES.iter().any(|library| script.ends_with(library))));
     }
 }
