@@ -19,6 +19,7 @@ pub(crate) struct Args {
 /// Carries the command out.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let root = &host::workspace()?.root;
+    host::install_cargo_tools(&["cargo-fuzz"])?;
     let listed = nightly(root).args(["fuzz", "list"]).output()?;
     ensure!(listed.status.success(), "cargo fuzz list: {}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();

@@ -127,6 +127,20 @@ fn apt_get(args: &[&str]) -> anyhow::Result<bool> {
     Ok(status.context("cannot run apt-get: the tests' tools are Debian packages")?.success())
 }
 
+/// Installs subcommands of cargo, packages of the same name, that are not there.
+pub(crate) fn install_cargo_tools(packages: &[&str]) -> anyhow::Result<()> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    for package in packages {
+        let at_home = || home.as_ref().is_some_and(|home| home.join("bin").join(package).is_file());
+        if !is_installed(package) && !at_home() {
+            say(&format!("installing {package}"))?;
+            cargo(&["install", "--locked", package])?;
+        }
+    }
+    Ok(())
+}
+
 /// A felio that serves until it is dropped.
 pub(crate) struct Felio {
     child: Child,

@@ -34,9 +34,6 @@ const STEPS: &[(&str, &[&str])] = &[
     ("virtual machine", &["xtask", "vm", "--all"]),
 ];
 
-/// Cargo's own subcommands that are packages: subcommand, crate.
-const CARGO_TOOLS: &[(&str, &str)] = &[("cargo-deny", "cargo-deny"), ("cargo-fuzz", "cargo-fuzz")];
-
 /// Carries the command out.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let steps: Vec<_> = STEPS.iter().filter(|(name, _)| name.contains(&args.only)).collect();
@@ -46,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    install_cargo_tools()?;
+    host::install_cargo_tools(&["cargo-deny", "cargo-fuzz"])?;
     let mut summary = Vec::new();
     for (name, command) in steps {
         say(&format!("==== {name}: cargo {}", command.join(" ")))?;
@@ -63,19 +60,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let failed = summary.iter().filter(|(_, passed, _)| !passed).count();
     say(&format!("{} passed, {failed} failed", summary.len() - failed))?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn install_cargo_tools() -> anyhow::Result<()> {
-    for (program, package) in CARGO_TOOLS {
-        let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
-        let home =
-            home.or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".cargo")));
-        let installed =
-            host::is_installed(program) || home.is_some_and(|home| home.join("bin").join(program).is_file());
-        if !installed {
-            say(&format!("installing {package}"))?;
-            host::cargo(&["install", "--locked", package])?;
-        }
-    }
-    Ok(())
 }

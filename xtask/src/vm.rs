@@ -25,7 +25,7 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("mke2fs", "e2fsprogs"),
 ];
 /// What the scripts source; not themselves tests.
-const LIBRARIES: [&str; 2] = ["lib.sh", "walks.sh"];
+const LIBRARIES: [&str; 3] = ["lib.sh", "walks.sh", "lio-differences.txt"];
 
 /// Boots Debian's stock kernel in QEMU (no KVM needed) and runs a script in it: output and exit status come back.
 ///
