@@ -191,6 +191,15 @@ pub const TABLE: &[Entry] = &[
     Entry { needs: Needs::Unmap, ..blocks(&unmap::ROW, work::unmap) },
     takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
     reports(&mode_sense10::ROW, field(mode_sense10::ALLOCATION_LENGTH), mode::mode_sense10),
+    blocks(&read32::ROW, work::read32),
+    blocks(&verify32::ROW, work::verify32),
+    blocks(&write32::ROW, work::write32),
+    blocks(&write_and_verify32::ROW, work::write_and_verify32),
+    Entry {
+        needs: Needs::UnmapFor(write_same32::UNMAP.bits),
+        ..blocks(&write_same32::ROW, work::write_same32)
+    },
+    blocks(&orwrite32::ROW, work::orwrite32),
     blocks(&read16::ROW, work::read16),
     blocks(&compare_and_write::ROW, work::compare_and_write),
     blocks(&write16::ROW, work::write16),
@@ -311,7 +320,7 @@ mod tests {
     //= SPC-4 "OPERATION CODE": the group code in the upper three bits tells the length
     #[test]
     fn the_length_of_a_cdb_follows_from_its_group_code() {
-        check(|row| row.length == [6, 10, 10, 0, 16, 12, 0, 0][usize::from(row.opcode >> 5)]);
+        check(|row| row.length == [6, 10, 10, 32, 16, 12, 0, 0][usize::from(row.opcode >> 5)]);
     }
 
     #[test]

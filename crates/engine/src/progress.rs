@@ -53,7 +53,7 @@ impl Engine {
             unit.check_medium(task.entry.row.medium).and_then(|()| unit.geometry.check(task.extent));
         let next = match (checked, job) {
             (Ok(()), Job::Entry) => self.run_entry(slot, data, pool),
-            (Ok(()), Job::Medium(plan)) => work::begin(&plan, data, &mut unit.desk(pool)),
+            (Ok(()), Job::Medium(plan)) => work::begin(&plan, &task.cdb, data, &mut unit.desk(pool)),
             (Err(sense), _) => {
                 give_back(data, pool);
                 Next::Finish(Outcome::check(sense, 0))

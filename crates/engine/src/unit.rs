@@ -6,7 +6,8 @@ use crate::config::UnitConfig;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::parameters::mode::ModePages;
-use crate::work::Desk;
+use crate::work::{Desk, Generations};
+use core::cell::Cell;
 use core::time::Duration;
 use felio_hal::store::{Durability, WriteCache};
 use felio_hal::{NexusId, Pool, Time};
@@ -27,6 +28,8 @@ pub struct Unit {
     /// Who wants the medium to stay.
     //= SPC-4 "PREVENT ALLOW MEDIUM REMOVAL command": for each nexus, until it allows the removal, is lost, or a reset
     pub(crate) preventing: Vec<NexusId>,
+    /// By which its ORWRITE commands are judged. Changed by a command that runs alone.
+    pub(crate) generations: Cell<Generations>,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
     /// When its size was last asked for, and whether the answer is still out.
@@ -104,6 +107,7 @@ impl Unit {
             mode,
             power: Power::Active,
             preventing: Vec::new(),
+            generations: Cell::new(Generations::NEW),
             tasks: TaskSet::new(),
             probe,
         }
@@ -118,7 +122,7 @@ impl Unit {
 
     /// What a step of a command on this unit may use.
     pub(crate) fn desk<'a>(&'a self, pool: &'a mut Pool) -> Desk<'a> {
-        Desk { geometry: &self.geometry, durability: self.durability(), pool }
+        Desk { unit: self, geometry: &self.geometry, durability: self.durability(), pool }
     }
 
     /// Whether written blocks may still sit in a volatile cache.

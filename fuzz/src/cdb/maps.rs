@@ -91,8 +91,11 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
         cdb[2..map.len()].iter_mut().for_each(|byte| *byte &= 0x0f);
     }
     // The service action's bits carry its value in the map; every other set bit is a field's.
-    if map[0] == 0x9e || map[0] == 0xa3 {
-        cdb[1] = map[1];
+    for at in actions_at(map) {
+        cdb[at] = map[at];
+    }
+    if map[0] == 0x7f && !script.rarely(8) {
+        cdb[7] = 0x18; // ADDITIONAL CDB LENGTH
     }
     let Some(ended) = ask(world, lun, &cdb, vec![0; script.length(600)], 0) else { return };
     let sense = ended.sense;
@@ -104,7 +107,7 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
     }
     let bit = 8 + script.below(8 * (map.len() - 1));
     let (byte, mask) = (bit / 8, 1 << (bit % 8));
-    if map[byte] & mask != 0 || (byte == 1 && (map[0] == 0x9e || map[0] == 0xa3)) {
+    if map[byte] & mask != 0 || actions_at(map).contains(&byte) {
         return;
     }
     cdb[byte] |= mask;
@@ -117,6 +120,15 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
             in_cdb && usize::from(pointed) <= byte,
             "{cdb:02x?}: byte {pointed} is blamed for byte {byte}"
         );
+    }
+}
+
+/// The bytes of a map that carry the service action.
+fn actions_at(map: &[u8]) -> core::ops::Range<usize> {
+    match map[0] {
+        0x9e | 0xa3 => 1..2,
+        0x7f => 8..10,
+        _ => 0..0,
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn cdb(script: &mut Script<'_>) -> (Vec<u8>, Option<&'static Row>) {
         6 => (3, 4),
         10 => (5, 8),
         12 => (5, 9),
+        32 => (19, 31),
         _ => (9, 13),
     };
     cdb[address] = script.byte() % 80;
@@ -35,6 +36,9 @@ pub(super) fn cdb(script: &mut Script<'_>) -> (Vec<u8>, Option<&'static Row>) {
     if let Some(action) = row.service_action.filter(|_| !script.rarely(32)) {
         action.field.write(&mut cdb, u64::from(action.value));
     }
+    if length == 32 && !script.rarely(32) {
+        cdb[7] = 0x18; // ADDITIONAL CDB LENGTH
+    }
     (cdb, Some(row))
 }
 
@@ -43,6 +47,7 @@ pub(super) fn announced(script: &mut Script<'_>, cdb: &[u8], block_bytes: u64) -
     let at = match cdb.first().map_or(0, |opcode| opcode >> 5) {
         0 => 4,
         1 | 2 => 8,
+        3 => 31,
         5 => 9,
         _ => 13,
     };

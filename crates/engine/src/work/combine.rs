@@ -2,10 +2,11 @@
 //!
 //! That nothing comes between is the task set's work: both are exclusive on their extent.
 
+use super::generation::{Generations, Policy, Verdict};
 use super::{Desk, Next, Outcome, Plan, Wanting, Work};
 use crate::geometry::{Extent, Geometry};
 use felio_hal::{Buf, Op};
-use felio_spec::commands::{compare_and_write as caw, orwrite16 as or16};
+use felio_spec::commands::{check_length, compare_and_write as caw, orwrite16 as or16, orwrite32 as or32};
 use felio_spec::sense::code;
 use felio_spec::{Cdb, Sense};
 
@@ -26,6 +27,37 @@ pub(crate) fn orwrite16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     Ok(Plan::Orwrite { extent, fua: cdb.get(or16::FUA) })
 }
 
+//= SBC-3 "ORWRITE (32) command"
+pub(crate) fn orwrite32(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_length(cdb)?;
+    Operation::of(cdb)?;
+    let extent =
+        unit.transfer(cdb.get(or32::LBA), cdb.get(or32::TRANSFER_LENGTH), or32::TRANSFER_LENGTH.bits)?;
+    Ok(Plan::OrwriteGeneration { extent, fua: cdb.get(or32::FUA) })
+}
+
+/// BMOP: what an ORWRITE (32) does.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Set,
+    /// Begins a generation, under this policy.
+    Clear(Policy),
+}
+
+impl Operation {
+    fn of(cdb: &Cdb) -> Result<Self, Sense> {
+        let policy = or32::PREVIOUS_GENERATION_PROCESSING;
+        match cdb.get(or32::BMOP) {
+            0b000 => Ok(Self::Set),
+            0b001 => match Policy::from_code(cdb.get(policy)) {
+                Some(policy) => Ok(Self::Clear(policy)),
+                None => Err(Sense::invalid_field(policy.bits)),
+            },
+            _ => Err(Sense::invalid_field(or32::BMOP.bits)),
+        }
+    }
+}
+
 /// A command that has its Data-Out and reads the blocks.
 #[derive(Debug)]
 pub(crate) struct Combine {
@@ -41,6 +73,42 @@ enum How {
     Replace,
     /// Write what is there or in the data.
     Or,
+    /// Write what is there and in the data; then the generations are these.
+    And(Generations),
+}
+
+//= SBC-3 "ORWgeneration code processing": ORWRITE (16) is as if it expected generation zero
+pub(super) fn begin_orwrite(extent: Extent, fua: bool, data: Buf, desk: &mut Desk<'_>) -> Next {
+    begin_set(0, Combine { extent, fua, how: How::Or, data }, desk)
+}
+
+/// Starts an ORWRITE (32); its CDB was checked.
+pub(super) fn begin_generation(extent: Extent, fua: bool, cdb: &Cdb, data: Buf, desk: &mut Desk<'_>) -> Next {
+    let expected = cdb.get(or32::EXPECTED_ORWGENERATION);
+    let Ok(Operation::Clear(policy)) = Operation::of(cdb) else {
+        return begin_set(expected, Combine { extent, fua, how: How::Or, data }, desk);
+    };
+    match desk.unit.generations.get().change(expected, cdb.get(or32::NEW_ORWGENERATION), policy) {
+        Some(next) => begin(Box::new(Combine { extent, fua, how: How::And(next), data }), desk),
+        None => refuse(data, desk),
+    }
+}
+
+fn begin_set(expected: u32, set: Combine, desk: &mut Desk<'_>) -> Next {
+    match desk.unit.generations.get().judge(expected) {
+        Verdict::Perform => begin(Box::new(set), desk),
+        Verdict::Discard => {
+            let transfer_bytes = set.transfer_bytes();
+            desk.finish_with(Some(set.data), Outcome::good(transfer_bytes))
+        }
+        Verdict::Refuse => refuse(set.data, desk),
+    }
+}
+
+fn refuse(data: Buf, desk: &mut Desk<'_>) -> Next {
+    let transfer_bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+    let sense = Sense::new(code::ORWRITE_GENERATION_DOES_NOT_MATCH);
+    desk.finish_with(Some(data), Outcome::check(sense, transfer_bytes))
 }
 
 /// Wants a buffer for the blocks.
@@ -53,8 +121,8 @@ impl Combine {
         Self { extent, fua, how: How::Replace, data }
     }
 
-    pub(super) const fn orwrite(extent: Extent, fua: bool, data: Buf) -> Self {
-        Self { extent, fua, how: How::Or, data }
+    fn transfer_bytes(&self) -> u64 {
+        u64::try_from(self.data.len()).unwrap_or(u64::MAX)
     }
 
     /// Here is the buffer.
@@ -64,7 +132,7 @@ impl Combine {
 
     /// The blocks are read; the same buffer carries the new ones back.
     pub(super) fn handle_read(self, mut buf: Buf, desk: &mut Desk<'_>) -> Next {
-        let transfer_bytes = u64::try_from(self.data.len()).unwrap_or(u64::MAX);
+        let transfer_bytes = self.transfer_bytes();
         if let Err(sense) = self.how.combine(&mut buf, &self.data) {
             desk.pool.give(buf);
             return desk.finish_with(Some(self.data), Outcome::check(sense, transfer_bytes));
@@ -72,7 +140,13 @@ impl Combine {
         desk.pool.give(self.data);
         let durability = desk.durability(self.fua);
         let op = Op::Write { at: desk.geometry.offset(self.extent.lba), buf, durability };
-        Next::Submit(op, Work::Last { transfer_bytes })
+        Next::Submit(
+            op,
+            match self.how {
+                How::And(next) => Work::Generation { transfer_bytes, next },
+                How::Replace | How::Or => Work::Last { transfer_bytes },
+            },
+        )
     }
 
     pub(super) fn into_buf(self) -> Buf {
@@ -98,6 +172,11 @@ impl How {
             Self::Or => {
                 for (block, bits) in blocks.iter_mut().zip(data) {
                     *block |= *bits;
+                }
+            }
+            Self::And(_) => {
+                for (block, bits) in blocks.iter_mut().zip(data) {
+                    *block &= *bits;
                 }
             }
         }

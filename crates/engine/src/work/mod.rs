@@ -11,6 +11,7 @@
 
 mod cache;
 mod combine;
+mod generation;
 mod provisioning;
 mod read;
 mod same;
@@ -18,21 +19,22 @@ mod verify;
 mod write;
 
 pub(crate) use cache::{prefetch10, prefetch16, synchronize_cache10, synchronize_cache16};
-pub(crate) use combine::{compare_and_write, orwrite16};
+pub(crate) use combine::{compare_and_write, orwrite16, orwrite32};
+pub(crate) use generation::Generations;
 pub(crate) use provisioning::{get_lba_status, unmap};
-pub(crate) use read::{read6, read10, read12, read16};
-pub(crate) use same::{write_same10, write_same16};
-pub(crate) use verify::{verify10, verify12, verify16};
-pub(crate) use verify::{write_and_verify10, write_and_verify12, write_and_verify16};
-pub(crate) use write::{write6, write10, write12, write16};
+pub(crate) use read::{read6, read10, read12, read16, read32};
+pub(crate) use same::{write_same10, write_same16, write_same32};
+pub(crate) use verify::{verify10, verify12, verify16, verify32};
+pub(crate) use verify::{write_and_verify10, write_and_verify12, write_and_verify16, write_and_verify32};
+pub(crate) use write::{write6, write10, write12, write16, write32};
 
 use crate::geometry::{Extent, Geometry};
 use crate::table::Effort;
-use crate::unit::Power;
+use crate::unit::{Power, Unit};
 use felio_hal::store::{Done, Durability};
 use felio_hal::{Buf, Op, Pool};
-use felio_spec::Status;
 use felio_spec::sense::{Code, Sense, code};
+use felio_spec::{Cdb, Status};
 
 /// What a checked CDB asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,13 @@ pub enum Plan {
     },
     /// Set bits.
     Orwrite {
+        /// Of which blocks.
+        extent: Extent,
+        /// To the medium.
+        fua: bool,
+    },
+    /// Set bits, or clear some and begin a new generation, as the CDB says.
+    OrwriteGeneration {
         /// Of which blocks.
         extent: Extent,
         /// To the medium.
@@ -218,6 +227,7 @@ impl Plan {
             | Self::WriteAndVerify { extent, .. }
             | Self::CompareAndWrite { extent, .. }
             | Self::Orwrite { extent, .. }
+            | Self::OrwriteGeneration { extent, .. }
             | Self::WriteSame { extent, .. } => extent,
             Self::Unmap { .. }
             | Self::LbaStatus { .. }
@@ -246,7 +256,9 @@ impl Plan {
                 Against::Each => DataOut::AtLeast(geometry.bytes(extent.blocks)),
                 Against::One => DataOut::AtLeast(geometry.bytes(extent.blocks.min(1))),
             },
-            Self::Orwrite { extent, .. } => DataOut::AtLeast(geometry.bytes(extent.blocks)),
+            Self::Orwrite { extent, .. } | Self::OrwriteGeneration { extent, .. } => {
+                DataOut::AtLeast(geometry.bytes(extent.blocks))
+            }
             Self::CompareAndWrite { extent, .. } => DataOut::Exactly(geometry.bytes(2 * extent.blocks)),
             // Before NDOB there were initiators that sent no block along when they wanted to deallocate.
             Self::WriteSame { pattern: Pattern::DataOut, unmap: true, .. } => {
@@ -266,6 +278,8 @@ impl Plan {
 /// What a step may use.
 #[derive(Debug)]
 pub(crate) struct Desk<'a> {
+    /// Whose command it is.
+    pub(crate) unit: &'a Unit,
     /// The unit's blocks.
     pub(crate) geometry: &'a Geometry,
     /// What a write promises that does not ask for FUA.
@@ -357,6 +371,13 @@ pub(crate) enum Work {
     Verify(Box<verify::Verify>),
     /// COMPARE AND WRITE, ORWRITE: the operation reads.
     Combine(Box<combine::Combine>),
+    /// ORWRITE: the operation writes, then these are the generations.
+    Generation {
+        /// Bytes of Data-Out.
+        transfer_bytes: u64,
+        /// From then on.
+        next: Generations,
+    },
     /// WRITE SAME: the operation writes a piece.
     Same(same::Same),
     /// WRITE SAME of zeros: the operation makes them.
@@ -391,8 +412,8 @@ pub(crate) enum Wanting {
     Entry,
 }
 
-/// Starts a plan; `data` is its Data-Out, if it wanted any.
-pub(crate) fn begin(plan: &Plan, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
+/// Starts a plan, made from that CDB; `data` is its Data-Out, if it wanted any.
+pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
     match (*plan, data) {
         (Plan::Read { extent, fua }, None) => read::begin(extent, fua, desk),
         (Plan::Write { extent, fua }, data) => write::begin(extent, fua, data, desk),
@@ -401,8 +422,9 @@ pub(crate) fn begin(plan: &Plan, data: Option<Buf>, desk: &mut Desk<'_>) -> Next
         (Plan::CompareAndWrite { extent, fua }, Some(data)) => {
             combine::begin(Box::new(combine::Combine::compare_and_write(extent, fua, data)), desk)
         }
-        (Plan::Orwrite { extent, fua }, Some(data)) => {
-            combine::begin(Box::new(combine::Combine::orwrite(extent, fua, data)), desk)
+        (Plan::Orwrite { extent, fua }, Some(data)) => combine::begin_orwrite(extent, fua, data, desk),
+        (Plan::OrwriteGeneration { extent, fua }, Some(data)) => {
+            combine::begin_generation(extent, fua, cdb, data, desk)
         }
         (Plan::WriteSame { extent, unmap, .. }, data) => same::begin(extent, unmap, data, desk),
         (Plan::Unmap { .. }, Some(list)) => provisioning::begin_unmap(list, desk),
@@ -424,6 +446,10 @@ impl Work {
             (Self::WriteBeforeVerify(verify), Some(buf)) => verify.handle_written(buf, desk),
             (Self::Verify(verify), Some(buf)) => verify.handle_read(buf, desk),
             (Self::Combine(combine), Some(buf)) => combine.handle_read(buf, desk),
+            (Self::Generation { transfer_bytes, next }, Some(buf)) => {
+                desk.pool.give(buf);
+                next.begin(transfer_bytes, desk)
+            }
             (Self::Same(same), Some(buf)) => same.handle_written(buf, desk),
             (Self::Zero { transfer_bytes }, None) => desk.finish_durably(transfer_bytes),
             (Self::Unmap(unmap), None) => unmap.handle_done(desk),
@@ -443,6 +469,7 @@ impl Work {
             | Self::ReadAfterFlush(_)
             | Self::Last { .. }
             | Self::WriteBeforeVerify(_)
+            | Self::Generation { .. }
             | Self::Same(_)
             | Self::Zero { .. }
             | Self::Size

@@ -6,7 +6,9 @@ use super::{Desk, Next, Outcome, Plan, Wanting, Work};
 use crate::geometry::{Extent, Geometry};
 use felio_hal::store::WriteCache;
 use felio_hal::{Buf, Op};
-use felio_spec::commands::{read6 as r6, read10 as r10, read12 as r12, read16 as r16};
+use felio_spec::commands::{
+    check_length, read6 as r6, read10 as r10, read12 as r12, read16 as r16, read32 as r32,
+};
 use felio_spec::{Cdb, Sense};
 
 //= SBC-3 "READ (6) command": a TRANSFER LENGTH of zero is 256 blocks
@@ -38,6 +40,14 @@ pub(crate) fn read16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     let extent =
         unit.transfer(cdb.get(r16::LBA), cdb.get(r16::TRANSFER_LENGTH), r16::TRANSFER_LENGTH.bits)?;
     Ok(Plan::Read { extent, fua: cdb.get(r16::FUA) })
+}
+
+//= SBC-3 "READ (32) command"
+pub(crate) fn read32(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_length(cdb)?;
+    let extent =
+        unit.transfer(cdb.get(r32::LBA), cdb.get(r32::TRANSFER_LENGTH), r32::TRANSFER_LENGTH.bits)?;
+    Ok(Plan::Read { extent, fua: cdb.get(r32::FUA) })
 }
 
 //= SBC-3 "Cache memory": FUA reads the medium, so that newer data in a volatile cache are written there first

@@ -7,7 +7,7 @@
 use super::{Desk, Next, Outcome, Pattern, Plan, Wanting, Work};
 use crate::geometry::{Extent, Geometry};
 use felio_hal::{Buf, Op};
-use felio_spec::commands::{write_same10 as ws10, write_same16 as ws16};
+use felio_spec::commands::{check_length, write_same10 as ws10, write_same16 as ws16, write_same32 as ws32};
 use felio_spec::{Bits, Cdb, Sense};
 
 //= SBC-3 "WRITE SAME (10) command"
@@ -23,6 +23,15 @@ pub(crate) fn write_same16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     let extent = extent(unit, cdb.get(ws16::LBA), blocks, ws16::NUMBER_OF_LOGICAL_BLOCKS.bits)?;
     let pattern = if cdb.get(ws16::NDOB) { Pattern::Zeros } else { Pattern::DataOut };
     Ok(Plan::WriteSame { extent, pattern, unmap: cdb.get(ws16::UNMAP) })
+}
+
+//= SBC-3 "WRITE SAME (32) command"; SBC-4 adds NDOB
+pub(crate) fn write_same32(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_length(cdb)?;
+    let blocks = cdb.get(ws32::NUMBER_OF_LOGICAL_BLOCKS);
+    let extent = extent(unit, cdb.get(ws32::LBA), blocks, ws32::NUMBER_OF_LOGICAL_BLOCKS.bits)?;
+    let pattern = if cdb.get(ws32::NDOB) { Pattern::Zeros } else { Pattern::DataOut };
+    Ok(Plan::WriteSame { extent, pattern, unmap: cdb.get(ws32::UNMAP) })
 }
 
 //= SBC-3 "Block Limits VPD page": WSNZ, MAXIMUM WRITE SAME LENGTH

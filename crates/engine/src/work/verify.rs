@@ -7,9 +7,12 @@ use super::{Against, Desk, Next, Outcome, Plan, Wanting, Work};
 use crate::geometry::{Extent, Geometry};
 use felio_hal::store::Durability;
 use felio_hal::{Buf, Op};
-use felio_spec::commands::{verify10 as v10, verify12 as v12, verify16 as v16};
+use felio_spec::commands::{
+    check_length, verify10 as v10, verify12 as v12, verify16 as v16, verify32 as v32,
+};
 use felio_spec::commands::{
     write_and_verify10 as wv10, write_and_verify12 as wv12, write_and_verify16 as wv16,
+    write_and_verify32 as wv32,
 };
 use felio_spec::sense::code;
 use felio_spec::{Bits, Cdb, Field, Sense};
@@ -27,6 +30,12 @@ pub(crate) fn verify12(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
 //= SBC-3 "VERIFY (16) command"
 pub(crate) fn verify16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     verify(unit, cdb, v16::BYTCHK, cdb.get(v16::LBA), v16::VERIFICATION_LENGTH)
+}
+
+//= SBC-3 "VERIFY (32) command"
+pub(crate) fn verify32(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_length(cdb)?;
+    verify(unit, cdb, v32::BYTCHK, cdb.get(v32::LBA), v32::VERIFICATION_LENGTH)
 }
 
 //= SBC-3 "WRITE AND VERIFY (10) command"
@@ -48,6 +57,14 @@ pub(crate) fn write_and_verify16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sen
     let extent =
         unit.transfer(cdb.get(wv16::LBA), cdb.get(wv16::TRANSFER_LENGTH), wv16::TRANSFER_LENGTH.bits)?;
     write_and_verify(extent, cdb.get(wv16::BYTCHK), wv16::BYTCHK.bits)
+}
+
+//= SBC-3 "WRITE AND VERIFY (32) command"
+pub(crate) fn write_and_verify32(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_length(cdb)?;
+    let extent =
+        unit.transfer(cdb.get(wv32::LBA), cdb.get(wv32::TRANSFER_LENGTH), wv32::TRANSFER_LENGTH.bits)?;
+    write_and_verify(extent, cdb.get(wv32::BYTCHK), wv32::BYTCHK.bits)
 }
 
 fn verify(

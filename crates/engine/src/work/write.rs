@@ -5,7 +5,9 @@
 use super::{Desk, Next, Outcome, Plan, Work};
 use crate::geometry::{Extent, Geometry};
 use felio_hal::{Buf, Op};
-use felio_spec::commands::{write6 as w6, write10 as w10, write12 as w12, write16 as w16};
+use felio_spec::commands::{
+    check_length, write6 as w6, write10 as w10, write12 as w12, write16 as w16, write32 as w32,
+};
 use felio_spec::{Cdb, Sense};
 
 //= SBC-3 "WRITE (6) command": a TRANSFER LENGTH of zero is 256 blocks
@@ -37,6 +39,14 @@ pub(crate) fn write16(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     let extent =
         unit.transfer(cdb.get(w16::LBA), cdb.get(w16::TRANSFER_LENGTH), w16::TRANSFER_LENGTH.bits)?;
     Ok(Plan::Write { extent, fua: cdb.get(w16::FUA) })
+}
+
+//= SBC-3 "WRITE (32) command"
+pub(crate) fn write32(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
+    check_length(cdb)?;
+    let extent =
+        unit.transfer(cdb.get(w32::LBA), cdb.get(w32::TRANSFER_LENGTH), w32::TRANSFER_LENGTH.bits)?;
+    Ok(Plan::Write { extent, fua: cdb.get(w32::FUA) })
 }
 
 /// Writes as many blocks as arrived; the initiator may have announced fewer than the CDB names.

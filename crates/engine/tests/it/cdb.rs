@@ -92,3 +92,15 @@ pub(crate) fn get_lba_status(lba: u64, allocation: u32) -> [u8; 16] {
 pub(crate) fn read_capacity16() -> [u8; 16] {
     sixteen(0x9e, 0x10, 0, 32)
 }
+
+/// A CDB of 32 bytes, with `flags` in byte 10.
+pub(crate) fn thirty_two(action: u16, flags: u8, lba: u64, blocks: u32) -> [u8; 32] {
+    let mut cdb = [0; 32];
+    cdb[0] = 0x7f;
+    cdb[7] = 0x18;
+    cdb[8..10].copy_from_slice(&action.to_be_bytes());
+    cdb[10] = flags;
+    cdb[12..20].copy_from_slice(&lba.to_be_bytes());
+    cdb[28..32].copy_from_slice(&blocks.to_be_bytes());
+    cdb
+}

@@ -11,3 +11,4 @@ mod provisioning;
 mod removal;
 mod rig;
 mod starvation;
+mod variable;

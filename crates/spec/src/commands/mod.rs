@@ -1,6 +1,6 @@
 //! The commands of SPC-4 and SBC-3: a module each, with its fields and its [`Row`].
 //!
-//! A command reads `name rules "STANDARD NAME" opcode [/ service action], CDB length { fields }`, and a field reads
+//! A command reads `name rules "STANDARD NAME" opcode [/ service action [at place]], CDB length { fields }`, and a field reads
 //! `NAME: type = byte, most significant bit, width`. The fields of a second pair of braces, after `= 0`, stand for what we
 //! do not do (protection information, saved parameters): anything but zero is refused, and the CDB usage data leave them
 //! out.
@@ -20,7 +20,7 @@ use crate::cdb::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Se
 macro_rules! commands {
     ($(
         $(#[$doc:meta])*
-        $module:ident $rules:ident $name:literal $opcode:literal $(/ $action:literal)?, $length:literal {
+        $module:ident $rules:ident $name:literal $opcode:literal $(/ $action:literal $(at $place:ident)?)?, $length:literal {
             $($(#[$field_doc:meta])* $field:ident: $t:ty = $byte:literal, $msb:literal, $width:literal;)*
         } $(= 0 {
             $($(#[$refused_doc:meta])* $refused:ident = $rbyte:literal, $rmsb:literal, $rwidth:literal;)*
@@ -43,11 +43,21 @@ macro_rules! commands {
             /// The command's row.
             pub const ROW: crate::Row = crate::commands::rules::$rules(
                 crate::Row::new($name, $opcode, $length, &[$($field.bits),*])
-                    $(.service_action(crate::commands::SERVICE_ACTION, $action))?
+                    $(.service_action(place!($($place)?), $action))?
                     $(.refusing(&[$($refused),*]))?
             );
         }
     )*};
+}
+
+/// Where a command's SERVICE ACTION lies.
+macro_rules! place {
+    () => {
+        crate::commands::SERVICE_ACTION
+    };
+    ($place:ident) => {
+        crate::commands::$place
+    };
 }
 
 mod identity;
@@ -57,6 +67,7 @@ mod provisioning;
 mod read;
 mod reserve;
 mod state;
+mod variable;
 mod verify;
 mod write;
 
@@ -67,11 +78,15 @@ pub use provisioning::*;
 pub use read::*;
 pub use reserve::*;
 pub use state::*;
+pub use variable::*;
 pub use verify::*;
 pub use write::*;
 
 /// Where SERVICE ACTION lies in CDBs of 6 to 16 bytes, SPC-4 "Typical CDB formats".
 pub const SERVICE_ACTION: crate::Bits = crate::Bits { byte: 1, msb: 4, width: 5 };
+
+/// Where SERVICE ACTION lies in CDBs of variable length, SPC-4 "Variable length CDB formats".
+pub const VARIABLE_SERVICE_ACTION: crate::Bits = crate::Bits { byte: 8, msb: 7, width: 16 };
 
 /// The rule columns, by what the command does. The reservation column is that of SPC-4 "Commands that are allowed in the
 /// presence of various reservations" and SBC-3's table of the same kind; the asymmetric access column that of SPC-4
@@ -116,6 +131,11 @@ mod rules {
     /// Reads, combines and writes as one step.
     pub(super) const fn exclusive(row: Row) -> Row {
         Row { serialization: Serialization::Exclusive, place: Place::Home, ..write(row) }
+    }
+
+    /// The same, and changes what the unit remembers for later commands.
+    pub(super) const fn combine_alone(row: Row) -> Row {
+        Row { serialization: Serialization::Unit, ..exclusive(row) }
     }
 
     /// Makes written blocks durable: changes none, so that it is done on a write protected unit too.
