@@ -4,9 +4,12 @@ use crate::cdb::*;
 use crate::rig::{ALICE, BLOCK, Rig, index};
 use felio_spec::Status;
 
-const GOOD: (Status, (u8, u8, u8)) = (Status::GOOD, (0, 0, 0));
-const INVALID_FIELD: (Status, (u8, u8, u8)) = (Status::CHECK_CONDITION, (5, 0x24, 0));
-const OTHER_GENERATION: (Status, (u8, u8, u8)) = (Status::CHECK_CONDITION, (5, 0x2c, 0x0c));
+/// Status and sense code.
+type Answer = (Status, (u8, u8, u8));
+
+const GOOD: Answer = (Status::GOOD, (0, 0, 0));
+const INVALID_FIELD: Answer = (Status::CHECK_CONDITION, (5, 0x24, 0));
+const OTHER_GENERATION: Answer = (Status::CHECK_CONDITION, (5, 0x2c, 0x0c));
 
 const READ: u16 = 0x09;
 const VERIFY: u16 = 0x0a;
@@ -102,7 +105,7 @@ fn orwrite_sets_bits_and_a_new_generation_clears_them() {
 }
 
 /// Generation 1 is current, 0 is previous: what becomes of operations that expect 1, 0 and 9; and whether bits were set.
-fn check(policy: u8, want: [((Status, (u8, u8, u8)), bool); 3]) {
+fn check(policy: u8, want: [(Answer, bool); 3]) {
     for (expected, (answer, is_set)) in [1, 0, 9].into_iter().zip(want) {
         let mut rig = Rig::new();
         rig.run(ALICE, &clear(0, 1, policy), &[0; BLOCK]);
