@@ -22,5 +22,5 @@ pub(crate) fn sense(failure: Failure, effort: Effort, geometry: &Geometry) -> Se
 
 fn medium(code: felio_spec::sense::Code, at: Option<u64>, geometry: &Geometry) -> Sense {
     let information = at.map(|byte| byte / u64::from(geometry.block_bytes));
-    Sense { code, information, pointer: None }
+    Sense { information, ..Sense::new(code) }
 }

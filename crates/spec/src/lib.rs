@@ -9,6 +9,7 @@
 
 pub mod cdb;
 pub mod commands;
+pub mod copy;
 pub mod designator;
 pub mod field;
 pub mod inquiry;
@@ -19,6 +20,7 @@ pub mod report;
 pub mod reservation;
 pub mod sense;
 pub mod status;
+pub mod token;
 pub mod transport_id;
 pub mod vpd;
 

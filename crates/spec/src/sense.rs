@@ -6,6 +6,7 @@
 //! Not here: unit attention queues (engine).
 
 use crate::field::Bits;
+use crate::status::Status;
 
 /// SPC-4 "Sense key and sense code definitions".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,16 @@ pub struct Code {
     pub ascq: u8,
 }
 
+impl Code {
+    /// The essence of encoded sense data; all zeros where there are none.
+    #[must_use]
+    pub fn of(sense: &[u8]) -> Self {
+        let byte = |at: usize| sense.get(at).copied().unwrap_or(0);
+        let (key, asc, ascq) = if byte(0) & 0x7e == 0x72 { (1, 2, 3) } else { (2, 12, 13) };
+        Self { key: SenseKey(byte(key) & 0x0f), asc: byte(asc), ascq: byte(ascq) }
+    }
+}
+
 /// The table: constant, key, code, qualifier, T10's text.
 macro_rules! codes {
     ($($name:ident = $key:ident $asc:literal $ascq:literal $text:literal;)*) => {
@@ -61,6 +72,7 @@ macro_rules! codes {
 }
 codes! {
     NO_ADDITIONAL_SENSE = NO_SENSE 0x00 0x00 "NO ADDITIONAL SENSE INFORMATION";
+    OPERATION_IN_PROGRESS = ILLEGAL_REQUEST 0x00 0x16 "OPERATION IN PROGRESS";
     LU_NOT_READY_MANUAL = NOT_READY 0x04 0x03 "LOGICAL UNIT NOT READY, MANUAL INTERVENTION REQUIRED";
     LU_NOT_READY_INITIALIZING = NOT_READY 0x04 0x02 "LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED";
     MEDIUM_NOT_PRESENT = NOT_READY 0x3a 0x00 "MEDIUM NOT PRESENT";
@@ -70,9 +82,21 @@ codes! {
     PARAMETER_LIST_LENGTH_ERROR = ILLEGAL_REQUEST 0x1a 0x00 "PARAMETER LIST LENGTH ERROR";
     INVALID_COMMAND_OPERATION_CODE = ILLEGAL_REQUEST 0x20 0x00 "INVALID COMMAND OPERATION CODE";
     LBA_OUT_OF_RANGE = ILLEGAL_REQUEST 0x21 0x00 "LOGICAL BLOCK ADDRESS OUT OF RANGE";
+    INVALID_TOKEN_UNSUPPORTED_TYPE = ILLEGAL_REQUEST 0x23 0x01 "INVALID TOKEN OPERATION, UNSUPPORTED TOKEN TYPE";
+    INVALID_TOKEN_UNKNOWN = ILLEGAL_REQUEST 0x23 0x04 "INVALID TOKEN OPERATION, TOKEN UNKNOWN";
+    INVALID_TOKEN_CORRUPT = ILLEGAL_REQUEST 0x23 0x05 "INVALID TOKEN OPERATION, TOKEN CORRUPT";
+    INVALID_TOKEN_EXPIRED = ILLEGAL_REQUEST 0x23 0x07 "INVALID TOKEN OPERATION, TOKEN EXPIRED";
+    INVALID_TOKEN_CANCELLED = ILLEGAL_REQUEST 0x23 0x08 "INVALID TOKEN OPERATION, TOKEN CANCELLED";
+    INVALID_TOKEN_DELETED = ILLEGAL_REQUEST 0x23 0x09 "INVALID TOKEN OPERATION, TOKEN DELETED";
+    INVALID_TOKEN_LENGTH = ILLEGAL_REQUEST 0x23 0x0a "INVALID TOKEN OPERATION, INVALID TOKEN LENGTH";
     INVALID_FIELD_IN_CDB = ILLEGAL_REQUEST 0x24 0x00 "INVALID FIELD IN CDB";
     LU_NOT_SUPPORTED = ILLEGAL_REQUEST 0x25 0x00 "LOGICAL UNIT NOT SUPPORTED";
     INVALID_FIELD_IN_PARAMETER_LIST = ILLEGAL_REQUEST 0x26 0x00 "INVALID FIELD IN PARAMETER LIST";
+    TOO_MANY_TARGET_DESCRIPTORS = ILLEGAL_REQUEST 0x26 0x06 "TOO MANY TARGET DESCRIPTORS";
+    UNSUPPORTED_TARGET_DESCRIPTOR = ILLEGAL_REQUEST 0x26 0x07 "UNSUPPORTED TARGET DESCRIPTOR TYPE CODE";
+    TOO_MANY_SEGMENT_DESCRIPTORS = ILLEGAL_REQUEST 0x26 0x08 "TOO MANY SEGMENT DESCRIPTORS";
+    UNSUPPORTED_SEGMENT_DESCRIPTOR = ILLEGAL_REQUEST 0x26 0x09 "UNSUPPORTED SEGMENT DESCRIPTOR TYPE CODE";
+    INLINE_DATA_LENGTH_EXCEEDED = ILLEGAL_REQUEST 0x26 0x0b "INLINE DATA LENGTH EXCEEDED";
     ORWRITE_GENERATION_DOES_NOT_MATCH = ILLEGAL_REQUEST 0x2c 0x0c "ORWRITE GENERATION DOES NOT MATCH";
     SAVING_PARAMETERS_NOT_SUPPORTED = ILLEGAL_REQUEST 0x39 0x00 "SAVING PARAMETERS NOT SUPPORTED";
     MEDIUM_REMOVAL_PREVENTED = ILLEGAL_REQUEST 0x53 0x02 "MEDIUM REMOVAL PREVENTED";
@@ -102,6 +126,14 @@ codes! {
     WRITE_PROTECTED = DATA_PROTECT 0x27 0x00 "WRITE PROTECTED";
     SOFTWARE_WRITE_PROTECTED = DATA_PROTECT 0x27 0x02 "LOGICAL UNIT SOFTWARE WRITE PROTECTED";
     SPACE_ALLOCATION_FAILED = DATA_PROTECT 0x27 0x07 "SPACE ALLOCATION FAILED WRITE PROTECT";
+    COPY_FAILED = COPY_ABORTED 0x00 0x00 "NO ADDITIONAL SENSE INFORMATION";
+    COPY_OPERATION_ABORTED = COPY_ABORTED 0x00 0x06 "I/O PROCESS TERMINATED";
+    UNREACHABLE_COPY_TARGET = COPY_ABORTED 0x08 0x04 "UNREACHABLE COPY TARGET";
+    COPY_TARGET_NOT_REACHABLE = COPY_ABORTED 0x0d 0x02 "COPY TARGET DEVICE NOT REACHABLE";
+    INCORRECT_COPY_TARGET_TYPE = COPY_ABORTED 0x0d 0x03 "INCORRECT COPY TARGET DEVICE TYPE";
+    COPY_TOKEN_CANCELLED = COPY_ABORTED 0x23 0x08 "INVALID TOKEN OPERATION, TOKEN CANCELLED";
+    UNEXPECTED_INEXACT_SEGMENT = COPY_ABORTED 0x26 0x0a "UNEXPECTED INEXACT SEGMENT";
+    COPY_INSUFFICIENT_RESOURCES = COPY_ABORTED 0x55 0x03 "INSUFFICIENT RESOURCES";
     UNEXPECTED_UNSOLICITED_DATA = ABORTED_COMMAND 0x0c 0x0c "WRITE ERROR - UNEXPECTED UNSOLICITED DATA";
     NOT_ENOUGH_UNSOLICITED_DATA = ABORTED_COMMAND 0x0c 0x0d "WRITE ERROR - NOT ENOUGH UNSOLICITED DATA";
     PROTOCOL_SERVICE_CRC_ERROR = ABORTED_COMMAND 0x47 0x05 "PROTOCOL SERVICE CRC ERROR";
@@ -128,10 +160,41 @@ pub struct Sense {
     pub information: Option<u64>,
     /// The field at fault.
     pub pointer: Option<FieldPointer>,
+    /// Of a third-party copy: where it stood.
+    pub segment: Option<Segment>,
+}
+
+/// SPC-4 "Errors detected during processing of segment descriptors": where a third-party copy stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Which segment, the first being number zero.
+    pub number: u16,
+    /// What stopped it, if that was an answer of a unit.
+    pub cause: Option<Cause>,
+}
+
+/// What a unit answered to the copy manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Which unit.
+    pub side: Side,
+    /// The status.
+    pub status: Status,
+    /// The essence of its sense data; for another status than CHECK CONDITION nothing.
+    pub code: Code,
+}
+
+/// The ends of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where it reads.
+    Source,
+    /// Where it writes.
+    Destination,
 }
 
 /// Longest encoding that [`Sense::encode`] makes.
-pub const SENSE_BYTES_MAX: usize = 32;
+pub const SENSE_BYTES_MAX: usize = 44;
 
 impl From<Code> for Sense {
     fn from(code: Code) -> Self {
@@ -143,29 +206,31 @@ impl Sense {
     /// Just the code.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, information: None, pointer: None }
+        Self { code, information: None, pointer: None, segment: None }
     }
 
     /// With INFORMATION.
     #[must_use]
     pub const fn with_information(code: Code, information: u64) -> Self {
-        Self { code, information: Some(information), pointer: None }
+        Self { information: Some(information), ..Self::new(code) }
     }
 
     /// INVALID FIELD IN CDB that points at `field`.
     #[must_use]
     pub const fn invalid_field(field: Bits) -> Self {
-        Self { code: code::INVALID_FIELD_IN_CDB, information: None, pointer: Some(pointer_to(true, field)) }
+        Self { pointer: Some(pointer_to(true, field)), ..Self::new(code::INVALID_FIELD_IN_CDB) }
     }
 
     /// INVALID FIELD IN PARAMETER LIST that points at `field`.
     #[must_use]
     pub const fn invalid_parameter(field: Bits) -> Self {
-        Self {
-            code: code::INVALID_FIELD_IN_PARAMETER_LIST,
-            information: None,
-            pointer: Some(pointer_to(false, field)),
-        }
+        Self::parameter(code::INVALID_FIELD_IN_PARAMETER_LIST, field)
+    }
+
+    /// With a pointer to `field` of the parameter list.
+    #[must_use]
+    pub const fn parameter(code: Code, field: Bits) -> Self {
+        Self { pointer: Some(pointer_to(false, field)), ..Self::new(code) }
     }
 
     /// Writes fixed or descriptor format sense data into `out` and returns its length.
@@ -177,10 +242,9 @@ impl Sense {
 
     //= SPC-4 "Fixed format sense data"
     fn encode_fixed(&self, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
-        const LENGTH: u8 = 18;
+        const LENGTH: usize = 18;
         out[0] = 0x70;
         out[2] = self.code.key.0;
-        out[7] = LENGTH - 8;
         out[12] = self.code.asc;
         out[13] = self.code.ascq;
         // The field has four bytes: a larger value leaves VALID at zero.
@@ -191,7 +255,18 @@ impl Sense {
         if let Some(pointer) = self.pointer {
             out[15..18].copy_from_slice(&encode_pointer(pointer));
         }
-        usize::from(LENGTH)
+        let mut at = LENGTH;
+        if let Some(segment) = self.segment {
+            out[10..12].copy_from_slice(&segment.number.to_be_bytes());
+            if let Some(cause) = segment.cause {
+                out[if cause.side == Side::Source { 8 } else { 9 }] = u8::try_from(at).unwrap_or(0);
+                out[at] = cause.status.0;
+                out[at + 1..at + 1 + ABRIDGED].copy_from_slice(&abridge(cause.code));
+                at += 1 + ABRIDGED;
+            }
+        }
+        out[7] = u8::try_from(at - 8).unwrap_or(0);
+        at
     }
 
     //= SPC-4 "Descriptor format sense data"
@@ -206,7 +281,12 @@ impl Sense {
             out[at + 4..at + 12].copy_from_slice(&information.to_be_bytes());
             at += 12;
         }
-        if let Some(pointer) = self.pointer {
+        if let Some(segment) = self.segment {
+            at += encode_segment(segment, &mut out[at..]);
+        }
+        if let Some(pointer) = self.pointer
+            && at + 8 <= out.len()
+        {
             out[at..at + 2].copy_from_slice(&[0x02, 0x06]);
             out[at + 4..at + 7].copy_from_slice(&encode_pointer(pointer));
             at += 8;
@@ -214,6 +294,27 @@ impl Sense {
         out[7] = u8::try_from(at - 8).unwrap_or(0);
         at
     }
+}
+
+/// Bytes of [`abridge`].
+const ABRIDGED: usize = 8;
+
+/// Sense data of a code alone: descriptor format without descriptors.
+const fn abridge(code: Code) -> [u8; ABRIDGED] {
+    [0x72, code.key.0, code.asc, code.ascq, 0, 0, 0, 0]
+}
+
+//= SPC-4 "Command-specific information sense data descriptor", "Forwarded sense data descriptor"
+fn encode_segment(segment: Segment, out: &mut [u8]) -> usize {
+    const COMMAND_SPECIFIC: usize = 12;
+    let [high, low] = segment.number.to_be_bytes();
+    out[..8].copy_from_slice(&[0x01, 0x0a, 0, 0, 0, 0, high, low]);
+    let Some(cause) = segment.cause else { return COMMAND_SPECIFIC };
+    let source = if cause.side == Side::Source { 1 } else { 2 };
+    let forwarded = &mut out[COMMAND_SPECIFIC..];
+    forwarded[..4].copy_from_slice(&[0x0c, 0x0a, source, cause.status.0]);
+    forwarded[4..4 + ABRIDGED].copy_from_slice(&abridge(cause.code));
+    COMMAND_SPECIFIC + 4 + ABRIDGED
 }
 
 const fn pointer_to(in_cdb: bool, field: Bits) -> FieldPointer {
@@ -255,6 +356,50 @@ mod tests {
     fn fixed_format_leaves_out_information_that_does_not_fit() {
         let sense = Sense::with_information(code::UNRECOVERED_READ_ERROR, 1 << 40);
         check(sense, false, &[0x70, 0, 3, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x11, 0, 0, 0, 0, 0]);
+    }
+
+    const FAILED_THERE: Sense = Sense {
+        segment: Some(Segment {
+            number: 0x0102,
+            cause: Some(Cause {
+                side: Side::Destination,
+                status: Status::CHECK_CONDITION,
+                code: code::WRITE_PROTECTED,
+            }),
+        }),
+        ..Sense::new(code::COPY_FAILED)
+    };
+
+    #[test]
+    fn fixed_format_says_which_segment_failed_and_forwards_why() {
+        let mut want = vec![0x70, 0, 0xa, 0, 0, 0, 0, 19, 0, 18, 1, 2, 0, 0, 0, 0, 0, 0];
+        want.extend([2, 0x72, 7, 0x27, 0, 0, 0, 0, 0]);
+        check(FAILED_THERE, false, &want);
+    }
+
+    #[test]
+    fn descriptor_format_says_which_segment_failed_and_forwards_why() {
+        let mut want = vec![0x72, 0xa, 0, 0, 0, 0, 0, 24];
+        want.extend([1, 10, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0]);
+        want.extend([12, 10, 2, 2, 0x72, 7, 0x27, 0, 0, 0, 0, 0]);
+        check(FAILED_THERE, true, &want);
+    }
+
+    #[test]
+    fn what_does_not_fit_into_descriptor_format_is_left_out() {
+        let pointer = Sense::invalid_parameter(Field::<u8>::bytes(16, 1).bits).pointer;
+        let sense = Sense { information: Some(7), pointer, ..FAILED_THERE };
+        assert_eq!(sense.encode(true, &mut [0; SENSE_BYTES_MAX]), SENSE_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_essence_of_sense_data_is_found_in_both_formats() {
+        for descriptor in [false, true] {
+            let mut out = [0; SENSE_BYTES_MAX];
+            let length = FAILED_THERE.encode(descriptor, &mut out);
+            assert_eq!(Code::of(&out[..length]), code::COPY_FAILED);
+        }
+        assert_eq!(Code::of(&[]).key, SenseKey::NO_SENSE);
     }
 
     #[test]

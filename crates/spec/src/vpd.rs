@@ -19,6 +19,8 @@ impl PageCode {
     pub const EXTENDED_INQUIRY: Self = Self(0x86);
     /// SPC-4 "Mode Page Policy VPD page".
     pub const MODE_PAGE_POLICY: Self = Self(0x87);
+    /// SPC-4 "Third-party Copy VPD page".
+    pub const THIRD_PARTY_COPY: Self = Self(0x8f);
     /// SBC-3 "Block Limits VPD page".
     pub const BLOCK_LIMITS: Self = Self(0xb0);
     /// SBC-3 "Block Device Characteristics VPD page".
@@ -69,6 +71,107 @@ layouts! {
         MODE_PAGE_POLICY: u8 = 2, 1, 2;
     }
 
+    /// SPC-4 "Third-party copy descriptors": what each begins with.
+    third_party_descriptor, 4 {
+        TYPE: u16 = 0, 7, 16;
+        /// Of what follows this field.
+        LENGTH: u16 = 2, 7, 16;
+    }
+
+    /// SBC-3 "Block Device ROD Token Limits descriptor".
+    block_device_rod_token_limits, 36 {
+        MAXIMUM_RANGE_DESCRIPTORS: u16 = 10, 7, 16;
+        /// Seconds.
+        MAXIMUM_INACTIVITY_TIMEOUT: u32 = 12, 7, 32;
+        /// Seconds.
+        DEFAULT_INACTIVITY_TIMEOUT: u32 = 16, 7, 32;
+        /// Blocks.
+        MAXIMUM_TOKEN_TRANSFER_SIZE: u64 = 20, 7, 64;
+        /// Blocks.
+        OPTIMAL_TRANSFER_COUNT: u64 = 28, 7, 64;
+    }
+
+    /// SPC-4 "Supported Commands descriptor": what stands before the commands.
+    copy_commands, 5 {
+        COMMANDS_SUPPORTED_LIST_LENGTH: u8 = 4, 7, 8;
+    }
+
+    /// SPC-4 "Parameter Data descriptor".
+    copy_parameter_data, 32 {
+        MAXIMUM_CSCD_DESCRIPTOR_COUNT: u16 = 8, 7, 16;
+        MAXIMUM_SEGMENT_DESCRIPTOR_COUNT: u16 = 10, 7, 16;
+        MAXIMUM_DESCRIPTOR_LIST_LENGTH: u32 = 12, 7, 32;
+        MAXIMUM_INLINE_DATA_LENGTH: u32 = 16, 7, 32;
+    }
+
+    /// SPC-4 "Supported Descriptors descriptor": what stands before the type codes.
+    copy_descriptors, 5 {
+        SUPPORTED_DESCRIPTOR_LIST_LENGTH: u8 = 4, 7, 8;
+    }
+
+    /// SPC-4 "Supported CSCD Descriptor IDs descriptor": what stands before the identifiers.
+    copy_cscd_ids, 6 {
+        SUPPORTED_CSCD_DESCRIPTOR_IDS_LIST_LENGTH: u16 = 4, 7, 16;
+    }
+
+    /// SPC-4 "ROD Token Features descriptor": what stands before the features by device type.
+    rod_token_features, 48 {
+        REMOTE_TOKENS: u8 = 4, 3, 4;
+        /// Seconds.
+        MINIMUM_TOKEN_LIFETIME: u32 = 16, 7, 32;
+        /// Seconds.
+        MAXIMUM_TOKEN_LIFETIME: u32 = 20, 7, 32;
+        /// Seconds.
+        MAXIMUM_TOKEN_INACTIVITY_TIMEOUT: u32 = 24, 7, 32;
+        ROD_DEVICE_TYPE_SPECIFIC_FEATURES_DESCRIPTORS_LENGTH: u16 = 46, 7, 16;
+    }
+
+    /// SPC-4 "Block ROD device type specific features descriptor".
+    block_rod_features, 48 {
+        DESCRIPTOR_FORMAT: u8 = 0, 7, 3;
+        PERIPHERAL_DEVICE_TYPE: u8 = 0, 4, 5;
+        /// Of what follows this field.
+        LENGTH: u16 = 2, 7, 16;
+        OPTIMAL_BLOCK_ROD_LENGTH_GRANULARITY: u16 = 6, 7, 16;
+        MAXIMUM_BYTES_IN_BLOCK_ROD: u64 = 8, 7, 64;
+        OPTIMAL_BYTES_IN_BLOCK_ROD_TRANSFER: u64 = 16, 7, 64;
+        OPTIMAL_BYTES_TO_TOKEN_PER_SEGMENT: u64 = 24, 7, 64;
+        OPTIMAL_BYTES_FROM_TOKEN_PER_SEGMENT: u64 = 32, 7, 64;
+    }
+
+    /// SPC-4 "Supported ROD Types descriptor": what stands before the types.
+    rod_types, 8 {
+        ROD_TYPE_DESCRIPTORS_LENGTH: u16 = 6, 7, 16;
+    }
+
+    /// SPC-4 "ROD type descriptor".
+    rod_type, 64 {
+        ROD_TYPE: u32 = 0, 7, 32;
+        /// EXTENDED COPY makes such RODs.
+        ECPY_INT: bool = 4, 7, 1;
+        TOKEN_IN: bool = 4, 1, 1;
+        TOKEN_OUT: bool = 4, 0, 1;
+        PREFERENCE_INDICATOR: u16 = 6, 7, 16;
+    }
+
+    /// SPC-4 "General Copy Operations descriptor".
+    general_copy_operations, 36 {
+        TOTAL_CONCURRENT_COPIES: u32 = 4, 7, 32;
+        MAXIMUM_IDENTIFIED_CONCURRENT_COPIES: u32 = 8, 7, 32;
+        /// Bytes.
+        MAXIMUM_SEGMENT_LENGTH: u32 = 12, 7, 32;
+        /// Log 2.
+        DATA_SEGMENT_GRANULARITY: u8 = 16, 7, 8;
+        INLINE_DATA_GRANULARITY: u8 = 17, 7, 8;
+    }
+
+    /// SPC-4 "Held Data descriptor".
+    held_data, 32 {
+        HELD_DATA_LIMIT: u32 = 4, 7, 32;
+        /// Log 2.
+        HELD_DATA_GRANULARITY: u8 = 8, 7, 8;
+    }
+
     /// SBC-3 "Block Limits VPD page". Lengths and counts are in logical blocks; zero is "not reported".
     block_limits, 64 {
         /// WRITE SAME of no blocks is refused.
@@ -114,3 +217,25 @@ pub const NON_ROTATING: u16 = 1;
 
 /// PROVISIONING TYPE: thin.
 pub const PROVISIONING_THIN: u8 = 2;
+
+/// SPC-4 "Third-party copy descriptors": their types.
+pub mod third_party {
+    /// Block Device ROD Token Limits.
+    pub const BLOCK_DEVICE_ROD_TOKEN_LIMITS: u16 = 0x0000;
+    /// Supported Commands.
+    pub const SUPPORTED_COMMANDS: u16 = 0x0001;
+    /// Parameter Data.
+    pub const PARAMETER_DATA: u16 = 0x0004;
+    /// Supported Descriptors.
+    pub const SUPPORTED_DESCRIPTORS: u16 = 0x0008;
+    /// Supported CSCD Descriptor IDs.
+    pub const SUPPORTED_CSCD_IDS: u16 = 0x000c;
+    /// ROD Token Features.
+    pub const ROD_TOKEN_FEATURES: u16 = 0x0106;
+    /// Supported ROD Types.
+    pub const SUPPORTED_ROD_TYPES: u16 = 0x0108;
+    /// General Copy Operations.
+    pub const GENERAL_COPY_OPERATIONS: u16 = 0x8001;
+    /// Held Data.
+    pub const HELD_DATA: u16 = 0xc001;
+}

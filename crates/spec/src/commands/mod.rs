@@ -60,6 +60,7 @@ macro_rules! place {
     };
 }
 
+mod copy;
 mod identity;
 mod maintenance;
 mod mode;
@@ -71,6 +72,7 @@ mod variable;
 mod verify;
 mod write;
 
+pub use copy::*;
 pub use identity::*;
 pub use maintenance::*;
 pub use mode::*;
@@ -189,6 +191,38 @@ mod rules {
             alua: Alua::Standby,
             ..row
         }
+    }
+
+    /// Has us copy. What is read and written is checked, unit by unit, as the reads and writes that it becomes; whoever
+    /// may not write here may not have us copy either.
+    pub(super) const fn copy(row: Row) -> Row {
+        Row { direction: Direction::Out, reservation: Reservation::Write, ..row }
+    }
+
+    /// Has us copy to this unit.
+    pub(super) const fn copy_here(row: Row) -> Row {
+        Row { medium: Medium::Write, ..copy(row) }
+    }
+
+    /// Makes a token of blocks: what is written to them from then on may end it, for every nexus.
+    pub(super) const fn populate(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            medium: Medium::Read,
+            serialization: Serialization::Unit,
+            reservation: Reservation::Read,
+            ..row
+        }
+    }
+
+    /// Ends a copy of the same nexus.
+    pub(super) const fn copy_abort(row: Row) -> Row {
+        row
+    }
+
+    /// Asks what has become of a copy of the same nexus.
+    pub(super) const fn copy_results(row: Row) -> Row {
+        Row { direction: Direction::In, ..row }
     }
 
     /// Starts or stops the unit. Anyone may start it.
