@@ -95,14 +95,17 @@ pub enum Reservation {
     Replace,
 }
 
-/// SPC-4 "Target port group access states": the states besides active in which the command is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// SPC-4 "Target port asymmetric access states": the states besides active in which the command is answered. Each value
+/// includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Alua {
     /// Active states only.
     Active,
-    /// Also in standby.
+    /// Also in standby: finds out about the unit, or arranges who may use it.
     Standby,
-    /// In every state.
+    /// Also in unavailable and offline: gets the port out of there.
+    Unavailable,
+    /// In every state, also in transition: finds out about the port.
     Always,
 }
 

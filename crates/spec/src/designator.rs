@@ -44,6 +44,8 @@ pub enum Designator<'a> {
     RelativeTargetPort(Protocol, u16),
     /// The port's target port group.
     TargetPortGroup(Protocol, u16),
+    /// The unit's logical unit group.
+    LogicalUnitGroup(u16),
     /// The port, by its SCSI name: for iSCSI `name,t,0x0001`.
     PortName(Protocol, &'a str),
     /// The device, by its SCSI name.
@@ -71,6 +73,7 @@ impl Designator<'_> {
             }
             Self::RelativeTargetPort(protocol, port) => (RELATIVE_PORT.of(protocol), put_number(body, port)),
             Self::TargetPortGroup(protocol, group) => (PORT_GROUP.of(protocol), put_number(body, group)),
+            Self::LogicalUnitGroup(group) => (UNIT_GROUP, put_number(body, group)),
             Self::PortName(protocol, name) => (PORT_NAME.of(protocol), put_name(body, name)),
             Self::DeviceName(protocol, name) => (DEVICE_NAME.of(protocol), put_name(body, name)),
         };
@@ -111,6 +114,7 @@ const NAA: Form = Form { code_set: BINARY, association: 0, kind: 3, protocol: No
 const T10: Form = Form { code_set: ASCII, association: 0, kind: 1, protocol: None };
 const RELATIVE_PORT: Form = Form { code_set: BINARY, association: 1, kind: 4, protocol: None };
 const PORT_GROUP: Form = Form { code_set: BINARY, association: 1, kind: 5, protocol: None };
+const UNIT_GROUP: Form = Form { code_set: BINARY, association: 0, kind: 6, protocol: None };
 const PORT_NAME: Form = Form { code_set: UTF8, association: 1, kind: 8, protocol: None };
 const DEVICE_NAME: Form = Form { code_set: UTF8, association: 2, kind: 8, protocol: None };
 
@@ -174,6 +178,12 @@ mod tests {
     #[test]
     fn a_port_is_named_by_its_number() {
         check(Designator::RelativeTargetPort(Protocol::ISCSI, 2), &[0x51, 0x94, 0, 4, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn groups_are_named_by_their_numbers() {
+        check(Designator::TargetPortGroup(Protocol::ISCSI, 2), &[0x51, 0x95, 0, 4, 0, 0, 0, 2]);
+        check(Designator::LogicalUnitGroup(3), &[0x01, 0x06, 0, 4, 0, 0, 0, 3]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! A reader starts with [`field`] (how a bit field is named), then [`cdb`] (what a command's row says),
 //! [`commands`] (the rows) and [`sense`] (what a failure is called). Parameter data are layouts: [`inquiry`], [`vpd`],
-//! [`mode`], [`report`], [`reservation`]; names of initiator ports are in [`transport_id`]. Nothing here owns state, allocates or knows a transport.
+//! [`mode`], [`report`], [`reservation`], [`alua`]; names of initiator ports are in [`transport_id`]. Nothing here owns state, allocates or knows a transport.
 //!
 //! Invariant: no function panics, whatever bytes it is given.
 #![forbid(unsafe_code)]
 
+pub mod alua;
 pub mod cdb;
 pub mod commands;
 pub mod copy;

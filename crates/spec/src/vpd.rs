@@ -19,6 +19,8 @@ impl PageCode {
     pub const EXTENDED_INQUIRY: Self = Self(0x86);
     /// SPC-4 "Mode Page Policy VPD page".
     pub const MODE_PAGE_POLICY: Self = Self(0x87);
+    /// SPC-4 "SCSI Ports VPD page".
+    pub const SCSI_PORTS: Self = Self(0x88);
     /// SPC-4 "Third-party Copy VPD page".
     pub const THIRD_PARTY_COPY: Self = Self(0x8f);
     /// SBC-3 "Block Limits VPD page".
@@ -27,6 +29,8 @@ impl PageCode {
     pub const BLOCK_DEVICE_CHARACTERISTICS: Self = Self(0xb1);
     /// SBC-3 "Logical Block Provisioning VPD page".
     pub const LOGICAL_BLOCK_PROVISIONING: Self = Self(0xb2);
+    /// SBC-3 "Referrals VPD page".
+    pub const REFERRALS: Self = Self(0xb3);
 }
 
 layouts! {
@@ -69,6 +73,14 @@ layouts! {
         MLUS: bool = 2, 7, 1;
         /// 00b: shared by all nexuses.
         MODE_PAGE_POLICY: u8 = 2, 1, 2;
+    }
+
+    /// SPC-4 "SCSI Ports VPD page": a port without an initiator port, up to its designators.
+    scsi_port, 12 {
+        RELATIVE_PORT_IDENTIFIER: u16 = 2, 7, 16;
+        INITIATOR_PORT_TRANSPORTID_LENGTH: u16 = 6, 7, 16;
+        /// Of what follows this field.
+        TARGET_PORT_DESCRIPTORS_LENGTH: u16 = 10, 7, 16;
     }
 
     /// SPC-4 "Third-party copy descriptors": what each begins with.
@@ -209,6 +221,13 @@ layouts! {
         ANC_SUP: bool = 5, 1, 1;
         DP: bool = 5, 0, 1;
         PROVISIONING_TYPE: u8 = 6, 2, 3;
+    }
+
+    /// SBC-3 "Referrals VPD page".
+    referrals, 16 {
+        /// Blocks; zero: every range is one segment.
+        USER_DATA_SEGMENT_SIZE: u32 = 8, 7, 32;
+        USER_DATA_SEGMENT_MULTIPLIER: u32 = 12, 7, 32;
     }
 }
 

@@ -60,6 +60,7 @@ macro_rules! place {
     };
 }
 
+mod alua;
 mod copy;
 mod identity;
 mod maintenance;
@@ -72,6 +73,7 @@ mod variable;
 mod verify;
 mod write;
 
+pub use alua::*;
 pub use copy::*;
 pub use identity::*;
 pub use maintenance::*;
@@ -92,7 +94,7 @@ pub const VARIABLE_SERVICE_ACTION: crate::Bits = crate::Bits { byte: 8, msb: 7, 
 
 /// The rule columns, by what the command does. The reservation column is that of SPC-4 "Commands that are allowed in the
 /// presence of various reservations" and SBC-3's table of the same kind; the asymmetric access column that of SPC-4
-/// "Target port asymmetric access states".
+/// "Target port asymmetric access states" (there are lists for standby, unavailable, offline and transitions).
 mod rules {
     use super::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Serialization};
     use crate::Bits;
@@ -175,6 +177,27 @@ mod rules {
     /// Asks what we can do.
     pub(super) const fn abilities(row: Row) -> Row {
         Row { direction: Direction::In, reservation: Reservation::Read, place: Place::Local, ..row }
+    }
+
+    /// Tells of the target port groups.
+    pub(super) const fn port_groups(row: Row) -> Row {
+        Row { direction: Direction::In, alua: Alua::Always, ..row }
+    }
+
+    /// Tells of the ports that reach a block: as much needed in standby as the capacity.
+    pub(super) const fn referrals(row: Row) -> Row {
+        Row { direction: Direction::In, alua: Alua::Standby, ..row }
+    }
+
+    /// Changes the target port groups: what other nexuses may do, so everything else waits.
+    pub(super) const fn set_port_groups(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            serialization: Serialization::Unit,
+            reservation: Reservation::Write,
+            alua: Alua::Unavailable,
+            ..row
+        }
     }
 
     /// Reads mode parameters.
