@@ -10,13 +10,13 @@ use crate::progress::give_back;
 use crate::unit::{Change, Control, Power};
 use crate::work::{Next, Outcome, Wanting, Work};
 use crate::writer::Writer;
-use felio_hal::{Buf, NexusId, Op, Pool};
-use felio_spec::cdb::Attention as AttentionRule;
+use felio_hal::{Buf, NexusId, Op, Pool, Time};
+use felio_spec::cdb::{Alua, Attention as AttentionRule};
 use felio_spec::sense::{Sense, code};
 
 impl Engine {
     /// Runs a command that is no plan.
-    pub(crate) fn run_entry(&mut self, slot: u32, data: Option<Buf>, pool: &mut Pool) -> Next {
+    pub(crate) fn run_entry(&mut self, now: Time, slot: u32, data: Option<Buf>, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         match task.entry.run {
             Run::Parameters(..) | Run::Sense(..) => self.run_parameters(slot, pool),
@@ -42,6 +42,7 @@ impl Engine {
                     Err(sense) => Next::Finish(Outcome::check(sense, 0)),
                 }
             }
+            Run::PortGroups => self.set_port_groups(now, slot, data, pool),
             // A plan is made where the command arrives.
             Run::Medium(_) => Next::Finish(Outcome::good(0)),
         }
@@ -61,10 +62,10 @@ impl Engine {
             Run::Sense(allocation, run) => {
                 let pending =
                     self.nexuses.get_mut(task.nexus).and_then(|nexus| nexus.pending(task.unit).first());
-                let sense = pending.unwrap_or_else(|| standing(unit.power));
+                let sense = pending.unwrap_or_else(|| standing(&view));
                 (allocation, run(&sense, &task.cdb, &mut self.writer))
             }
-            Run::Ready | Run::ParameterList(..) | Run::Control(_) | Run::Medium(_) => {
+            Run::Ready | Run::ParameterList(..) | Run::PortGroups | Run::Control(_) | Run::Medium(_) => {
                 (Allocation::All, Ok(()))
             }
         };
@@ -152,8 +153,12 @@ fn after_change(change: Change, transfer_bytes: u64) -> Next {
 }
 
 /// What REQUEST SENSE says when nothing is pending.
-fn standing(power: Power) -> Sense {
-    match power {
+//= SPC-4 "REQUEST SENSE command": what TEST UNIT READY would say
+fn standing(view: &View<'_>) -> Sense {
+    if let Err(sense) = view.unit.groups.check(view.port.relative_port, Alua::Active) {
+        return sense;
+    }
+    match view.unit.power {
         Power::Active => code::NO_ADDITIONAL_SENSE.into(),
         Power::Stopped => code::LU_NOT_READY_INITIALIZING.into(),
         Power::Ejected => code::MEDIUM_NOT_PRESENT.into(),

@@ -1,10 +1,11 @@
 //! A command arrives: every check before it may run, in one place and in one order.
 //!
-//! The order: the unit exists; nothing is pending that must be told first; the CDB is known and nothing in it is
-//! reserved; the medium is accessible and writable; its fields make sense; the announced Data-Out fits; there is a slot.
+//! The order: the unit exists; nothing is pending that must be told first; the port is one through which the unit can be
+//! used in this way; the CDB is known and nothing in it is reserved; the medium is accessible and writable; its fields make sense; the announced Data-Out fits; there is a slot.
 //! What passes joins the task set. (Asymmetric access and reservations have their columns in the rows and their place
 //! between unit attention and medium.)
 
+use crate::alua::check_list_length;
 use crate::answers::parameter_data;
 use crate::commands::{ABSENT, Allocation, Entry, Run, find};
 use crate::config::TargetConfig;
@@ -16,7 +17,7 @@ use crate::unit::{PROBE_INTERVAL, Probe, Unit};
 use crate::work::{DataOut, Outcome};
 use felio_hal::port::{Response, SenseData};
 use felio_hal::{Buf, Command, NexusId, Op, Pool, PortRequest, Submission, TaskId, Time};
-use felio_spec::cdb::Attention as AttentionRule;
+use felio_spec::cdb::{Alua, Attention as AttentionRule};
 use felio_spec::sense::{Sense, code};
 use felio_spec::{Lun, Status, TaskAttribute};
 
@@ -158,6 +159,9 @@ impl Engine {
         {
             return Err(sense.into());
         }
+        let rule = found.as_ref().map_or(Alua::Active, |entry| entry.row.alua);
+        self.check_access(nexus, at, rule, Extent::default())?;
+        let unit = &self.units[index(at)];
         let entry = found?;
         entry.check(unit, command.cdb.bytes())?;
         //= SAM-5 "ACA task attribute": only while an ACA is active, which NORMACA=0 rules out
@@ -166,6 +170,7 @@ impl Engine {
         }
         unit.check_medium(entry.row.medium)?;
         let (job, extent, data_out) = plan(&unit.geometry, entry, command)?;
+        self.check_access(nexus, at, rule, extent)?;
         let transfer_bytes = data_out.bytes();
         let solicit_bytes =
             data_out.solicit(command.expect_out).map_err(|sense| Refused { sense, transfer_bytes })?;
@@ -283,6 +288,10 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
         }
         Run::ParameterList(length, _) => {
             let bytes = length.read(command.cdb.bytes());
+            (Job::Entry, Extent::default(), DataOut::List(bytes))
+        }
+        Run::PortGroups => {
+            let bytes = check_list_length(&command.cdb)?;
             (Job::Entry, Extent::default(), DataOut::List(bytes))
         }
         Run::Parameters(..) | Run::Capacity(..) | Run::Ready | Run::Sense(..) | Run::Control(_) => {

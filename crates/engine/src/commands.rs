@@ -5,6 +5,7 @@
 //!
 //! Invariants: rows of one opcode stand together; they all have a service action in the same field, or there is one.
 
+use crate::alua;
 use crate::config::{PortConfig, TargetConfig};
 use crate::geometry::Geometry;
 use crate::parameters::{self, capacity, luns, mode, sense, state, supported};
@@ -35,6 +36,12 @@ pub enum Needs {
     Unmap,
     /// Every unit supports it, but this field means something only where there is deallocation.
     UnmapFor(Bits),
+    /// Access states that somebody changes.
+    AccessStates,
+    /// Access states that initiators change.
+    ExplicitAccessStates,
+    /// Access states that depend on the block.
+    Referrals,
 }
 
 /// How a command runs: the shape of its life, and the function that knows its meaning.
@@ -50,6 +57,8 @@ pub enum Run {
     Sense(Allocation, fn(&Sense, &Cdb, &mut Writer) -> Result<(), Sense>),
     /// Data-Out that changes the unit; the field tells its length.
     ParameterList(Bits, fn(&mut Unit, &Cdb, &[u8]) -> Result<Change, Sense>),
+    /// SET TARGET PORT GROUPS.
+    PortGroups,
     /// Changes the state of the unit.
     Control(fn(&Unit, &Cdb) -> Result<Control, Sense>),
     /// Reads or writes blocks.
@@ -104,10 +113,13 @@ pub struct AbsentEntry {
 impl Entry {
     /// Whether a unit supports the command.
     #[must_use]
-    pub const fn is_supported_by(&self, unit: &Unit) -> bool {
+    pub fn is_supported_by(&self, unit: &Unit) -> bool {
         match self.needs {
             Needs::Nothing | Needs::UnmapFor(_) => true,
             Needs::Unmap => unit.geometry.unmap.is_some(),
+            Needs::AccessStates => unit.groups.tpgs().bits() != 0,
+            Needs::ExplicitAccessStates => unit.groups.tpgs().explicit,
+            Needs::Referrals => unit.config.access.map.is_some(),
         }
     }
 
@@ -218,7 +230,19 @@ pub const TABLE: &[Entry] = &[
         run: Run::Capacity(field(read_capacity16::ALLOCATION_LENGTH), capacity::read_capacity16),
     },
     blocks(&get_lba_status::ROW, work::get_lba_status),
+    Entry {
+        needs: Needs::Referrals,
+        ..reports(&report_referrals::ROW, field(report_referrals::ALLOCATION_LENGTH), alua::report_referrals)
+    },
     reports(&report_luns::ROW, field(report_luns::ALLOCATION_LENGTH), luns::report_luns),
+    Entry {
+        needs: Needs::AccessStates,
+        ..reports(
+            &report_target_port_groups::ROW,
+            field(report_target_port_groups::ALLOCATION_LENGTH),
+            alua::report_target_port_groups,
+        )
+    },
     reports(
         &report_supported_operation_codes::ROW,
         field(report_supported_operation_codes::ALLOCATION_LENGTH),
@@ -229,6 +253,7 @@ pub const TABLE: &[Entry] = &[
         field(report_supported_task_management_functions::ALLOCATION_LENGTH),
         supported::report_task_management,
     ),
+    Entry { row: &set_target_port_groups::ROW, needs: Needs::ExplicitAccessStates, run: Run::PortGroups },
     blocks(&read12::ROW, work::read12),
     blocks(&write12::ROW, work::write12),
     blocks(&write_and_verify12::ROW, work::write_and_verify12),
@@ -309,9 +334,9 @@ const fn index(table: &[Entry]) -> [u8; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use felio_spec::cdb::{Direction, Medium, Reservation};
+    use felio_spec::cdb::{Alua, Direction, Medium, Reservation};
 
-    fn check(rule: fn(&Row) -> bool) {
+    fn check(rule: impl Fn(&Row) -> bool) {
         for entry in TABLE {
             assert!(rule(entry.row), "{}", entry.row.name);
         }
@@ -328,12 +353,30 @@ mod tests {
         check(|row| row.medium != Medium::Write || row.reservation == Reservation::Write);
     }
 
+    //= SPC-4 "Target port asymmetric access states": the lists of each state, and what we answer beside them
+    #[test]
+    fn what_each_access_state_answers_is_what_the_standard_lists() {
+        let rule = |name: &str| match name {
+            "INQUIRY" | "REPORT LUNS" | "REQUEST SENSE" | "REPORT TARGET PORT GROUPS" => Alua::Always,
+            // The modes that only exchange data with the port.
+            echo if echo.ends_with("BUFFER (ECHO)") => Alua::Always,
+            "SET TARGET PORT GROUPS" => Alua::Unavailable,
+            "MODE SENSE (6)" | "MODE SENSE (10)" | "MODE SELECT (6)" | "MODE SELECT (10)" => Alua::Standby,
+            "LOG SENSE" | "LOG SELECT" | "SEND DIAGNOSTIC" | "RECEIVE DIAGNOSTIC RESULTS" => Alua::Standby,
+            reservations if reservations.starts_with("PERSISTENT RESERVE") => Alua::Standby,
+            // Initiators that find their units through such a path need these.
+            "READ CAPACITY (10)" | "READ CAPACITY (16)" | "REPORT REFERRALS" => Alua::Standby,
+            _ => Alua::Active,
+        };
+        check(|row| row.alua == rule(row.name));
+    }
+
     #[test]
     fn an_allocation_length_belongs_to_data_in_and_a_list_to_data_out() {
         for Entry { row, run, .. } in TABLE {
             let want = match run {
                 Run::Parameters(..) | Run::Capacity(..) | Run::Sense(..) => Direction::In,
-                Run::ParameterList(..) => Direction::Out,
+                Run::ParameterList(..) | Run::PortGroups => Direction::Out,
                 Run::Ready | Run::Control(_) => Direction::None,
                 Run::Medium(_) => row.direction,
             };

@@ -2,8 +2,10 @@
 //!
 //! Immutable; replaced whole.
 
+use core::time::Duration;
 use felio_hal::state::Saved;
 use felio_hal::{Limits, StoreId};
+use felio_spec::alua::{AccessState, Tpgs};
 
 /// Target ports and the units behind them: every unit is behind every port, under the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +69,111 @@ pub struct UnitConfig {
     pub removable: bool,
     /// Who it says it is.
     pub identity: Identity,
+    /// Through which ports it can be used, and how well.
+    pub access: Access,
     /// What earlier processes saved of it.
     pub saved: Saved,
+}
+
+/// Through which ports a unit can be used, and how well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Target port groups; a port is in one of them at the most.
+    pub port_groups: Vec<PortGroup>,
+    /// The logical unit group: what changes the groups of one of its units changes those of all that have the same numbers.
+    /// Units of a group have the same home. Zero: the unit is alone.
+    pub lu_group: u16,
+    /// Which blocks each group reaches while it is in the state LBA dependent.
+    pub map: Option<LbaMap>,
+}
+
+/// A target port group of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortGroup {
+    /// TARGET PORT GROUP: its number.
+    pub id: u16,
+    /// Its ports.
+    pub ports: Ports,
+    /// Its state, as long as nobody has changed it. Offline: all its ports are.
+    pub state: AccessState,
+    /// Initiators should use it before others.
+    pub preferred: bool,
+    /// Who changes its state.
+    pub tpgs: Tpgs,
+    /// The states that it can get into.
+    pub supported: Vec<AccessState>,
+    /// How long it is between two states.
+    pub transition: Duration,
+    /// How long a transition that nobody asked for takes at the most, seconds; zero is "not told".
+    pub implicit_transition_secs: u8,
+}
+
+/// Ports of a group, by RELATIVE TARGET PORT IDENTIFIER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Every port.
+    All,
+    /// These.
+    These(Vec<u16>),
+}
+
+/// SBC-3 "Referrals": which blocks can be reached through which groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LbaMap {
+    /// USER DATA SEGMENT SIZE, blocks; zero: each range is one segment.
+    pub segment_blocks: u32,
+    /// USER DATA SEGMENT MULTIPLIER: in a range, one of so many segments belongs to it.
+    pub segment_multiplier: u32,
+    /// In ascending order.
+    pub ranges: Vec<LbaRange>,
+}
+
+/// Blocks, and the state of each group for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LbaRange {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// By number of the group.
+    pub groups: Vec<(u16, AccessState)>,
+}
+
+/// One group that any port is in, as LIO's.
+impl Default for Access {
+    fn default() -> Self {
+        Self { port_groups: vec![PortGroup::new(0, Ports::All)], lu_group: 0, map: None }
+    }
+}
+
+impl PortGroup {
+    /// A group that is active, and that the target and initiators can change.
+    #[must_use]
+    pub fn new(id: u16, ports: Ports) -> Self {
+        use AccessState as S;
+        let supported = [S::ActiveOptimized, S::ActiveNonOptimized, S::Standby, S::Unavailable, S::Offline];
+        Self {
+            id,
+            ports,
+            state: S::ActiveOptimized,
+            preferred: false,
+            tpgs: Tpgs { implicit: true, explicit: true },
+            supported: [&supported[..], &[S::Transitioning]].concat(),
+            transition: Duration::ZERO,
+            implicit_transition_secs: 0,
+        }
+    }
+}
+
+impl Ports {
+    /// Whether a port is one of them.
+    #[must_use]
+    pub fn contains(&self, port: u16) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ports) => ports.contains(&port),
+        }
+    }
 }
 
 /// Who a unit says it is.

@@ -36,6 +36,8 @@ pub struct Engine {
     /// Tasks that want a buffer, in the order in which they get one.
     pub(crate) starved: VecDeque<TaskId>,
     pub(crate) starved_retry: Time,
+    /// When transitions of port groups end, and of which unit.
+    pub(crate) transitions: Vec<(Time, u32)>,
     /// Units where a task has ended while others waited.
     pub(crate) unsettled: Vec<u32>,
     /// Parameter data under construction.
@@ -58,6 +60,7 @@ impl Engine {
             functions: Functions::default(),
             starved: VecDeque::with_capacity(tasks),
             starved_retry: Time(0),
+            transitions: Vec::new(),
             unsettled: Vec::with_capacity(units.len()),
             writer: Writer::new(),
             requests: VecDeque::with_capacity(tasks),
@@ -80,6 +83,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Time, pool: &mut Pool) {
         self.give_up_starved(now, pool);
         self.give_up_functions(now);
+        self.end_transitions(now);
         self.settle(now, pool);
     }
 
@@ -104,7 +108,7 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let starved = (!self.starved.is_empty()).then_some(self.starved_retry);
-        [starved, self.functions.deadline()].into_iter().flatten().min()
+        [starved, self.functions.deadline(), self.next_transition()].into_iter().flatten().min()
     }
 
     /// Whether there is no task, answered or not.

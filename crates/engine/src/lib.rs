@@ -10,6 +10,7 @@
 //! buffer is home; nothing is allocated for a READ or WRITE once the tables have grown to their size.
 #![forbid(unsafe_code)]
 
+mod alua;
 mod answers;
 mod arrival;
 mod attention;
@@ -28,7 +29,9 @@ mod unit;
 mod work;
 mod writer;
 
-pub use config::{Identity, PortConfig, TargetConfig, UnitConfig};
+pub use config::{
+    Access, Identity, LbaMap, LbaRange, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig,
+};
 pub use engine::Engine;
 pub use geometry::{Geometry, TRANSFER_BYTES_MAX};
 pub use unit::Unit;

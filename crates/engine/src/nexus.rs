@@ -81,6 +81,12 @@ impl Nexuses {
     }
 
     /// A nexus, while it exists.
+    pub(crate) fn get(&self, id: NexusId) -> Option<&Nexus> {
+        let seat = self.seats.get(usize::from(id.reactor))?.get(index(id.slot))?;
+        seat.as_ref().filter(|nexus| nexus.id == id)
+    }
+
+    /// A nexus, while it exists.
     pub(crate) fn get_mut(&mut self, id: NexusId) -> Option<&mut Nexus> {
         self.seat(id)?.as_mut().filter(|nexus| nexus.id == id)
     }

@@ -48,11 +48,13 @@ impl Engine {
     pub(crate) fn begin(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
         let unit = &self.units[index(task.unit)];
-        // The unit may have been stopped, protected or made smaller while the task waited.
-        let checked =
-            unit.check_medium(task.entry.row.medium).and_then(|()| unit.geometry.check(task.extent));
+        // The unit may have been stopped, protected, made smaller or put out of reach while the task waited.
+        let checked = unit
+            .check_medium(task.entry.row.medium)
+            .and_then(|()| unit.geometry.check(task.extent))
+            .and_then(|()| self.check_access(task.nexus, task.unit, task.entry.row.alua, task.extent));
         let next = match (checked, job) {
-            (Ok(()), Job::Entry) => self.run_entry(slot, data, pool),
+            (Ok(()), Job::Entry) => self.run_entry(now, slot, data, pool),
             (Ok(()), Job::Medium(plan)) => work::begin(&plan, &task.cdb, data, &mut unit.desk(pool)),
             (Err(sense), _) => {
                 give_back(data, pool);
@@ -153,6 +155,11 @@ impl Engine {
                 self.units[index(at)].power = power;
                 self.finish(slot, Outcome::good(0));
             }
+            (State::InStore(_, Work::PortGroups(saving)), result) => {
+                give_back(buf, pool);
+                let next = self.groups_saved(slot, saving, result);
+                self.follow(now, slot, next, pool);
+            }
             (State::InStore(_, work), Ok(done)) => {
                 let next = work.handle_done(done, buf, &mut unit.desk(pool));
                 self.follow(now, slot, next, pool);
@@ -211,6 +218,7 @@ impl Engine {
                     return self.submit(slot, op, State::InStore(effort, work));
                 }
                 Next::Finish(outcome) => return self.finish(slot, outcome),
+                Next::Save(saving) => return self.save_groups(slot, saving),
                 Next::Need(bytes, wanting) => match self.take_buf(bytes, pool) {
                     Some(buf) => next = self.go_on(slot, wanting, buf, pool),
                     None => return self.starve(now, slot, bytes, wanting),

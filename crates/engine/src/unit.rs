@@ -2,6 +2,7 @@
 //!
 //! What is pending for each nexus is in `nexus`, the tasks are in `table` and `order`.
 
+use crate::alua::PortGroups;
 use crate::config::UnitConfig;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
@@ -23,6 +24,8 @@ pub struct Unit {
     pub geometry: Geometry,
     /// Its mode parameters.
     pub mode: ModePages,
+    /// Through which ports it can be used.
+    pub(crate) groups: PortGroups,
     /// Whether its medium can be accessed.
     pub(crate) power: Power,
     /// Who wants the medium to stay.
@@ -100,11 +103,13 @@ impl Unit {
     pub fn new(config: UnitConfig) -> Self {
         let geometry = Geometry::new(&config);
         let mode = ModePages::new(&config.limits);
+        let groups = PortGroups::new(&config.access, &config.saved);
         let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
         Self {
             config,
             geometry,
             mode,
+            groups,
             power: Power::Active,
             preventing: Vec::new(),
             generations: Cell::new(Generations::NEW),

@@ -10,7 +10,7 @@ use crate::report::{LunLine, Ready, Report, Style};
 use crate::secrets;
 use core::time::Duration;
 use felio_backstore::{Engine, LaneConfig};
-use felio_engine::{Identity, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::store::WriteCache;
 use felio_iscsi::config::{Allow, Auth, Config, Target};
@@ -224,6 +224,7 @@ fn unit(lun: u16, disk: &Disk) -> UnitConfig {
             serial: disk.uuid.to_string(),
             naa: disk.uuid.naa(),
         },
+        access: Access::default(),
         saved: disk.saved.clone(),
     }
 }

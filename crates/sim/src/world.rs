@@ -10,7 +10,7 @@ use crate::initiator::{
 use crate::net::Link;
 use crate::random::Random;
 use crate::referee::{NOBODY, Referee};
-use felio_engine::{Identity, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::store::WriteCache;
 use felio_hal::{NexusId, Pool, StoreId, StoreQueue, Time};
@@ -420,6 +420,7 @@ fn hub(disk: &Disk) -> Hub<Connection> {
         read_only: false,
         removable: false,
         identity,
+        access: Access::default(),
         saved: disk.saved(),
     };
     let target = TargetConfig {

@@ -9,7 +9,7 @@ use super::sense;
 use crate::Script;
 use crate::story::tell;
 use core::time::Duration;
-use felio_engine::{Engine, Identity, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig};
+use felio_engine::{Access, Engine, Identity, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
 use felio_hal::state::Saved;
@@ -85,6 +85,7 @@ impl World {
             physical_block_bytes: 4096,
             read_only: shape & 8 != 0 && number == 1,
             removable: shape & 16 != 0,
+            access: Access::default(),
             saved: Saved::default(),
             identity: Identity {
                 vendor: "FELIO".to_owned(),

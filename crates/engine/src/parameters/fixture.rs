@@ -1,7 +1,7 @@
 //! A target with one unit, for the tests of this folder.
 
 use crate::commands::{ParametersFn, View};
-use crate::config::{Identity, PortConfig, TargetConfig, UnitConfig};
+use crate::config::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
 use crate::unit::Unit;
 use crate::writer::Writer;
 use felio_hal::StoreId;
@@ -46,6 +46,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
             serial: "abc12".into(),
             naa: [0x60, 0x01, 0x40, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         },
+        access: Access::default(),
         saved: Saved::default(),
     }
 }

@@ -19,14 +19,23 @@ pub fn inquiry(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sens
         return vpd::page(view, PageCode(cdb.get(PAGE_CODE)), data);
     }
     check_page_code_is_zero(cdb)?;
-    standard(Qualifier::CONNECTED, DeviceType::DIRECT_ACCESS, data);
+    standard(qualifier(view), DeviceType::DIRECT_ACCESS, data);
     data.set(0, standard::RMB, view.unit.config.removable);
+    data.set(0, standard::TPGS, view.unit.groups.tpgs().bits());
+    data.set(0, standard::MULTIP, view.target.ports.len() > 1);
     let identity = &view.unit.config.identity;
     let bytes = data.as_mut_slice();
     inquiry::VENDOR.set(bytes, &identity.vendor);
     inquiry::PRODUCT.set(bytes, &identity.product);
     inquiry::REVISION.set(bytes, &identity.revision);
     Ok(())
+}
+
+/// Whether there is a unit for this port.
+//= SPC-4 "Target port asymmetric access state: Unavailable"
+pub(crate) fn qualifier(view: &View<'_>) -> Qualifier {
+    let state = view.unit.groups.state(view.port.relative_port);
+    if state.disconnects() { Qualifier::NOT_CONNECTED } else { Qualifier::CONNECTED }
 }
 
 /// INQUIRY where there is no unit: there can be none.
@@ -77,7 +86,7 @@ mod tests {
 
     #[test]
     fn standard_data_say_who_and_what_we_are() {
-        let mut want = vec![0x00, 0x00, 0x06, 0x12, 91, 0, 0, 2];
+        let mut want = vec![0x00, 0x00, 0x06, 0x12, 91, 0x30, 0, 2];
         want.extend(b"FELIO   disk            0.1 ");
         want.resize(58, 0);
         want.extend([0x00, 0xa0, 0x09, 0x60, 0x04, 0x60, 0x04, 0xc0]);

@@ -4,10 +4,11 @@
 
 use crate::commands::View;
 use crate::geometry::Geometry;
+use crate::parameters::inquiry::qualifier;
+use crate::parameters::ports;
 use crate::writer::Writer;
 use felio_hal::store::WriteCache;
 use felio_spec::commands::inquiry::PAGE_CODE;
-use felio_spec::designator::{DESIGNATOR_BYTES_MAX, Designator, Protocol};
 use felio_spec::inquiry::{DeviceType, Qualifier};
 use felio_spec::mode::{ALL_PAGES, ALL_SUBPAGES};
 use felio_spec::sense::{SENSE_BYTES_MAX, Sense};
@@ -23,24 +24,32 @@ struct Page {
 }
 
 /// The pages, in ascending order.
-const PAGES: [Page; 8] = [
+static PAGES: [Page; 10] = [
     Page { code: PageCode::SUPPORTED_PAGES, body: supported_pages },
     Page { code: PageCode::UNIT_SERIAL_NUMBER, body: unit_serial_number },
-    Page { code: PageCode::DEVICE_IDENTIFICATION, body: device_identification },
+    Page { code: PageCode::DEVICE_IDENTIFICATION, body: ports::device_identification },
     Page { code: PageCode::EXTENDED_INQUIRY, body: extended_inquiry },
     Page { code: PageCode::MODE_PAGE_POLICY, body: mode_page_policy },
+    Page { code: PageCode::SCSI_PORTS, body: ports::scsi_ports },
     Page { code: PageCode::BLOCK_LIMITS, body: block_limits },
     Page { code: PageCode::BLOCK_DEVICE_CHARACTERISTICS, body: block_device_characteristics },
     Page { code: PageCode::LOGICAL_BLOCK_PROVISIONING, body: logical_block_provisioning },
+    Page { code: PageCode::REFERRALS, body: ports::referrals },
 ];
 
 /// The page of that code.
 pub fn page(view: &View<'_>, code: PageCode, data: &mut Writer) -> Result<(), Sense> {
-    let page = PAGES.iter().find(|page| page.code == code).ok_or(Sense::invalid_field(PAGE_CODE.bits))?;
-    begin(Qualifier::CONNECTED, DeviceType::DIRECT_ACCESS, code, data);
+    let page = pages(view).find(|page| page.code == code).ok_or(Sense::invalid_field(PAGE_CODE.bits))?;
+    begin(qualifier(view), DeviceType::DIRECT_ACCESS, code, data);
     (page.body)(view, data);
     end(data);
     Ok(())
+}
+
+/// The pages that a unit has.
+fn pages(view: &View<'_>) -> impl Iterator<Item = &'static Page> {
+    let has_referrals = view.unit.config.access.map.is_some();
+    PAGES.iter().filter(move |page| has_referrals || page.code != PageCode::REFERRALS)
 }
 
 /// The page of that code where there is no unit: the list of pages alone, with nothing else on it.
@@ -72,13 +81,13 @@ fn end(data: &mut Writer) {
 }
 
 /// Room for a page of fixed length behind the header that stands there.
-fn fill(data: &mut Writer, page_bytes: usize) {
+pub(super) fn fill(data: &mut Writer, page_bytes: usize) {
     data.zeros(page_bytes - header::BYTES);
 }
 
 //= SPC-4 "Supported VPD Pages VPD page"
-fn supported_pages(_view: &View<'_>, data: &mut Writer) {
-    for page in &PAGES {
+fn supported_pages(view: &View<'_>, data: &mut Writer) {
+    for page in pages(view) {
         data.u8(page.code.0);
     }
 }
@@ -89,26 +98,6 @@ fn unit_serial_number(view: &View<'_>, data: &mut Writer) {
     data.text(serial, serial.len());
 }
 
-//= SPC-4 "Device Identification VPD page"
-fn device_identification(view: &View<'_>, data: &mut Writer) {
-    let identity = &view.unit.config.identity;
-    let port_name = view.port.name();
-    let designators = [
-        Designator::Naa6(&identity.naa),
-        Designator::T10Vendor {
-            vendor: &identity.vendor,
-            identifier: [&identity.product, ":", &identity.serial],
-        },
-        Designator::RelativeTargetPort(Protocol::ISCSI, view.port.relative_port),
-        Designator::PortName(Protocol::ISCSI, &port_name),
-        Designator::DeviceName(Protocol::ISCSI, &view.port.target),
-    ];
-    let mut out = [0; DESIGNATOR_BYTES_MAX];
-    for designator in designators {
-        data.bytes(designator.encode(&mut out));
-    }
-}
-
 //= SPC-4 "Extended INQUIRY Data VPD page"
 fn extended_inquiry(view: &View<'_>, data: &mut Writer) {
     use extended_inquiry as field;
@@ -117,6 +106,7 @@ fn extended_inquiry(view: &View<'_>, data: &mut Writer) {
     data.set(0, field::ORDSUP, true);
     data.set(0, field::SIMPSUP, true);
     data.set(0, field::V_SUP, view.unit.geometry.write_cache == WriteCache::On);
+    data.set(0, field::R_SUP, view.unit.config.access.map.is_some());
     let sense_bytes = u8::try_from(SENSE_BYTES_MAX).unwrap_or(u8::MAX);
     data.set(0, field::MAXIMUM_SUPPORTED_SENSE_DATA_LENGTH, sense_bytes);
 }
@@ -224,6 +214,7 @@ mod tests {
         want.extend(b"\x01\x03\x00\x10\x60\x01\x40\x50\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01");
         want.extend(b"\x02\x01\x00\x12FELIO   disk:abc12");
         want.extend(b"\x51\x94\x00\x04\x00\x00\x00\x01");
+        want.extend(b"\x51\x95\x00\x04\x00\x00\x00\x00");
         want.extend(b"\x53\x98\x00\x20iqn.2026-01.net.x:t,t,0x0001\0\0\0\0");
         want.extend(b"\x53\xa8\x00\x14iqn.2026-01.net.x:t\0");
         want[3] = u8::try_from(want.len() - 4).expect("short");

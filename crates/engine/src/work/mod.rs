@@ -28,6 +28,7 @@ pub(crate) use verify::{verify10, verify12, verify16, verify32};
 pub(crate) use verify::{write_and_verify10, write_and_verify12, write_and_verify16, write_and_verify32};
 pub(crate) use write::{write6, write10, write12, write16, write32};
 
+use crate::alua::Saving;
 use crate::geometry::{Extent, Geometry};
 use crate::table::Effort;
 use crate::unit::{Power, Unit};
@@ -319,6 +320,8 @@ pub(crate) enum Next {
     Detach(Op, Outcome),
     /// A buffer of so many bytes is wanted.
     Need(usize, Wanting),
+    /// The states of port groups are to be saved.
+    Save(Box<Saving>),
     /// The end.
     Finish(Outcome),
 }
@@ -393,6 +396,8 @@ pub(crate) enum Work {
     Size,
     /// The engine's own: START STOP UNIT empties the cache, then the medium cannot be accessed.
     Stop(Power),
+    /// The engine's own: SET TARGET PORT GROUPS saves what it has changed.
+    PortGroups(Box<Saving>),
 }
 
 /// A command that wants a buffer.
@@ -473,7 +478,8 @@ impl Work {
             | Self::Same(_)
             | Self::Zero { .. }
             | Self::Size
-            | Self::Stop(_) => None,
+            | Self::Stop(_)
+            | Self::PortGroups(_) => None,
         }
     }
 }

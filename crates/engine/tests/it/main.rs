@@ -1,6 +1,7 @@
 //! The device server, seen from its two seams: commands in, answers out, a small disk below.
 #![allow(missing_docs, reason = "tests")]
 
+mod alua;
 mod attention;
 mod cdb;
 mod chaos;

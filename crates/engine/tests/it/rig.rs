@@ -3,7 +3,7 @@
 //! Operations are carried out at once, or held until a test releases them.
 
 use core::time::Duration;
-use felio_engine::{Engine, Identity, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Engine, Identity, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, TaskManagement};
 use felio_hal::state::Saved;
@@ -208,6 +208,7 @@ pub(crate) fn target() -> TargetConfig {
         read_only: false,
         removable: false,
         identity,
+        access: Access::default(),
         saved: Saved::default(),
     };
     TargetConfig {
@@ -258,11 +259,16 @@ impl Rig {
     }
 
     pub(crate) fn login(&mut self, nexus: NexusId) {
+        self.login_at(nexus, 1);
+    }
+
+    /// A login at the target port with this tag.
+    pub(crate) fn login_at(&mut self, nexus: NexusId, tag: u16) {
         let login = Login {
             initiator_port: format!("iqn.2026-01.net.x:i{},i,0x1", nexus.slot),
             initiator: "iqn.2026-01.net.x:i".into(),
             target: "iqn.2026-01.net.x:t".into(),
-            target_port_tag: 1,
+            target_port_tag: tag,
             kind: LoginKind::Normal,
             session: 0,
         };

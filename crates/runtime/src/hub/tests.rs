@@ -2,7 +2,7 @@
 
 use super::*;
 use core::cell::RefCell;
-use felio_engine::PortConfig;
+use felio_engine::{Access, PortConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Command, Fatal, Login, LoginKind, LossReason, PortEvent, TaskManagement};
 use felio_hal::state::Saved;
@@ -199,6 +199,7 @@ fn target() -> Arc<TargetConfig> {
         read_only: false,
         removable: false,
         identity: identity.clone(),
+        access: Access::default(),
         saved: Saved::default(),
     };
     let units = vec![unit(0), unit(1)];

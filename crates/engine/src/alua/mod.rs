@@ -1,0 +1,260 @@
+//! Asymmetric access: which ports lead to a unit, in which state each is, and what that lets a command do.
+//!
+//! [`PortGroups`] is the state of one unit. `change` carries out SET TARGET PORT GROUPS and the end of transitions, for all
+//! units of a logical unit group; `report` tells; `map` says which blocks a group reaches; `document` is what outlives the
+//! process.
+//!
+//! Not here: which commands a state answers (the `alua` column of their rows, `felio_spec::alua`), and the place of the
+//! check among the others (`arrival`).
+//!
+//! Invariants: a unit whose ports all are active costs a command one look at a flag. Nothing waits for a transition: while
+//! it lasts, commands are refused, and a deadline of the engine ends it.
+
+mod change;
+mod document;
+mod map;
+mod report;
+
+pub(crate) use change::{Saving, check_list_length};
+pub(crate) use report::{report_referrals, report_target_port_groups};
+
+use crate::config::{Access, PortGroup};
+use crate::engine::{Engine, index};
+use crate::geometry::Extent;
+use core::cmp::min;
+use felio_hal::state::Saved;
+use felio_hal::{NexusId, Time};
+use felio_spec::alua::{AccessState, Tpgs, status_code};
+use felio_spec::cdb::Alua;
+use felio_spec::sense::Sense;
+
+/// The target port groups of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PortGroups {
+    groups: Vec<Group>,
+    /// Ports that were taken out of service one by one.
+    //= SPC-4 "Target port asymmetric access state: Offline": a secondary state, beside that of the group
+    offline: Vec<u16>,
+    /// No port is kept from anything.
+    open: bool,
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// What the operator decided.
+    pub(crate) config: PortGroup,
+    standing: Standing,
+    /// STATUS CODE: who brought it there.
+    status: u8,
+}
+
+/// Where a group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    In(AccessState),
+    /// On its way.
+    Moving {
+        to: AccessState,
+        until: Time,
+        /// Whoever asked for it knows.
+        by: NexusId,
+    },
+}
+
+/// One descriptor of a SET TARGET PORT GROUPS parameter list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Move {
+    /// A group gets into a state.
+    Group(u16, AccessState),
+    /// A port goes out of service.
+    Offline(u16),
+}
+
+/// What moves have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Effect {
+    /// Some port is in another state than before.
+    changed: bool,
+    /// When the first transition ends.
+    until: Option<Time>,
+}
+
+impl Engine {
+    /// Whether a command may use a unit, and these blocks of it, through the port that it came through.
+    pub(crate) fn check_access(
+        &self,
+        nexus: NexusId,
+        unit: u32,
+        command: Alua,
+        extent: Extent,
+    ) -> Result<(), Sense> {
+        let unit = &self.units[index(unit)];
+        if unit.groups.open {
+            return Ok(());
+        }
+        let port = self.nexuses.get(nexus).and_then(|nexus| self.target.ports.get(nexus.port));
+        let port = port.map_or(0, |port| port.relative_port);
+        unit.groups.check(port, command)?;
+        unit.groups.check_extent(&unit.config.access, port, extent)
+    }
+}
+
+impl PortGroups {
+    /// As the operator decided, and as initiators have changed it since.
+    pub(crate) fn new(access: &Access, saved: &Saved) -> Self {
+        let group = |config: &PortGroup| Group {
+            config: config.clone(),
+            standing: Standing::In(config.state),
+            status: status_code::NONE,
+        };
+        let groups = access.port_groups.iter().map(group).collect();
+        let mut groups = Self { groups, offline: Vec::new(), open: true };
+        if let Some(bytes) = saved.get(document::PART) {
+            groups.restore(bytes);
+        }
+        groups.look();
+        groups
+    }
+
+    /// Carries moves out, all of which must have been checked.
+    fn apply(&mut self, now: Time, moves: &[Move], by: NexusId) -> Effect {
+        let mut effect = Effect::default();
+        for go in moves {
+            let one = match *go {
+                Move::Group(id, to) => self.move_group(now, id, to, by),
+                Move::Offline(port) => self.take_offline(port),
+            };
+            effect.changed |= one.changed;
+            effect.until = min_some(effect.until, one.until);
+        }
+        self.look();
+        effect
+    }
+
+    /// Whoever sets the state of a group wants its ports to be used: those out of service come back.
+    fn move_group(&mut self, now: Time, id: u16, to: AccessState, by: NexusId) -> Effect {
+        let Some(group) = self.groups.iter_mut().find(|group| group.config.id == id) else {
+            return Effect::default();
+        };
+        let before = (self.offline.len(), group.standing);
+        self.offline.retain(|port| !group.config.ports.contains(*port));
+        if group.destination() != to {
+            group.standing = if group.has_transitions() {
+                Standing::Moving { to, until: now + group.config.transition, by }
+            } else {
+                Standing::In(to)
+            };
+            group.status = status_code::BY_SET_TARGET_PORT_GROUPS;
+        }
+        let until = match group.standing {
+            Standing::Moving { until, .. } => Some(until),
+            Standing::In(_) => None,
+        };
+        Effect { changed: before != (self.offline.len(), group.standing), until }
+    }
+
+    fn take_offline(&mut self, port: u16) -> Effect {
+        let changed = !self.offline.contains(&port);
+        if changed {
+            self.offline.push(port);
+        }
+        Effect { changed, until: None }
+    }
+
+    /// Ends the transitions whose time has come; tells for whom, where there was one.
+    fn arrive(&mut self, now: Time) -> Option<NexusId> {
+        let mut who = None;
+        for group in &mut self.groups {
+            if let Standing::Moving { to, until, by } = group.standing
+                && until <= now
+            {
+                group.standing = Standing::In(to);
+                who = Some(by);
+            }
+        }
+        self.look();
+        who
+    }
+
+    fn look(&mut self) {
+        self.open = self.offline.is_empty() && self.groups.iter().all(|group| group.state().is_active());
+    }
+
+    /// Whether a command may run that came through a port.
+    //= SPC-4 "Target port asymmetric access states"
+    pub(crate) fn check(&self, port: u16, command: Alua) -> Result<(), Sense> {
+        match self.state(port).refuses(command) {
+            Some(code) => Err(code.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a command may use these blocks that came through a port.
+    pub(crate) fn check_extent(&self, access: &Access, port: u16, extent: Extent) -> Result<(), Sense> {
+        match (self.group_of(port), &access.map) {
+            (Some(group), Some(map)) if self.state(port) == AccessState::LbaDependent => {
+                map.check(group.config.id, extent)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The state of a port. One that is in no group is as good as any.
+    pub(crate) fn state(&self, port: u16) -> AccessState {
+        if self.offline.contains(&port) {
+            return AccessState::Offline;
+        }
+        self.group_of(port).map_or(AccessState::ActiveOptimized, Group::state)
+    }
+
+    /// The group that a port is in.
+    pub(crate) fn group_of(&self, port: u16) -> Option<&Group> {
+        self.groups.iter().find(|group| group.config.ports.contains(port))
+    }
+
+    /// TPGS.
+    pub(crate) fn tpgs(&self) -> Tpgs {
+        Tpgs {
+            implicit: self.groups.iter().any(|group| group.config.tpgs.implicit),
+            explicit: self.groups.iter().any(|group| group.config.tpgs.explicit),
+        }
+    }
+
+    fn group(&self, id: u16) -> Option<&Group> {
+        self.groups.iter().find(|group| group.config.id == id)
+    }
+}
+
+impl Group {
+    /// Its state.
+    pub(crate) const fn state(&self) -> AccessState {
+        match self.standing {
+            Standing::In(state) => state,
+            Standing::Moving { .. } => AccessState::Transitioning,
+        }
+    }
+
+    /// Where it is, or will be.
+    const fn destination(&self) -> AccessState {
+        match self.standing {
+            Standing::In(state) | Standing::Moving { to: state, .. } => state,
+        }
+    }
+
+    fn has_transitions(&self) -> bool {
+        !self.config.transition.is_zero() && self.supports(AccessState::Transitioning)
+    }
+
+    /// Whether it can get into a state.
+    pub(crate) fn supports(&self, state: AccessState) -> bool {
+        self.config.supported.contains(&state)
+    }
+}
+
+fn min_some(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(min(one, other)),
+        (one, other) => one.or(other),
+    }
+}
