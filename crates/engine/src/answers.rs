@@ -35,6 +35,7 @@ impl Engine {
                     Err(sense) => Next::Finish(Outcome::check(sense, transfer_bytes)),
                 }
             }
+            Run::ReserveOut(_, service) => self.reserve_out(now, slot, service, data, pool),
             Run::Control(function) => {
                 let (nexus, at) = (task.nexus, task.unit);
                 match function(&self.units[index(at)], &task.cdb) {
@@ -65,9 +66,12 @@ impl Engine {
                 let sense = pending.unwrap_or_else(|| standing(&view));
                 (allocation, run(&sense, &task.cdb, &mut self.writer))
             }
-            Run::Ready | Run::ParameterList(..) | Run::PortGroups | Run::Control(_) | Run::Medium(_) => {
-                (Allocation::All, Ok(()))
-            }
+            Run::Ready
+            | Run::ParameterList(..)
+            | Run::PortGroups
+            | Run::ReserveOut(..)
+            | Run::Control(_)
+            | Run::Medium(_) => (Allocation::All, Ok(())),
         };
         if let Err(sense) = result {
             return Next::Finish(Outcome::check(sense, 0));
@@ -105,6 +109,8 @@ impl Engine {
     fn control(&mut self, control: Control, nexus: NexusId, at: u32) -> Next {
         let unit = &mut self.units[index(at)];
         let power = match control {
+            Control::Reserve => return Next::Finish(self.reserve(nexus, at)),
+            Control::Release => return Next::Finish(self.release(nexus, at)),
             Control::Nothing => unit.power,
             Control::Start => Power::Active,
             Control::Stop if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop(Power::Stopped)),

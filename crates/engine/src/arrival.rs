@@ -1,9 +1,9 @@
 //! A command arrives: every check before it may run, in one place and in one order.
 //!
 //! The order: the unit exists; nothing is pending that must be told first; the port is one through which the unit can be
-//! used in this way; the CDB is known and nothing in it is reserved; the medium is accessible and writable; its fields make sense; the announced Data-Out fits; there is a slot.
-//! What passes joins the task set. (Asymmetric access and reservations have their columns in the rows and their place
-//! between unit attention and medium.)
+//! used in this way; no reservation of another excludes it; the CDB is known and nothing in it is reserved; the medium is
+//! accessible and writable; its fields make sense; the announced Data-Out fits; there is a slot. What passes joins the task
+//! set.
 
 use crate::alua::check_list_length;
 use crate::answers::parameter_data;
@@ -12,6 +12,7 @@ use crate::config::TargetConfig;
 use crate::engine::{Engine, index};
 use crate::geometry::{Extent, Geometry};
 use crate::progress::give_back;
+use crate::reservation;
 use crate::table::{Job, State, Table, Task};
 use crate::unit::{PROBE_INTERVAL, Probe, Unit};
 use crate::work::{DataOut, Outcome};
@@ -67,15 +68,11 @@ struct Admitted {
 }
 
 /// A command that did not.
-struct Refused {
-    sense: Sense,
-    /// What it would have transferred, where that is known: the residual tells.
-    transfer_bytes: u64,
-}
+struct Refused(Outcome);
 
 impl From<Sense> for Refused {
     fn from(sense: Sense) -> Self {
-        Self { sense, transfer_bytes: 0 }
+        Self(Outcome::check(sense, 0))
     }
 }
 
@@ -104,9 +101,9 @@ impl Engine {
         self.probe(now, unit);
         let admitted = match self.check(nexus, unit, command) {
             Ok(admitted) => admitted,
-            Err(Refused { sense, transfer_bytes }) => {
+            Err(Refused(outcome)) => {
                 let descriptor = self.units[index(unit)].mode.descriptor_sense();
-                return self.respond(nexus, command, Outcome::check(sense, transfer_bytes), descriptor);
+                return self.respond(nexus, command, outcome, descriptor);
             }
         };
         let Admitted { entry, job, extent, solicit_bytes } = admitted;
@@ -163,6 +160,11 @@ impl Engine {
         self.check_access(nexus, at, rule, Extent::default())?;
         let unit = &self.units[index(at)];
         let entry = found?;
+        //= SAM-5 "Status precedence": RESERVATION CONFLICT before what is wrong with the command
+        if unit.reservations.stands() {
+            self.check_reservation(nexus, at, entry.row, &command.cdb).map_err(Refused)?;
+        }
+        let unit = &self.units[index(at)];
         entry.check(unit, command.cdb.bytes())?;
         //= SAM-5 "ACA task attribute": only while an ACA is active, which NORMACA=0 rules out
         if command.attribute == TaskAttribute::Aca {
@@ -172,8 +174,9 @@ impl Engine {
         let (job, extent, data_out) = plan(&unit.geometry, entry, command)?;
         self.check_access(nexus, at, rule, extent)?;
         let transfer_bytes = data_out.bytes();
-        let solicit_bytes =
-            data_out.solicit(command.expect_out).map_err(|sense| Refused { sense, transfer_bytes })?;
+        //= SAM-5 "Data-Out Buffer": what the command would have transferred shows in the residual
+        let refused = |sense| Refused(Outcome::check(sense, transfer_bytes));
+        let solicit_bytes = data_out.solicit(command.expect_out).map_err(refused)?;
         Ok(Admitted { entry, job, extent, solicit_bytes })
     }
 
@@ -292,6 +295,13 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
         }
         Run::PortGroups => {
             let bytes = check_list_length(&command.cdb)?;
+            (Job::Entry, Extent::default(), DataOut::List(bytes))
+        }
+        Run::ReserveOut(length, _) => {
+            let bytes = length.read(command.cdb.bytes());
+            if bytes > reservation::LIST_BYTES_MAX {
+                return Err(code::PARAMETER_LIST_LENGTH_ERROR.into());
+            }
             (Job::Entry, Extent::default(), DataOut::List(bytes))
         }
         Run::Parameters(..) | Run::Capacity(..) | Run::Ready | Run::Sense(..) | Run::Control(_) => {

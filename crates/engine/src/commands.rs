@@ -9,6 +9,7 @@ use crate::alua;
 use crate::config::{PortConfig, TargetConfig};
 use crate::geometry::Geometry;
 use crate::parameters::{self, capacity, luns, mode, sense, state, supported};
+use crate::reservation::{self, Service, report};
 use crate::unit::{Change, Control, Unit};
 use crate::work::{self, Plan};
 use crate::writer::Writer;
@@ -59,6 +60,8 @@ pub enum Run {
     ParameterList(Bits, fn(&mut Unit, &Cdb, &[u8]) -> Result<Change, Sense>),
     /// SET TARGET PORT GROUPS.
     PortGroups,
+    /// PERSISTENT RESERVE OUT; the field tells the length of its list.
+    ReserveOut(Bits, Service),
     /// Changes the state of the unit.
     Control(fn(&Unit, &Cdb) -> Result<Control, Sense>),
     /// Reads or writes blocks.
@@ -182,6 +185,8 @@ pub const TABLE: &[Entry] = &[
     blocks(&write6::ROW, work::write6),
     reports(&inquiry::ROW, field(inquiry::ALLOCATION_LENGTH), parameters::inquiry::inquiry),
     takes(&mode_select6::ROW, mode_select6::PARAMETER_LIST_LENGTH.bits, mode::mode_select6),
+    controls(&reserve6::ROW, reservation::reserve),
+    controls(&release6::ROW, reservation::release),
     reports(&mode_sense6::ROW, field(mode_sense6::ALLOCATION_LENGTH), mode::mode_sense6),
     controls(&start_stop_unit::ROW, state::start_stop_unit),
     controls(&prevent_allow_medium_removal::ROW, state::prevent_allow_medium_removal),
@@ -202,7 +207,25 @@ pub const TABLE: &[Entry] = &[
     },
     Entry { needs: Needs::Unmap, ..blocks(&unmap::ROW, work::unmap) },
     takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
+    controls(&reserve10::ROW, reservation::reserve),
+    controls(&release10::ROW, reservation::release),
     reports(&mode_sense10::ROW, field(mode_sense10::ALLOCATION_LENGTH), mode::mode_sense10),
+    reserve_in(&persistent_reserve_in_read_keys::ROW, report::read_keys),
+    reserve_in(&persistent_reserve_in_read_reservation::ROW, report::read_reservation),
+    reserve_in(&persistent_reserve_in_report_capabilities::ROW, report::report_capabilities),
+    reserve_in(&persistent_reserve_in_read_full_status::ROW, report::read_full_status),
+    reserve_out(&persistent_reserve_out_register::ROW, Service::Register),
+    reserve_out(&persistent_reserve_out_reserve::ROW, Service::Reserve),
+    reserve_out(&persistent_reserve_out_release::ROW, Service::Release),
+    reserve_out(&persistent_reserve_out_clear::ROW, Service::Clear),
+    reserve_out(&persistent_reserve_out_preempt::ROW, Service::Preempt),
+    reserve_out(&persistent_reserve_out_preempt_and_abort::ROW, Service::PreemptAndAbort),
+    reserve_out(
+        &persistent_reserve_out_register_and_ignore_existing_key::ROW,
+        Service::RegisterAndIgnoreExistingKey,
+    ),
+    reserve_out(&persistent_reserve_out_register_and_move::ROW, Service::RegisterAndMove),
+    reserve_out(&persistent_reserve_out_replace_lost_reservation::ROW, Service::ReplaceLostReservation),
     blocks(&read32::ROW, work::read32),
     blocks(&verify32::ROW, work::verify32),
     blocks(&write32::ROW, work::write32),
@@ -298,6 +321,17 @@ const fn takes(
     Entry { row, needs: Needs::Nothing, run: Run::ParameterList(length, run) }
 }
 
+/// Parameter data of PERSISTENT RESERVE IN: ALLOCATION LENGTH is the same field in all of them.
+const fn reserve_in(row: &'static Row, run: ParametersFn) -> Entry {
+    reports(row, field(persistent_reserve_in_read_keys::ALLOCATION_LENGTH), run)
+}
+
+/// PERSISTENT RESERVE OUT: PARAMETER LIST LENGTH is the same field in all of them.
+const fn reserve_out(row: &'static Row, service: Service) -> Entry {
+    let length = persistent_reserve_out_register::PARAMETER_LIST_LENGTH.bits;
+    Entry { row, needs: Needs::Nothing, run: Run::ReserveOut(length, service) }
+}
+
 /// Reads or writes blocks.
 const fn blocks(row: &'static Row, run: fn(&Geometry, &Cdb) -> Result<Plan, Sense>) -> Entry {
     Entry { row, needs: Needs::Nothing, run: Run::Medium(run) }
@@ -376,7 +410,7 @@ mod tests {
         for Entry { row, run, .. } in TABLE {
             let want = match run {
                 Run::Parameters(..) | Run::Capacity(..) | Run::Sense(..) => Direction::In,
-                Run::ParameterList(..) | Run::PortGroups => Direction::Out,
+                Run::ParameterList(..) | Run::PortGroups | Run::ReserveOut(..) => Direction::Out,
                 Run::Ready | Run::Control(_) => Direction::None,
                 Run::Medium(_) => row.direction,
             };

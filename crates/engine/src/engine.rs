@@ -10,6 +10,7 @@ use crate::attention::Attention;
 use crate::config::TargetConfig;
 use crate::management::Functions;
 use crate::nexus::Nexuses;
+use crate::reservation::Path;
 use crate::table::Table;
 use crate::unit::Unit;
 use crate::writer::Writer;
@@ -75,7 +76,10 @@ impl Engine {
     pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login) {
         if login.kind == LoginKind::Normal {
             let port = self.target.port(&login.target, login.target_port_tag);
-            self.nexuses.insert(nexus, &login.initiator_port, port, self.units.len());
+            let path = Path::new(&login.initiator_port, self.target.ports[port].relative_port);
+            let obstacles: Vec<_> =
+                self.units.iter().map(|unit| unit.reservations.obstacle(nexus, &path)).collect();
+            self.nexuses.insert(nexus, &login.initiator_port, port, path, obstacles);
         }
     }
 

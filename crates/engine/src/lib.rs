@@ -24,6 +24,7 @@ mod nexus;
 mod order;
 pub mod parameters;
 mod progress;
+pub mod reservation;
 mod table;
 mod unit;
 mod work;

@@ -15,6 +15,7 @@ use felio_hal::port::{LossReason, TaskManagement};
 use felio_hal::{NexusId, Op, Pool, PortRequest, PortTag, Submission, TaskId, Time};
 use felio_spec::Status;
 use felio_spec::cdb::Serialization;
+use felio_spec::sense::code;
 use felio_spec::status::{TaskManagementFunction as Function, TaskManagementResponse as Answer};
 
 /// How long a function waits for operations that are under way before it is answered as failed.
@@ -28,12 +29,23 @@ pub(crate) struct Functions {
 
 #[derive(Debug)]
 struct Pending {
-    nexus: NexusId,
-    tag: PortTag,
+    who: Waiting,
     deadline: Time,
     /// The doomed tasks that are not home.
     waits_for: Vec<TaskId>,
-    then: Then,
+}
+
+/// What was ended is still under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TooLate;
+
+/// Who waits for the end of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// A task management function.
+    Function { nexus: NexusId, tag: PortTag, then: Then },
+    /// PREEMPT AND ABORT, with so many bytes of Data-Out.
+    Command(TaskId, u64),
 }
 
 /// What follows the answer.
@@ -122,12 +134,13 @@ impl Engine {
 
     /// A nexus is gone: its tasks are dropped, none is answered.
     pub fn handle_nexus_loss(&mut self, now: Time, nexus: NexusId, pool: &mut Pool) {
-        self.functions.pending.retain(|pending| pending.nexus != nexus);
+        let is_its = |who| matches!(who, Waiting::Function { nexus: of, .. } if of == nexus);
+        self.functions.pending.retain(|pending| !is_its(pending.who));
         for slot in self.select(|task| task.nexus == nexus) {
             self.end(slot, Ending::Silent, pool);
         }
         self.nexuses.remove(nexus);
-        self.allow_removal(nexus);
+        self.forget_nexus(nexus);
         self.settle(now, pool);
     }
 
@@ -140,25 +153,72 @@ impl Engine {
             // Only the last is looked at: however many functions wait for however many tasks, each task counts once.
             while pending.waits_for.pop_if(|id| self.table.slot(*id).is_none()).is_some() {}
         }
-        self.answer_functions(|pending| pending.waits_for.is_empty(), Answer::FunctionComplete);
+        self.answer_functions(|pending| pending.waits_for.is_empty(), Ok(()));
     }
 
     /// Answers functions that have waited too long: what they ended may still be under way.
     pub(crate) fn give_up_functions(&mut self, now: Time) {
-        self.answer_functions(|pending| now >= pending.deadline, Answer::FunctionRejected);
+        self.answer_functions(|pending| now >= pending.deadline, Err(TooLate));
     }
 
-    fn answer_functions(&mut self, due: impl Fn(&Pending) -> bool, answer: Answer) {
+    fn answer_functions(&mut self, due: impl Fn(&Pending) -> bool, result: Result<(), TooLate>) {
         let mut at = 0;
         while let Some(pending) = self.functions.pending.get(at) {
             if due(pending) {
-                let Pending { nexus, tag, then, .. } = self.functions.pending.remove(at);
-                self.reply(nexus, tag, answer);
-                self.follow_up(then);
+                let Pending { who, .. } = self.functions.pending.remove(at);
+                self.answer_waiting(who, result);
             } else {
                 at += 1;
             }
         }
+    }
+
+    fn answer_waiting(&mut self, who: Waiting, result: Result<(), TooLate>) {
+        match who {
+            Waiting::Function { nexus, tag, then } => {
+                let answer = result.map_or(Answer::FunctionRejected, |()| Answer::FunctionComplete);
+                self.reply(nexus, tag, answer);
+                self.follow_up(then);
+            }
+            Waiting::Command(task, transfer_bytes) => {
+                let Some(slot) = self.table.slot(task) else { return }; // It was ended itself.
+                self.finish(
+                    slot,
+                    match result {
+                        Ok(()) => Outcome::good(transfer_bytes),
+                        // What was preempted may still write: whoever wants to take over must not believe otherwise.
+                        Err(TooLate) => Outcome::check(code::INTERNAL_TARGET_FAILURE.into(), transfer_bytes),
+                    },
+                );
+            }
+        }
+    }
+
+    /// Ends the tasks of nexuses on a unit for the command in `but`, and returns those that are not home yet.
+    //= SPC-4 "Preempting and aborting": the commands of the preempted, but for this one
+    pub(crate) fn end_preempted(
+        &mut self,
+        unit: u32,
+        gone: &[NexusId],
+        but: u32,
+        pool: &mut Pool,
+    ) -> Vec<TaskId> {
+        let Some(own) = self.table.get(but).map(|task| task.nexus) else { return Vec::new() };
+        let mut slots = self.select(|task| task.unit == unit && gone.contains(&task.nexus));
+        slots.retain(|slot| *slot != but);
+        self.end_for(own, slots, pool)
+    }
+
+    /// The command answers once those tasks are home.
+    pub(crate) fn await_preempted(
+        &mut self,
+        now: Time,
+        task: TaskId,
+        transfer_bytes: u64,
+        waits_for: Vec<TaskId>,
+    ) {
+        let who = Waiting::Command(task, transfer_bytes);
+        self.functions.pending.push(Pending { who, deadline: now + PATIENCE, waits_for });
     }
 
     fn reply(&mut self, nexus: NexusId, tag: PortTag, response: Answer) {
@@ -217,6 +277,7 @@ impl Engine {
         let tasks = self.select(|task| task.unit == unit);
         self.end_all(now, nexus, tag, tasks, Then::Nothing, pool);
         self.units[index(unit)].reset();
+        self.refresh_obstacles(unit);
         self.nexuses.attend(unit, Attention::Reset, |_| true);
     }
 
@@ -232,23 +293,33 @@ impl Engine {
             unit.reset();
             self.nexuses.attend(at, attention, |_| true);
         }
+        for at in self.unit_numbers() {
+            self.refresh_obstacles(at);
+        }
     }
 
     //= SAM-5 "I_T NEXUS RESET": as if the nexus were lost, but it lives on
     fn reset_nexus(&mut self, now: Time, nexus: NexusId, tag: PortTag, pool: &mut Pool) {
         let own = self.select(|task| task.nexus == nexus);
         self.end_all(now, nexus, tag, own, Then::Nothing, pool);
-        self.allow_removal(nexus);
+        self.forget_nexus(nexus);
         for (at, _) in (0u32..).zip(&self.units) {
             self.nexuses.attend(at, Attention::NexusLoss, |id| id == nexus);
         }
     }
 
-    /// Whoever wanted media to stay is gone.
-    fn allow_removal(&mut self, nexus: NexusId) {
+    /// Whoever wanted media to stay, or units for itself, is gone.
+    fn forget_nexus(&mut self, nexus: NexusId) {
         for unit in &mut self.units {
             unit.preventing.retain(|other| *other != nexus);
         }
+        for at in self.unit_numbers() {
+            self.forget_reserve(nexus, at);
+        }
+    }
+
+    fn unit_numbers(&self) -> core::ops::Range<u32> {
+        0..u32::try_from(self.units.len()).unwrap_or(u32::MAX)
     }
 
     /// Ends tasks for `nexus` and answers its function once all of them are gone.
@@ -262,6 +333,16 @@ impl Engine {
         then: Then,
         pool: &mut Pool,
     ) {
+        let who = Waiting::Function { nexus, tag, then };
+        let waits_for = self.end_for(nexus, slots, pool);
+        if waits_for.is_empty() {
+            return self.answer_waiting(who, Ok(()));
+        }
+        self.functions.pending.push(Pending { who, deadline: now + PATIENCE, waits_for });
+    }
+
+    /// Ends tasks for `nexus`, and returns those that are not home yet.
+    fn end_for(&mut self, nexus: NexusId, slots: Vec<u32>, pool: &mut Pool) -> Vec<TaskId> {
         let mut waits_for = Vec::new();
         for slot in slots {
             let Some(task) = self.table.get(slot) else { continue };
@@ -272,12 +353,7 @@ impl Engine {
                 waits_for.push(id);
             }
         }
-        if waits_for.is_empty() {
-            self.reply(nexus, tag, Answer::FunctionComplete);
-            return self.follow_up(then);
-        }
-        let deadline = now + PATIENCE;
-        self.functions.pending.push(Pending { nexus, tag, deadline, waits_for, then });
+        waits_for
     }
 
     /// Ends one task.
@@ -293,7 +369,8 @@ impl Engine {
                 return Gone::Later;
             }
             State::InStore(effort, _) if !self.submissions.iter().any(|waiting| waiting.task == id) => {
-                if *effort == Effort::Write {
+                // What concerns the whole unit goes on doing so.
+                if *effort == Effort::Write && task.class != Serialization::Unit {
                     self.units[index(unit)].tasks.reclassify(task, Serialization::Exclusive);
                 }
                 let fate = if ending == Ending::Aborted { Fate::TaskAborted } else { Fate::Silent };

@@ -5,7 +5,9 @@
 //! Invariant: a nexus whose slot was given to another is not found by its old name.
 
 use crate::attention::{Attention, Attentions};
+use crate::reservation::Path;
 use felio_hal::NexusId;
+use felio_spec::reservation::Obstacle;
 use std::collections::VecDeque;
 
 /// An I_T nexus.
@@ -15,10 +17,14 @@ pub(crate) struct Nexus {
     pub(crate) id: NexusId,
     /// Its target port, as an index into those of the target.
     pub(crate) port: usize,
+    /// The name of it that is the same when it comes back.
+    pub(crate) path: Path,
     /// Slots that its commands hold, answered or not: who has others work for nothing has his share like everybody.
     pub(crate) tasks: u32,
     /// What it must be told, by index of the unit.
     attentions: Vec<Attentions>,
+    /// What keeps its commands from running, by index of the unit.
+    obstacles: Vec<Option<Obstacle>>,
 }
 
 impl Nexus {
@@ -30,6 +36,18 @@ impl Nexus {
     /// What is pending on a unit.
     pub(crate) fn pending_mut(&mut self, unit: u32) -> Option<&mut Attentions> {
         self.attentions.get_mut(index(unit))
+    }
+
+    /// Which reservation of a unit stands in the way.
+    pub(crate) fn obstacle(&self, unit: u32) -> Option<Obstacle> {
+        self.obstacles.get(index(unit)).copied().flatten()
+    }
+
+    /// Another reservation of a unit stands in the way, or none.
+    pub(crate) fn set_obstacle(&mut self, unit: u32, obstacle: Option<Obstacle>) {
+        if let Some(at) = self.obstacles.get_mut(index(unit)) {
+            *at = obstacle;
+        }
     }
 }
 
@@ -51,7 +69,14 @@ const SLOTS_MAX: u32 = 1 << 20;
 impl Nexuses {
     /// A nexus exists from now on.
     //= SAM-5 "Unit attention conditions": an initiator port that comes back is told of the nexus loss, not of power on.
-    pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, port: usize, units: usize) {
+    pub(crate) fn insert(
+        &mut self,
+        id: NexusId,
+        initiator_port: &str,
+        port: usize,
+        path: Path,
+        obstacles: Vec<Option<Obstacle>>,
+    ) {
         assert!(id.slot < SLOTS_MAX, "ports are numbered densely");
         let mut pending = Attentions::NONE;
         pending.insert(self.acquaint(initiator_port, port));
@@ -65,7 +90,8 @@ impl Nexuses {
         }
         assert!(seats[slot].is_none(), "a port's slot has one nexus at a time");
         self.count += 1;
-        seats[slot] = Some(Nexus { id, port, tasks: 0, attentions: vec![pending; units] });
+        seats[slot] =
+            Some(Nexus { id, port, path, tasks: 0, attentions: vec![pending; obstacles.len()], obstacles });
     }
 
     /// A nexus is gone.
@@ -94,6 +120,24 @@ impl Nexuses {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Nexus> {
         self.seats.iter().flatten().flatten()
+    }
+
+    /// All of them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Nexus> {
+        self.seats.iter_mut().flatten().flatten()
+    }
+
+    /// The initiator ports that have been here.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(|(initiator_port, _)| initiator_port.as_str())
+    }
+
+    /// Establishes a condition of a unit for the nexus of that name, while it exists.
+    pub(crate) fn attend_path(&mut self, unit: u32, attention: Attention, path: &Path) {
+        let concerned = self.iter_mut().filter(|nexus| nexus.path == *path);
+        for pending in concerned.filter_map(|nexus| nexus.pending_mut(unit)) {
+            pending.insert(attention);
+        }
     }
 
     /// Establishes a condition of a unit for every nexus that `concerned` picks.

@@ -47,6 +47,14 @@ impl Engine {
     /// Begins a task that may.
     pub(crate) fn begin(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
+        let (nexus, at, row, cdb) = (task.nexus, task.unit, task.entry.row, task.cdb);
+        if self.units[index(at)].reservations.stands()
+            && let Err(outcome) = self.check_reservation(nexus, at, row, &cdb)
+        {
+            give_back(data, pool);
+            return self.finish(slot, outcome);
+        }
+        let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
         let unit = &self.units[index(task.unit)];
         // The unit may have been stopped, protected, made smaller or put out of reach while the task waited.
         let checked = unit
@@ -160,6 +168,11 @@ impl Engine {
                 let next = self.groups_saved(slot, saving, result);
                 self.follow(now, slot, next, pool);
             }
+            (State::InStore(_, Work::Reserve), result) => {
+                give_back(buf, pool);
+                let next = self.reserve_saved(now, slot, result.map(|_| ()), pool);
+                self.follow(now, slot, next, pool);
+            }
             (State::InStore(_, work), Ok(done)) => {
                 let next = work.handle_done(done, buf, &mut unit.desk(pool));
                 self.follow(now, slot, next, pool);
@@ -173,8 +186,9 @@ impl Engine {
                 }
                 self.finish(slot, Outcome::check(sense, 0));
             }
-            (State::Doomed(fate), _) => {
+            (State::Doomed(fate), result) => {
                 give_back(buf, pool);
+                self.settle_saving(slot, result.is_ok(), pool);
                 self.bury(slot, fate);
             }
             // Nothing is under way for it: the store answered twice.
@@ -219,6 +233,11 @@ impl Engine {
                 }
                 Next::Finish(outcome) => return self.finish(slot, outcome),
                 Next::Save(saving) => return self.save_groups(slot, saving),
+                Next::Wait => {
+                    let Some(task) = self.table.get_mut(slot) else { return };
+                    task.state = State::Waiting;
+                    return;
+                }
                 Next::Need(bytes, wanting) => match self.take_buf(bytes, pool) {
                     Some(buf) => next = self.go_on(slot, wanting, buf, pool),
                     None => return self.starve(now, slot, bytes, wanting),

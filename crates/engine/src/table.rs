@@ -45,6 +45,8 @@ pub(crate) enum State {
     Starved(usize, Wanting, Time),
     /// A store operation is under way for it.
     InStore(Effort, Work),
+    /// It has done its part, and others that it ended are not home yet.
+    Waiting,
     /// It was ended while a store operation is under way; it keeps its slot until the buffer is home.
     Doomed(Fate),
     /// A call is deciding what comes next; no state between two calls.
@@ -90,7 +92,7 @@ impl State {
             Self::Dormant(_, buf, _) => buf,
             Self::Starved(_, wanting, _) => wanting.into_buf(),
             Self::InStore(_, work) => work.into_buf(),
-            Self::Gathering(_) | Self::Doomed(_) | Self::Deciding => None,
+            Self::Gathering(_) | Self::Waiting | Self::Doomed(_) | Self::Deciding => None,
         };
         if let Some(buf) = buf {
             pool.give(buf);

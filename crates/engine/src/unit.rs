@@ -7,6 +7,7 @@ use crate::config::UnitConfig;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::parameters::mode::ModePages;
+use crate::reservation::Reservations;
 use crate::work::{Desk, Generations};
 use core::cell::Cell;
 use core::time::Duration;
@@ -33,6 +34,8 @@ pub struct Unit {
     pub(crate) preventing: Vec<NexusId>,
     /// By which its ORWRITE commands are judged. Changed by a command that runs alone.
     pub(crate) generations: Cell<Generations>,
+    /// Who may do what.
+    pub(crate) reservations: Reservations,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
     /// When its size was last asked for, and whether the answer is still out.
@@ -95,6 +98,10 @@ pub enum Control {
     Prevent,
     /// It does so no more.
     Allow,
+    /// The nexus wants the unit for itself.
+    Reserve,
+    /// It does so no more.
+    Release,
 }
 
 impl Unit {
@@ -104,6 +111,7 @@ impl Unit {
         let geometry = Geometry::new(&config);
         let mode = ModePages::new(&config.limits);
         let groups = PortGroups::new(&config.access, &config.saved);
+        let reservations = Reservations::new(&config.saved);
         let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
         Self {
             config,
@@ -113,6 +121,7 @@ impl Unit {
             power: Power::Active,
             preventing: Vec::new(),
             generations: Cell::new(Generations::NEW),
+            reservations,
             tasks: TaskSet::new(),
             probe,
         }
@@ -162,6 +171,7 @@ impl Unit {
     pub(crate) fn reset(&mut self) {
         self.mode.reset();
         self.preventing.clear();
+        self.reservations.reset();
         if self.power == Power::Stopped {
             self.power = Power::Active; // What was ejected does not come back by itself.
         }

@@ -322,6 +322,8 @@ pub(crate) enum Next {
     Need(usize, Wanting),
     /// The states of port groups are to be saved.
     Save(Box<Saving>),
+    /// Others must end first; who ends the last of them goes on.
+    Wait,
     /// The end.
     Finish(Outcome),
 }
@@ -398,6 +400,8 @@ pub(crate) enum Work {
     Stop(Power),
     /// The engine's own: SET TARGET PORT GROUPS saves what it has changed.
     PortGroups(Box<Saving>),
+    /// The engine's own: PERSISTENT RESERVE OUT keeps what it changes.
+    Reserve,
 }
 
 /// A command that wants a buffer.
@@ -479,7 +483,8 @@ impl Work {
             | Self::Zero { .. }
             | Self::Size
             | Self::Stop(_)
-            | Self::PortGroups(_) => None,
+            | Self::PortGroups(_)
+            | Self::Reserve => None,
         }
     }
 }

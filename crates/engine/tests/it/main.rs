@@ -10,6 +10,7 @@ mod medium;
 mod order;
 mod provisioning;
 mod removal;
+mod reservation;
 mod rig;
 mod starvation;
 mod variable;

@@ -264,11 +264,16 @@ impl Rig {
 
     /// A login at the target port with this tag.
     pub(crate) fn login_at(&mut self, nexus: NexusId, tag: u16) {
+        self.login_as(nexus, nexus.slot, tag);
+    }
+
+    /// A login of an initiator at the target port with this tag.
+    pub(crate) fn login_as(&mut self, nexus: NexusId, initiator: u32, target_port_tag: u16) {
         let login = Login {
-            initiator_port: format!("iqn.2026-01.net.x:i{},i,0x1", nexus.slot),
+            initiator_port: format!("iqn.2026-01.net.x:i{initiator},i,0x1"),
             initiator: "iqn.2026-01.net.x:i".into(),
             target: "iqn.2026-01.net.x:t".into(),
-            target_port_tag: tag,
+            target_port_tag,
             kind: LoginKind::Normal,
             session: 0,
         };
@@ -382,7 +387,12 @@ impl Rig {
 
     /// The data that a command still waits for arrive.
     pub(crate) fn deliver(&mut self) {
-        let (tag, task, bytes) = self.unsent.remove(0);
+        self.deliver_to(0);
+    }
+
+    /// The same, by its place among those that wait.
+    fn deliver_to(&mut self, at: usize) {
+        let (tag, task, bytes) = self.unsent.remove(at);
         let mut buf = self.pool.take(bytes).expect("a buffer");
         buf.copy_from_slice(&self.data_out[&tag][..bytes]);
         self.engine.handle_data_out(self.now, task, buf, &mut self.pool);
@@ -430,7 +440,7 @@ impl Rig {
             PortRequest::Solicit { tag, task, bytes } => {
                 self.unsent.push((tag, task, bytes.try_into().expect("small")));
                 if self.send_data {
-                    self.deliver();
+                    self.deliver_to(self.unsent.len() - 1);
                 }
                 return;
             }
