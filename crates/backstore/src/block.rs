@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use felio_hal::store::{Limits, UnmapLimits};
+use felio_hal::store::{AtomicLimits, Limits, UnmapLimits};
 use rustix::fs::{
     FallocateFlags, SeekFrom, fallocate, fstat, ioctl_blkpbszget, ioctl_blksszget, major, minor, seek,
 };
@@ -28,6 +28,7 @@ pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writabl
         transfer_bytes_max: TRANSFER_BYTES_MAX,
         write_cache: policy.write_cache,
         unmap: facts.unmap,
+        atomic: facts.atomic.filter(|_| policy.direct),
         extents: false,
         rotational: facts.rotational,
         state: false,
@@ -45,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) optimal_bytes: Option<u32>,
     pub(crate) unmap: Option<UnmapLimits>,
     pub(crate) rotational: Option<bool>,
+    /// What can be written as one step.
+    pub(crate) atomic: Option<AtomicLimits>,
 }
 
 impl Facts {
@@ -62,6 +65,7 @@ impl Facts {
             optimal_bytes: number(&queue, "optimal_io_size").filter(|bytes| *bytes > 0),
             unmap: unmap(&folder, &queue, logical_bytes),
             rotational: number::<u8>(&queue, "rotational").map(|rotational| rotational != 0),
+            atomic: crate::file::atomic(fd),
         })
     }
 }

@@ -143,6 +143,10 @@ impl<S: Space> Store for Disk<S> {
                 let result = self.judge(&op, self.transfer.write(at, buf, durability));
                 Answer::without(op, result)
             }
+            Op::WriteAtomic { at, ref buf, durability } => {
+                let result = self.judge(&op, self.transfer.write_atomic(at, buf, durability));
+                Answer::without(op, result)
+            }
             Op::Flush => Answer::bare(self.judge(&op, self.transfer.flush())),
             Op::Unmap { at, len } => Answer::bare(self.unmap(at, len)),
             Op::Zero { at, len, unmap } => Answer::bare(self.zero(at, len, unmap)),

@@ -16,7 +16,7 @@ use crate::store::{Answer, Attempt, Entry, Store, range};
 pub enum Kind {
     /// [`Op::Read`].
     Read,
-    /// [`Op::Write`].
+    /// [`Op::Write`], [`Op::WriteAtomic`].
     Write,
     /// [`Op::Flush`].
     Flush,
@@ -40,7 +40,7 @@ impl Kind {
     pub const fn of(op: &Op) -> Self {
         match op {
             Op::Read { .. } => Self::Read,
-            Op::Write { .. } => Self::Write,
+            Op::Write { .. } | Op::WriteAtomic { .. } => Self::Write,
             Op::Flush => Self::Flush,
             Op::Unmap { .. } => Self::Unmap,
             Op::Zero { .. } => Self::Zero,

@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use felio_hal::store::{Limits, UnmapLimits};
+use felio_hal::store::{AtomicLimits, Limits, UnmapLimits};
 use rustix::fs::{AtFlags, FallocateFlags, SeekFrom, StatxFlags, fallocate, fstat, fstatfs, seek, statx};
 use rustix::io::{Errno, pread};
 
@@ -33,6 +33,7 @@ pub(crate) fn store(
         optimal_io_bytes: None,
         transfer_bytes_max: TRANSFER_BYTES_MAX,
         write_cache: policy.write_cache,
+        atomic: facts.atomic.filter(|_| policy.direct),
         extents: unmap.is_some(),
         unmap,
         rotational: None,
@@ -47,6 +48,8 @@ pub(crate) struct Facts {
     pub(crate) bytes: u64,
     /// Smallest hole, if holes can be punched, or could be by somebody who may write.
     pub(crate) hole_bytes: Option<u32>,
+    /// What can be written as one step.
+    pub(crate) atomic: Option<AtomicLimits>,
 }
 
 impl Facts {
@@ -57,7 +60,7 @@ impl Facts {
         // Network filesystems name their transfer size here; that is no block.
         let holes = !writable || can_punch(fd, bytes);
         let hole_bytes = holes.then_some(block.unwrap_or(512).max(512));
-        Ok(Self { bytes, hole_bytes })
+        Ok(Self { bytes, hole_bytes, atomic: atomic(fd) })
     }
 }
 
@@ -106,6 +109,21 @@ fn can_punch(fd: BorrowedFd<'_>, bytes: u64) -> bool {
     let behind = bytes.next_multiple_of(STEP);
     retry(|| fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, behind, STEP)).is_ok()
 }
+
+/// What can be written as one step past the page cache: the kernel tells (6.11 and later).
+///
+/// Linux takes any power of two between its two numbers, at multiples of the length. No limits of SCSI say that, so that only
+/// the longest such write is offered, at multiples of itself.
+pub(crate) fn atomic(fd: BorrowedFd<'_>) -> Option<AtomicLimits> {
+    let wanted = StatxFlags::from_bits_retain(STATX_WRITE_ATOMIC);
+    let facts = statx(fd, c"", AtFlags::EMPTY_PATH, wanted).ok()?;
+    let told = StatxFlags::from_bits_retain(facts.stx_mask).contains(wanted);
+    let bytes = Some(facts.stx_atomic_write_unit_max).filter(|bytes| told && *bytes > 0)?;
+    Some(AtomicLimits { bytes_max: bytes, granularity_bytes: bytes, alignment_bytes: bytes })
+}
+
+/// `statx` tells what can be written as one step.
+const STATX_WRITE_ATOMIC: u32 = 0x1_0000;
 
 /// What offsets and lengths must be multiples of on a descriptor with `O_DIRECT`: the kernel tells (6.1 and later), or
 /// it is tried.

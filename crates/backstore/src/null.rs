@@ -2,6 +2,7 @@
 
 use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits, WriteCache};
 
+use crate::ram::ATOMIC;
 use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, TRANSFER_BYTES_MAX, changes, fits};
 
 /// Nothing, of a certain size.
@@ -25,6 +26,7 @@ impl Null {
                 transfer_bytes_max: TRANSFER_BYTES_MAX,
                 write_cache: WriteCache::Off,
                 unmap: Some(unmap),
+                atomic: Some(ATOMIC),
                 extents: true,
                 rotational: Some(false),
                 state: false,
@@ -59,7 +61,7 @@ impl Store for Null {
                 buf.fill(0);
                 Answer::with(Ok(Done::Done), buf)
             }
-            Op::Write { buf, .. } => Answer::with(Ok(Done::Done), buf),
+            Op::Write { buf, .. } | Op::WriteAtomic { buf, .. } => Answer::with(Ok(Done::Done), buf),
             Op::Extent { at } => Answer::bare(Ok(Done::Extent { allocated: false, len: bytes - at })),
             Op::Size => Answer::bare(Ok(Done::Size(bytes))),
             Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Prefetch { .. } => {

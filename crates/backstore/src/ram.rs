@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits, WriteCache};
+use felio_hal::store::{AtomicLimits, Done, Failure, Limits, Op, UnmapLimits, WriteCache};
 use rustix::io::Errno;
 
 use crate::granules::{GRANULE_BYTES, Granules};
@@ -16,6 +16,14 @@ pub(crate) const BLOCK_BYTES: u32 = 512;
 
 /// Ranges up to this long are deallocated and zeroed on the spot: some milliseconds at worst.
 const INLINE_BYTES: u64 = 16 << 20;
+
+/// Other commands see a write whole or not at all, as the engine keeps them away meanwhile; and no part of it outlives the
+/// process, which is when this store ends.
+pub(crate) const ATOMIC: AtomicLimits = AtomicLimits {
+    bytes_max: TRANSFER_BYTES_MAX,
+    granularity_bytes: BLOCK_BYTES,
+    alignment_bytes: BLOCK_BYTES,
+};
 
 /// Memory as a store.
 pub struct Ram {
@@ -43,6 +51,7 @@ impl Ram {
             transfer_bytes_max: TRANSFER_BYTES_MAX,
             write_cache: WriteCache::Off,
             unmap: Some(unmap),
+            atomic: Some(ATOMIC),
             extents: true,
             rotational: Some(false),
             state: false,
@@ -54,7 +63,9 @@ impl Ram {
     fn objection(&self, op: &Op) -> Option<Failure> {
         let block = u64::from(BLOCK_BYTES);
         let aligned = match op {
-            Op::Read { at, buf } | Op::Write { at, buf, .. } => (*at, bytes(buf.len())),
+            Op::Read { at, buf } | Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
+                (*at, bytes(buf.len()))
+            }
             Op::Unmap { at, len } | Op::Zero { at, len, .. } => (*at, *len),
             _ => (0, 0),
         };
@@ -106,7 +117,7 @@ impl Ram {
                 self.region.read(place(at), &mut buf);
                 return Answer::with(Ok(Done::Done), buf);
             }
-            Op::Write { at, buf, .. } => {
+            Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
                 self.write(at, &buf);
                 return Answer::with(Ok(Done::Done), buf);
             }

@@ -87,7 +87,9 @@ pub struct Entry<'a> {
 /// The bytes that an operation touches, if it touches a range.
 pub(crate) fn range(op: &Op) -> Option<(u64, u64)> {
     match op {
-        Op::Read { at, buf } | Op::Write { at, buf, .. } => Some((*at, bytes(buf.len()))),
+        Op::Read { at, buf } | Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
+            Some((*at, bytes(buf.len())))
+        }
         Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => Some((*at, *len)),
         Op::Extent { at } => Some((*at, 1)),
         Op::Flush | Op::Size | Op::Save(_) => None,
@@ -101,13 +103,13 @@ pub(crate) fn fits(op: &Op, size: u64) -> bool {
 
 /// Whether the operation changes data.
 pub(crate) const fn changes(op: &Op) -> bool {
-    matches!(op, Op::Write { .. } | Op::Unmap { .. } | Op::Zero { .. })
+    matches!(op, Op::Write { .. } | Op::WriteAtomic { .. } | Op::Unmap { .. } | Op::Zero { .. })
 }
 
 /// The buffer of an operation.
 pub(crate) fn buffer(op: Op) -> Option<Buf> {
     match op {
-        Op::Read { buf, .. } | Op::Write { buf, .. } => Some(buf),
+        Op::Read { buf, .. } | Op::Write { buf, .. } | Op::WriteAtomic { buf, .. } => Some(buf),
         Op::Flush
         | Op::Unmap { .. }
         | Op::Zero { .. }

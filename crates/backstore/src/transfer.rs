@@ -22,6 +22,9 @@ use crate::policy::Policy;
 use crate::store::{Entry, bytes};
 use crate::sys::thread::waits;
 
+/// Linux 6.11 and later: the write is done as a whole or not at all.
+const RWF_ATOMIC: u32 = 0x40;
+
 /// Filesystems that keep their data in memory: nothing on them waits for a medium.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
@@ -192,6 +195,19 @@ impl Transfer {
         complete(Direction::Write, (at, buf.len()), |done| {
             pwritev2(&self.fd, &[IoSlice::new(&buf[done..])], at + bytes(done), flags)
         })
+    }
+
+    /// Writes all or nothing, however long that takes: in one piece, that neither the kernel nor the device may cut.
+    pub(crate) fn write_atomic(&self, at: u64, buf: &[u8], durability: Durability) -> Result<Done, Failure> {
+        let flags = self.policy.flags(durability) | ReadWriteFlags::from_bits_retain(RWF_ATOMIC);
+        loop {
+            match pwritev2(&self.fd, &[IoSlice::new(buf)], at, flags) {
+                Ok(moved) if moved == buf.len() => return Ok(Done::Done),
+                Ok(_) => return Err(Failure::Medium(None)),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(errno) => return Err(failure(errno, None)),
+            }
+        }
     }
 
     /// Writes zeros, in pieces.

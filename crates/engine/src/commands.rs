@@ -8,7 +8,7 @@
 use crate::alua;
 use crate::config::{PortConfig, TargetConfig};
 use crate::geometry::Geometry;
-use crate::parameters::{self, capacity, luns, mode, sense, state, supported};
+use crate::parameters::{self, capacity, defects, luns, mode, sense, state, supported};
 use crate::reservation::{self, Service, report};
 use crate::unit::{Change, Control, Unit};
 use crate::work::{self, Plan};
@@ -35,6 +35,8 @@ pub enum Needs {
     Nothing,
     /// Deallocation.
     Unmap,
+    /// Writes as one step.
+    Atomic,
     /// Every unit supports it, but this field means something only where there is deallocation.
     UnmapFor(Bits),
     /// Access states that somebody changes.
@@ -123,6 +125,7 @@ impl Entry {
             Needs::AccessStates => unit.groups.tpgs().bits() != 0,
             Needs::ExplicitAccessStates => unit.groups.tpgs().explicit,
             Needs::Referrals => unit.config.access.map.is_some(),
+            Needs::Atomic => unit.geometry.atomic.is_some(),
         }
     }
 
@@ -176,6 +179,7 @@ pub fn find(unit: &Unit, cdb: &Cdb) -> Result<&'static Entry, Sense> {
 /// The table, in the order of operation codes.
 pub const TABLE: &[Entry] = &[
     Entry { row: &test_unit_ready::ROW, needs: Needs::Nothing, run: Run::Ready },
+    controls(&rezero_unit::ROW, state::rezero_unit),
     Entry {
         row: &request_sense::ROW,
         needs: Needs::Nothing,
@@ -183,6 +187,7 @@ pub const TABLE: &[Entry] = &[
     },
     blocks(&read6::ROW, work::read6),
     blocks(&write6::ROW, work::write6),
+    controls(&seek6::ROW, state::seek6),
     reports(&inquiry::ROW, field(inquiry::ALLOCATION_LENGTH), parameters::inquiry::inquiry),
     takes(&mode_select6::ROW, mode_select6::PARAMETER_LIST_LENGTH.bits, mode::mode_select6),
     controls(&reserve6::ROW, reservation::reserve),
@@ -197,10 +202,16 @@ pub const TABLE: &[Entry] = &[
     },
     blocks(&read10::ROW, work::read10),
     blocks(&write10::ROW, work::write10),
+    controls(&seek10::ROW, state::seek10),
     blocks(&write_and_verify10::ROW, work::write_and_verify10),
     blocks(&verify10::ROW, work::verify10),
     blocks(&prefetch10::ROW, work::prefetch10),
     blocks(&synchronize_cache10::ROW, work::synchronize_cache10),
+    reports(
+        &read_defect_data10::ROW,
+        field(read_defect_data10::ALLOCATION_LENGTH),
+        defects::read_defect_data10,
+    ),
     Entry {
         needs: Needs::UnmapFor(write_same10::UNMAP.bits),
         ..blocks(&write_same10::ROW, work::write_same10)
@@ -247,6 +258,7 @@ pub const TABLE: &[Entry] = &[
         needs: Needs::UnmapFor(write_same16::UNMAP.bits),
         ..blocks(&write_same16::ROW, work::write_same16)
     },
+    Entry { needs: Needs::Atomic, ..blocks(&write_atomic16::ROW, work::write_atomic16) },
     Entry {
         row: &read_capacity16::ROW,
         needs: Needs::Nothing,
@@ -281,6 +293,11 @@ pub const TABLE: &[Entry] = &[
     blocks(&write12::ROW, work::write12),
     blocks(&write_and_verify12::ROW, work::write_and_verify12),
     blocks(&verify12::ROW, work::verify12),
+    reports(
+        &read_defect_data12::ROW,
+        field(read_defect_data12::ALLOCATION_LENGTH),
+        defects::read_defect_data12,
+    ),
 ];
 
 /// What is answered where there is no unit.

@@ -6,7 +6,7 @@
 //! [`Geometry::check`] again.
 
 use crate::config::UnitConfig;
-use felio_hal::store::{UnmapLimits, WriteCache};
+use felio_hal::store::{AtomicLimits, UnmapLimits, WriteCache};
 use felio_spec::field::Bits;
 use felio_spec::sense::{Sense, code};
 
@@ -38,8 +38,21 @@ pub struct Geometry {
     pub write_cache: WriteCache,
     /// What can be deallocated.
     pub unmap: Option<UnmapLimits>,
+    /// What can be written as one step.
+    pub atomic: Option<AtomicLimits>,
     /// The store knows which blocks are allocated.
     pub extents: bool,
+}
+
+/// What WRITE ATOMIC takes, in blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtomicBlocks {
+    /// MAXIMUM ATOMIC TRANSFER LENGTH.
+    pub max: u32,
+    /// ATOMIC TRANSFER LENGTH GRANULARITY.
+    pub granularity: u32,
+    /// ATOMIC ALIGNMENT.
+    pub alignment: u32,
 }
 
 /// A range of blocks that exist.
@@ -93,6 +106,7 @@ impl Geometry {
             transfer_blocks_max: (transfer_bytes_max / config.block_bytes).max(1),
             write_cache: limits.write_cache,
             unmap: limits.unmap,
+            atomic: limits.atomic.filter(|atomic| atomic.bytes_max >= config.block_bytes),
             extents: limits.extents,
         }
     }
@@ -101,6 +115,18 @@ impl Geometry {
     #[must_use]
     pub fn compare_and_write_blocks_max(&self) -> u32 {
         COMPARE_AND_WRITE_BLOCKS_MAX.min(self.transfer_blocks_max)
+    }
+
+    /// The limits of WRITE ATOMIC.
+    #[must_use]
+    pub fn atomic_blocks(&self) -> Option<AtomicBlocks> {
+        let limits = self.atomic?;
+        let blocks = |bytes: u32| (bytes / self.block_bytes).max(1);
+        Some(AtomicBlocks {
+            max: blocks(limits.bytes_max).min(self.transfer_blocks_max),
+            granularity: blocks(limits.granularity_bytes),
+            alignment: blocks(limits.alignment_bytes),
+        })
     }
 
     /// MAXIMUM WRITE SAME LENGTH, blocks.
@@ -201,6 +227,7 @@ mod tests {
             transfer_blocks_max: 64,
             write_cache: WriteCache::Off,
             unmap: None,
+            atomic: None,
             extents: false,
         }
     }

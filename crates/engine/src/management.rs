@@ -404,7 +404,7 @@ impl Engine {
         self.starved.retain(|starved| *starved != id);
         let Some(at) = self.submissions.iter().position(|waiting| waiting.task == id) else { return };
         let withdrawn = self.submissions.remove(at).map(|Submission { op, .. }| op);
-        if let Some(Op::Read { buf, .. } | Op::Write { buf, .. }) = withdrawn {
+        if let Some(Op::Read { buf, .. } | Op::Write { buf, .. } | Op::WriteAtomic { buf, .. }) = withdrawn {
             pool.give(buf);
         }
     }

@@ -52,6 +52,16 @@ pub enum Op {
         /// Whether completion promises durability.
         durability: Durability,
     },
+    /// Writes the whole buffer at offset `at`, or nothing of it, whatever fails, be it the power. Only within
+    /// [`Limits::atomic`].
+    WriteAtomic {
+        /// First byte.
+        at: u64,
+        /// The data.
+        buf: Buf,
+        /// Whether completion promises durability.
+        durability: Durability,
+    },
     /// Makes every completed write durable.
     Flush,
     /// Deallocates a range; it reads as zeros afterwards where [`UnmapLimits::zeroes`] says so.
@@ -162,6 +172,8 @@ pub struct Limits {
     pub write_cache: WriteCache,
     /// What can be deallocated, if anything, by somebody who may write.
     pub unmap: Option<UnmapLimits>,
+    /// What can be written as one step, if anything.
+    pub atomic: Option<AtomicLimits>,
     /// [`Op::Extent`] is answered truthfully.
     pub extents: bool,
     /// Rotating medium, if known.
@@ -177,6 +189,17 @@ pub enum WriteCache {
     Off,
     /// Completed writes need a flush.
     On,
+}
+
+/// What can be written as one step: all of it is there afterwards, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtomicLimits {
+    /// Longest such write, bytes.
+    pub bytes_max: u32,
+    /// Lengths are multiples of this, bytes.
+    pub granularity_bytes: u32,
+    /// Offsets are multiples of this, bytes.
+    pub alignment_bytes: u32,
 }
 
 /// What can be deallocated.

@@ -94,6 +94,7 @@ impl Disk {
             transfer_bytes_max: 4 << 20,
             write_cache: self.write_cache,
             unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
+            atomic: None,
             extents: true,
             rotational: Some(false),
             state: true,
@@ -177,7 +178,7 @@ impl Disk {
     }
 
     fn draw_failure(&mut self, op: &Op) -> Option<Failure> {
-        let medium = matches!(op, Op::Read { .. } | Op::Write { .. });
+        let medium = matches!(op, Op::Read { .. } | Op::Write { .. } | Op::WriteAtomic { .. });
         if medium && self.random.chance(self.faults.medium) {
             return Some(Failure::Medium(None));
         }
@@ -189,7 +190,9 @@ impl Disk {
         let Submission { store, task, op } = in_flight.submission;
         let failure = self.draw_failure(&op);
         let (result, buf) = match (op, failure) {
-            (Op::Read { buf, .. } | Op::Write { buf, .. }, Some(failure)) => (Err(failure), Some(buf)),
+            (Op::Read { buf, .. } | Op::Write { buf, .. } | Op::WriteAtomic { buf, .. }, Some(failure)) => {
+                (Err(failure), Some(buf))
+            }
             (op, _) => self.carry_out(op, &in_flight.covers),
         };
         Completion { store, task, result, buf }
@@ -207,7 +210,7 @@ impl Disk {
                 }
                 (Ok(Done::Done), Some(buf))
             }
-            Op::Write { at, buf, durability } => {
+            Op::Write { at, buf, durability } | Op::WriteAtomic { at, buf, durability } => {
                 let durable = durability == Durability::Durable || self.write_cache == WriteCache::Off;
                 for (sector, data) in (sector_of(at)..).zip(buf.chunks_exact(SECTOR_BYTES)) {
                     self.write_sector(sector, data, durable);

@@ -109,6 +109,18 @@ pub enum Alua {
     Always,
 }
 
+/// SBC-3 "Commands allowed during a format", "Commands allowed during a sanitize": how the command fares while all blocks
+/// are made anew, or once that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overhaul {
+    /// It is refused.
+    Refused,
+    /// It is refused while it lasts, and is the way out of a failure.
+    Mends,
+    /// It is answered.
+    Allowed,
+}
+
 /// A SERVICE ACTION: where it lies and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceAction {
@@ -148,6 +160,8 @@ pub struct Row {
     pub alua: Alua,
     /// Who answers.
     pub place: Place,
+    /// Rule for the time while all blocks are made anew.
+    pub overhaul: Overhaul,
 }
 
 impl Row {
@@ -168,6 +182,7 @@ impl Row {
             reservation: Reservation::Allowed,
             alua: Alua::Active,
             place: Place::Home,
+            overhaul: Overhaul::Refused,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod field;
 pub mod inquiry;
 mod layout;
 pub mod lun;
+pub mod medium;
 pub mod mode;
 pub mod report;
 pub mod reservation;

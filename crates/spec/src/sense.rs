@@ -79,10 +79,15 @@ codes! {
     LU_ACCESS_STANDBY = NOT_READY 0x04 0x0b "LOGICAL UNIT NOT ACCESSIBLE, TARGET PORT IN STANDBY STATE";
     LU_ACCESS_UNAVAILABLE = NOT_READY 0x04 0x0c "LOGICAL UNIT NOT ACCESSIBLE, TARGET PORT IN UNAVAILABLE STATE";
     LU_NOT_READY_OFFLINE = NOT_READY 0x04 0x12 "LOGICAL UNIT NOT READY, OFFLINE";
+    FORMAT_IN_PROGRESS = NOT_READY 0x04 0x04 "LOGICAL UNIT NOT READY, FORMAT IN PROGRESS";
+    SANITIZE_IN_PROGRESS = NOT_READY 0x04 0x1b "LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS";
     MEDIUM_NOT_PRESENT = NOT_READY 0x3a 0x00 "MEDIUM NOT PRESENT";
     WRITE_ERROR = MEDIUM_ERROR 0x0c 0x00 "WRITE ERROR";
     UNRECOVERED_READ_ERROR = MEDIUM_ERROR 0x11 0x00 "UNRECOVERED READ ERROR";
     PERSISTENT_RESERVATION_INFORMATION_LOST = DATA_PROTECT 0x44 0x01 "PERSISTENT RESERVATION INFORMATION LOST";
+    MEDIUM_FORMAT_CORRUPTED = MEDIUM_ERROR 0x31 0x00 "MEDIUM FORMAT CORRUPTED";
+    FORMAT_COMMAND_FAILED = MEDIUM_ERROR 0x31 0x01 "FORMAT COMMAND FAILED";
+    SANITIZE_COMMAND_FAILED = MEDIUM_ERROR 0x31 0x03 "SANITIZE COMMAND FAILED";
     INTERNAL_TARGET_FAILURE = HARDWARE_ERROR 0x44 0x00 "INTERNAL TARGET FAILURE";
     SET_TARGET_PORT_GROUPS_FAILED = HARDWARE_ERROR 0x67 0x0a "SET TARGET PORT GROUPS COMMAND FAILED";
     PARAMETER_LIST_LENGTH_ERROR = ILLEGAL_REQUEST 0x1a 0x00 "PARAMETER LIST LENGTH ERROR";
@@ -170,6 +175,8 @@ pub struct Sense {
     pub pointer: Option<FieldPointer>,
     /// Of a third-party copy: where it stood.
     pub segment: Option<Segment>,
+    /// PROGRESS INDICATION: how far something is that takes long, in parts of 65,536.
+    pub progress: Option<u16>,
 }
 
 /// SPC-4 "Errors detected during processing of segment descriptors": where a third-party copy stood.
@@ -214,7 +221,13 @@ impl Sense {
     /// Just the code.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, information: None, pointer: None, segment: None }
+        Self { code, information: None, pointer: None, segment: None, progress: None }
+    }
+
+    /// With PROGRESS INDICATION.
+    #[must_use]
+    pub const fn with_progress(code: Code, progress: u16) -> Self {
+        Self { progress: Some(progress), ..Self::new(code) }
     }
 
     /// With INFORMATION.
@@ -248,6 +261,11 @@ impl Sense {
         if descriptor { self.encode_descriptor(out) } else { self.encode_fixed(out) }
     }
 
+    /// SENSE KEY SPECIFIC, if there is any.
+    fn specific(&self) -> Option<[u8; 3]> {
+        self.pointer.map(encode_pointer).or_else(|| self.progress.map(encode_progress))
+    }
+
     //= SPC-4 "Fixed format sense data"
     fn encode_fixed(&self, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
         const LENGTH: usize = 18;
@@ -260,8 +278,8 @@ impl Sense {
             out[0] |= 0x80;
             out[3..7].copy_from_slice(&information.to_be_bytes());
         }
-        if let Some(pointer) = self.pointer {
-            out[15..18].copy_from_slice(&encode_pointer(pointer));
+        if let Some(specific) = self.specific() {
+            out[15..18].copy_from_slice(&specific);
         }
         let mut at = LENGTH;
         if let Some(segment) = self.segment {
@@ -292,11 +310,11 @@ impl Sense {
         if let Some(segment) = self.segment {
             at += encode_segment(segment, &mut out[at..]);
         }
-        if let Some(pointer) = self.pointer
+        if let Some(specific) = self.specific()
             && at + 8 <= out.len()
         {
             out[at..at + 2].copy_from_slice(&[0x02, 0x06]);
-            out[at + 4..at + 7].copy_from_slice(&encode_pointer(pointer));
+            out[at + 4..at + 7].copy_from_slice(&specific);
             at += 8;
         }
         out[7] = u8::try_from(at - 8).unwrap_or(0);
@@ -335,6 +353,12 @@ fn encode_pointer(pointer: FieldPointer) -> [u8; 3] {
     let [high, low] = pointer.byte.to_be_bytes();
     let flags = 0x80 | (u8::from(pointer.in_cdb) << 6) | pointer.bit.map_or(0, |bit| 0x08 | (bit & 7));
     [flags, high, low]
+}
+
+//= SPC-4 "Progress indication sense key specific data": SKSV, PROGRESS INDICATION
+const fn encode_progress(progress: u16) -> [u8; 3] {
+    let [high, low] = progress.to_be_bytes();
+    [0x80, high, low]
 }
 
 #[cfg(test)]
@@ -408,6 +432,13 @@ mod tests {
             assert_eq!(Code::of(&out[..length]), code::COPY_FAILED);
         }
         assert_eq!(Code::of(&[]).key, SenseKey::NO_SENSE);
+    }
+
+    #[test]
+    fn progress_is_told_in_either_format() {
+        let sense = Sense::with_progress(code::SANITIZE_IN_PROGRESS, 0x8001);
+        check(sense, false, &[0x70, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 4, 0x1b, 0, 0x80, 0x80, 1]);
+        check(sense, true, &[0x72, 2, 4, 0x1b, 0, 0, 0, 8, 2, 6, 0, 0, 0x80, 0x80, 1, 0]);
     }
 
     #[test]

@@ -199,12 +199,20 @@ layouts! {
         UGAVALID: bool = 32, 7, 1;
         UNMAP_GRANULARITY_ALIGNMENT: u32 = 32, 6, 31;
         MAXIMUM_WRITE_SAME_LENGTH: u64 = 36, 7, 64;
+        MAXIMUM_ATOMIC_TRANSFER_LENGTH: u32 = 44, 7, 32;
+        ATOMIC_ALIGNMENT: u32 = 48, 7, 32;
+        ATOMIC_TRANSFER_LENGTH_GRANULARITY: u32 = 52, 7, 32;
+        MAXIMUM_ATOMIC_TRANSFER_LENGTH_WITH_ATOMIC_BOUNDARY: u32 = 56, 7, 32;
+        MAXIMUM_ATOMIC_BOUNDARY_SIZE: u32 = 60, 7, 32;
     }
 
     /// SBC-3 "Block Device Characteristics VPD page".
     block_device_characteristics, 64 {
         /// 0: not reported, 1: does not rotate, else per minute.
         MEDIUM_ROTATION_RATE: u16 = 4, 7, 16;
+        /// Reading what was block-erased and not written since; 1: GOOD.
+        WABEREQ: u8 = 7, 7, 2;
+        WACEREQ: u8 = 7, 5, 2;
         NOMINAL_FORM_FACTOR: u8 = 7, 3, 4;
         FUAB: bool = 8, 1, 1;
         /// Unmapped blocks are verified as the zeros that they read as.
@@ -230,6 +238,9 @@ layouts! {
         USER_DATA_SEGMENT_MULTIPLIER: u32 = 12, 7, 32;
     }
 }
+
+/// WABEREQ: blocks can be read.
+pub const READABLE_AFTER_ERASE: u8 = 1;
 
 /// MEDIUM ROTATION RATE: does not rotate.
 pub const NON_ROTATING: u16 = 1;

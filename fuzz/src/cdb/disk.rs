@@ -45,6 +45,7 @@ impl Disk {
                 alignment_bytes: 0,
                 zeroes: flags & 32 == 0,
             }),
+            atomic: None,
             extents: flags & 64 == 0,
             rotational: Some(flags & 128 != 0),
             state: flags & 1 == 0,
@@ -68,7 +69,7 @@ impl Disk {
     /// An operation is submitted.
     pub(super) fn check(&self, op: &Op) {
         let (at, bytes) = match op {
-            Op::Read { at, buf } | Op::Write { at, buf, .. } => {
+            Op::Read { at, buf } | Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
                 (*at, u64::try_from(buf.len()).expect("a buffer"))
             }
             Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => (*at, *len),
@@ -89,7 +90,7 @@ impl Disk {
                 let result = self.read(at, &mut buf, failure);
                 (result, Some(buf))
             }
-            Op::Write { at, buf, .. } => {
+            Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
                 let result = self.place(at, buf.len(), failure);
                 let write = |place: Option<&mut [u8]>| place.map_or((), |place| place.copy_from_slice(&buf));
                 (result.map(write).map(|()| Done::Done), Some(buf))

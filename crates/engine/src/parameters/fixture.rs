@@ -31,6 +31,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
             transfer_bytes_max: 1 << 20,
             write_cache: WriteCache::On,
             unmap: Some(UnmapLimits { granularity_bytes: 4096, alignment_bytes: 512, zeroes: true }),
+            atomic: None,
             extents: true,
             rotational: Some(false),
             state: true,

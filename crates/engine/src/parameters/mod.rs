@@ -10,6 +10,7 @@
 //! Invariant: a parameter list takes effect as a whole or not at all.
 
 pub mod capacity;
+pub mod defects;
 pub mod inquiry;
 pub mod luns;
 pub mod mode;

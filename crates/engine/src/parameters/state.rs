@@ -2,7 +2,7 @@
 
 use crate::unit::{Control, Power, Unit};
 use felio_spec::Cdb;
-use felio_spec::commands::{prevent_allow_medium_removal, start_stop_unit};
+use felio_spec::commands::{prevent_allow_medium_removal, seek6 as s6, seek10 as s10, start_stop_unit};
 use felio_spec::sense::{Sense, code};
 
 //= SBC-3 "START STOP UNIT command"
@@ -38,6 +38,23 @@ pub fn prevent_allow_medium_removal(unit: &Unit, cdb: &Cdb) -> Result<Control, S
         0 => Ok(Control::Allow),
         1 => Ok(Control::Prevent),
     }
+}
+
+//= SCSI-2 "REZERO UNIT command"
+/// REZERO UNIT: nothing moves here.
+pub fn rezero_unit(_unit: &Unit, _cdb: &Cdb) -> Result<Control, Sense> {
+    Ok(Control::Nothing)
+}
+
+//= SCSI-2 "SEEK (6) and SEEK (10) commands"
+/// SEEK (6): nothing moves here.
+pub fn seek6(unit: &Unit, cdb: &Cdb) -> Result<Control, Sense> {
+    unit.geometry.extent(cdb.get(s6::LBA), 1).map(|_| Control::Nothing)
+}
+
+/// SEEK (10): nothing moves here.
+pub fn seek10(unit: &Unit, cdb: &Cdb) -> Result<Control, Sense> {
+    unit.geometry.extent(cdb.get(s10::LBA), 1).map(|_| Control::Nothing)
 }
 
 #[cfg(test)]

@@ -132,6 +132,13 @@ fn block_limits(view: &View<'_>, data: &mut Writer) {
     data.set(0, field::MAXIMUM_TRANSFER_LENGTH, geometry.transfer_blocks_max);
     data.set(0, field::OPTIMAL_TRANSFER_LENGTH, optimal_transfer_blocks(view));
     data.set(0, field::MAXIMUM_WRITE_SAME_LENGTH, geometry.write_same_blocks_max());
+    if let Some(atomic) = geometry.atomic_blocks() {
+        data.set(0, field::MAXIMUM_ATOMIC_TRANSFER_LENGTH, atomic.max);
+        data.set(0, field::ATOMIC_ALIGNMENT, atomic.alignment);
+        data.set(0, field::ATOMIC_TRANSFER_LENGTH_GRANULARITY, atomic.granularity);
+        data.set(0, field::MAXIMUM_ATOMIC_TRANSFER_LENGTH_WITH_ATOMIC_BOUNDARY, atomic.max);
+        data.set(0, field::MAXIMUM_ATOMIC_BOUNDARY_SIZE, atomic.max);
+    }
     let Some(unmap) = geometry.unmap else { return };
     let granularity = (unmap.granularity_bytes / geometry.block_bytes).max(1);
     data.set(0, field::MAXIMUM_UNMAP_LBA_COUNT, geometry.unmap_blocks_max());

@@ -9,6 +9,7 @@
 //!
 //! Invariant: a step never names a byte past the last block.
 
+mod atomic;
 mod cache;
 mod combine;
 mod generation;
@@ -18,6 +19,7 @@ mod same;
 mod verify;
 mod write;
 
+pub(crate) use atomic::write_atomic16;
 pub(crate) use cache::{prefetch10, prefetch16, synchronize_cache10, synchronize_cache16};
 pub(crate) use combine::{compare_and_write, orwrite16, orwrite32};
 pub(crate) use generation::Generations;
@@ -49,6 +51,13 @@ pub enum Plan {
     },
     /// Write blocks.
     Write {
+        /// Which.
+        extent: Extent,
+        /// To the medium, not only to a volatile cache.
+        fua: bool,
+    },
+    /// Write blocks as one step.
+    WriteAtomic {
         /// Which.
         extent: Extent,
         /// To the medium, not only to a volatile cache.
@@ -224,6 +233,7 @@ impl Plan {
         match *self {
             Self::Read { extent, .. }
             | Self::Write { extent, .. }
+            | Self::WriteAtomic { extent, .. }
             | Self::Verify { extent, .. }
             | Self::WriteAndVerify { extent, .. }
             | Self::CompareAndWrite { extent, .. }
@@ -257,9 +267,9 @@ impl Plan {
                 Against::Each => DataOut::AtLeast(geometry.bytes(extent.blocks)),
                 Against::One => DataOut::AtLeast(geometry.bytes(extent.blocks.min(1))),
             },
-            Self::Orwrite { extent, .. } | Self::OrwriteGeneration { extent, .. } => {
-                DataOut::AtLeast(geometry.bytes(extent.blocks))
-            }
+            Self::Orwrite { extent, .. }
+            | Self::OrwriteGeneration { extent, .. }
+            | Self::WriteAtomic { extent, .. } => DataOut::AtLeast(geometry.bytes(extent.blocks)),
             Self::CompareAndWrite { extent, .. } => DataOut::Exactly(geometry.bytes(2 * extent.blocks)),
             // Before NDOB there were initiators that sent no block along when they wanted to deallocate.
             Self::WriteSame { pattern: Pattern::DataOut, unmap: true, .. } => {
@@ -426,6 +436,7 @@ pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'
     match (*plan, data) {
         (Plan::Read { extent, fua }, None) => read::begin(extent, fua, desk),
         (Plan::Write { extent, fua }, data) => write::begin(extent, fua, data, desk),
+        (Plan::WriteAtomic { extent, fua }, Some(data)) => atomic::begin(extent, fua, data, desk),
         (Plan::Verify { extent, against }, data) => verify::begin(extent, against, data, desk),
         (Plan::WriteAndVerify { extent, against }, data) => verify::begin_write(extent, against, data, desk),
         (Plan::CompareAndWrite { extent, fua }, Some(data)) => {
@@ -518,7 +529,12 @@ impl Next {
     pub(crate) const fn effort(op: &Op) -> Effort {
         match op {
             Op::Read { .. } | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => Effort::Read,
-            Op::Write { .. } | Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Save(_) => Effort::Write,
+            Op::Write { .. }
+            | Op::WriteAtomic { .. }
+            | Op::Flush
+            | Op::Unmap { .. }
+            | Op::Zero { .. }
+            | Op::Save(_) => Effort::Write,
         }
     }
 }

@@ -104,3 +104,9 @@ pub(crate) fn thirty_two(action: u16, flags: u8, lba: u64, blocks: u32) -> [u8; 
     cdb[28..32].copy_from_slice(&blocks.to_be_bytes());
     cdb
 }
+
+pub(crate) fn write_atomic16(lba: u64, boundary: u16, blocks: u16) -> [u8; 16] {
+    let mut cdb = sixteen(0x9c, 0, lba, u32::from(blocks));
+    cdb[10..12].copy_from_slice(&boundary.to_be_bytes());
+    cdb
+}

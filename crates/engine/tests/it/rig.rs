@@ -105,7 +105,7 @@ impl Disk {
                 }
                 Some(buf)
             }
-            Op::Write { at, buf, .. } => {
+            Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
                 if went_well {
                     self.bytes[index(at)..index(at) + buf.len()].copy_from_slice(&buf);
                     self.mark(at, buf.len(), true);
@@ -156,6 +156,9 @@ fn name(op: &Op) -> String {
             let durable = if *durability == Durability::Durable { " durable" } else { "" };
             format!("write {}+{}{durable}", blocks(index(*at)), blocks(buf.len()))
         }
+        Op::WriteAtomic { at, buf, .. } => {
+            format!("write atomic {}+{}", blocks(index(*at)), blocks(buf.len()))
+        }
         Op::Flush => "flush".into(),
         Op::Unmap { at, len } => format!("unmap {}+{}", blocks(index(*at)), blocks(index(*len))),
         Op::Zero { at, len, unmap } => {
@@ -187,6 +190,7 @@ pub(crate) fn target() -> TargetConfig {
         transfer_bytes_max: 64 << 10,
         write_cache: WriteCache::On,
         unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
+        atomic: None,
         extents: true,
         rotational: Some(false),
         state: true,

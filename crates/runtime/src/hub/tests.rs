@@ -178,6 +178,7 @@ fn target() -> Arc<TargetConfig> {
         transfer_bytes_max: 1 << 20,
         write_cache: felio_hal::store::WriteCache::On,
         unmap: None,
+        atomic: None,
         extents: false,
         rotational: None,
         state: false,

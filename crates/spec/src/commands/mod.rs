@@ -14,7 +14,7 @@
 //!
 //! Which of these a unit supports is the engine's table, not this list.
 
-use crate::cdb::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Serialization};
+use crate::cdb::{Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization};
 
 /// Commands to modules; see the head of this file.
 macro_rules! commands {
@@ -62,6 +62,7 @@ macro_rules! place {
 
 mod alua;
 mod copy;
+mod format;
 mod identity;
 mod maintenance;
 mod mode;
@@ -75,6 +76,7 @@ mod write;
 
 pub use alua::*;
 pub use copy::*;
+pub use format::*;
 pub use identity::*;
 pub use maintenance::*;
 pub use mode::*;
@@ -96,7 +98,7 @@ pub const VARIABLE_SERVICE_ACTION: crate::Bits = crate::Bits { byte: 8, msb: 7, 
 /// presence of various reservations" and SBC-3's table of the same kind; the asymmetric access column that of SPC-4
 /// "Target port asymmetric access states" (there are lists for standby, unavailable, offline and transitions).
 mod rules {
-    use super::{Alua, Attention, Direction, Medium, Place, Reservation, Row, Serialization};
+    use super::{Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization};
     use crate::Bits;
 
     /// Reads blocks and hands them over.
@@ -165,18 +167,31 @@ mod rules {
             attention: Attention::Bypass,
             alua: Alua::Always,
             place: Place::Local,
+            overhaul: Overhaul::Allowed,
             ..row
         }
     }
 
     /// REQUEST SENSE.
     pub(super) const fn sense(row: Row) -> Row {
-        Row { direction: Direction::In, attention: Attention::Return, alua: Alua::Always, ..row }
+        Row {
+            direction: Direction::In,
+            attention: Attention::Return,
+            alua: Alua::Always,
+            overhaul: Overhaul::Allowed,
+            ..row
+        }
     }
 
     /// Asks what we can do.
     pub(super) const fn abilities(row: Row) -> Row {
-        Row { direction: Direction::In, reservation: Reservation::Read, place: Place::Local, ..row }
+        Row {
+            direction: Direction::In,
+            reservation: Reservation::Read,
+            place: Place::Local,
+            overhaul: Overhaul::Allowed,
+            ..row
+        }
     }
 
     /// Tells of the target port groups.
@@ -225,6 +240,28 @@ mod rules {
     /// Has us copy to this unit.
     pub(super) const fn copy_here(row: Row) -> Row {
         Row { medium: Medium::Write, ..copy(row) }
+    }
+
+    /// Makes all blocks anew.
+    pub(super) const fn overhaul(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            medium: Medium::Write,
+            serialization: Serialization::Unit,
+            reservation: Reservation::Write,
+            overhaul: Overhaul::Mends,
+            ..row
+        }
+    }
+
+    /// The same, without data.
+    pub(super) const fn overhaul_without_data(row: Row) -> Row {
+        Row { direction: Direction::None, ..overhaul(row) }
+    }
+
+    /// Tells of the medium.
+    pub(super) const fn defects(row: Row) -> Row {
+        Row { direction: Direction::In, reservation: Reservation::Read, ..ready(row) }
     }
 
     /// Makes a token of blocks: what is written to them from then on may end it, for every nexus.

@@ -68,6 +68,19 @@ commands! {
         ORPROTECT = 1, 7, 3;
     }
 
+    /// SBC-4 "WRITE ATOMIC (16) command".
+    write_atomic16 exclusive "WRITE ATOMIC (16)" 0x9c, 16 {
+        DPO: bool = 1, 4, 1;
+        FUA: bool = 1, 3, 1;
+        LBA: u64 = 2, 7, 64;
+        /// Zero: the whole transfer is one step; else each part of so many blocks is.
+        ATOMIC_BOUNDARY: u32 = 10, 7, 16;
+        TRANSFER_LENGTH: u32 = 12, 7, 16;
+        GROUP_NUMBER: u8 = 14, 5, 6;
+    } = 0 {
+        WRPROTECT = 1, 7, 3;
+    }
+
     /// SBC-3 "SYNCHRONIZE CACHE (10) command".
     synchronize_cache10 synchronize "SYNCHRONIZE CACHE (10)" 0x35, 10 {
         SYNC_NV: bool = 1, 2, 1;
