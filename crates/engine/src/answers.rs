@@ -36,6 +36,17 @@ impl Engine {
                 }
             }
             Run::ReserveOut(_, service) => self.reserve_out(now, slot, service, data, pool),
+            Run::Overhaul(_, function) => {
+                let (cdb, at) = (task.cdb, task.unit);
+                let list = data.as_deref().unwrap_or_default();
+                let transfer_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
+                let start = function(&self.units[index(at)], &cdb, list);
+                give_back(data, pool);
+                match start {
+                    Ok(start) => self.start_overhaul(slot, start, transfer_bytes),
+                    Err(sense) => Next::Finish(Outcome::check(sense, transfer_bytes)),
+                }
+            }
             Run::Control(function) => {
                 let (nexus, at) = (task.nexus, task.unit);
                 match function(&self.units[index(at)], &task.cdb) {
@@ -63,13 +74,14 @@ impl Engine {
             Run::Sense(allocation, run) => {
                 let pending =
                     self.nexuses.get_mut(task.nexus).and_then(|nexus| nexus.pending(task.unit).first());
-                let sense = pending.unwrap_or_else(|| standing(&view));
+                let sense = pending.or_else(|| unit.condition.standing()).unwrap_or_else(|| standing(&view));
                 (allocation, run(&sense, &task.cdb, &mut self.writer))
             }
             Run::Ready
             | Run::ParameterList(..)
             | Run::PortGroups
             | Run::ReserveOut(..)
+            | Run::Overhaul(..)
             | Run::Control(_)
             | Run::Medium(_) => (Allocation::All, Ok(())),
         };

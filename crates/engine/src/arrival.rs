@@ -170,7 +170,7 @@ impl Engine {
         if command.attribute == TaskAttribute::Aca {
             return Err(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU).into());
         }
-        unit.check_medium(entry.row.medium)?;
+        unit.check_medium(entry.row)?;
         let (job, extent, data_out) = plan(&unit.geometry, entry, command)?;
         self.check_access(nexus, at, rule, extent)?;
         let transfer_bytes = data_out.bytes();
@@ -257,10 +257,21 @@ impl Engine {
         }
     }
 
-    /// The answer to a probe, if that is what has come home.
-    pub(crate) fn probed_unit(&self, task: TaskId) -> Option<u32> {
+    /// What a unit itself asked the store for, if that is what has come home.
+    pub(crate) fn errand(&self, task: TaskId) -> Option<Errand> {
         let at = task.slot.checked_sub(self.table.tasks_max())?;
-        (task.reactor == self.reactor && index(at) < self.units.len()).then_some(at)
+        let units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
+        match (task.reactor == self.reactor, at.checked_sub(units)) {
+            (true, None) => Some(Errand::Probe(at)),
+            (true, Some(at)) if at < units => Some(Errand::Overhaul(at)),
+            _ => None,
+        }
+    }
+
+    /// The name under which the operations of a unit's overhaul travel: behind those of all probes.
+    pub(crate) fn overhaul_id(&self, unit: u32) -> TaskId {
+        let units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
+        probe_id(&self.table, self.reactor, units.saturating_add(unit))
     }
 
     /// The answer to a probe has come.
@@ -274,6 +285,15 @@ impl Engine {
             *after = at;
         }
     }
+}
+
+/// What a unit asks the store for by itself; with its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Its size.
+    Probe(u32),
+    /// A step of its overhaul.
+    Overhaul(u32),
 }
 
 /// The name under which a unit's probe travels: behind those of all tasks.
@@ -303,6 +323,9 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
                 return Err(code::PARAMETER_LIST_LENGTH_ERROR.into());
             }
             (Job::Entry, Extent::default(), DataOut::List(bytes))
+        }
+        Run::Overhaul(list_bytes, _) => {
+            (Job::Entry, Extent::default(), DataOut::List(list_bytes(&command.cdb)))
         }
         Run::Parameters(..) | Run::Capacity(..) | Run::Ready | Run::Sense(..) | Run::Control(_) => {
             (Job::Entry, Extent::default(), DataOut::Nothing)

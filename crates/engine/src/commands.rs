@@ -8,6 +8,7 @@
 use crate::alua;
 use crate::config::{PortConfig, TargetConfig};
 use crate::geometry::Geometry;
+use crate::overhaul;
 use crate::parameters::{self, capacity, defects, luns, mode, sense, state, supported};
 use crate::reservation::{self, Service, report};
 use crate::unit::{Change, Control, Unit};
@@ -64,6 +65,8 @@ pub enum Run {
     PortGroups,
     /// PERSISTENT RESERVE OUT; the field tells the length of its list.
     ReserveOut(Bits, Service),
+    /// Makes all blocks anew: the first function tells how long the list is at most, the second reads it.
+    Overhaul(fn(&Cdb) -> u64, StartFn),
     /// Changes the state of the unit.
     Control(fn(&Unit, &Cdb) -> Result<Control, Sense>),
     /// Reads or writes blocks.
@@ -72,6 +75,9 @@ pub enum Run {
 
 /// Builds parameter data; truncation is the caller's.
 pub type ParametersFn = fn(&View<'_>, &Cdb, &mut Writer) -> Result<(), Sense>;
+
+/// Reads what is to be done to all blocks; `None`: there is nothing to do.
+pub type StartFn = fn(&Unit, &Cdb, &[u8]) -> Result<Option<overhaul::Start>, Sense>;
 
 /// What a parameter function sees.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +191,7 @@ pub const TABLE: &[Entry] = &[
         needs: Needs::Nothing,
         run: Run::Sense(field(request_sense::ALLOCATION_LENGTH), sense::request_sense),
     },
+    overhauls(&format_unit::ROW, overhaul::format_list_bytes, overhaul::format_unit),
     blocks(&read6::ROW, work::read6),
     blocks(&write6::ROW, work::write6),
     controls(&seek6::ROW, state::seek6),
@@ -217,6 +224,12 @@ pub const TABLE: &[Entry] = &[
         ..blocks(&write_same10::ROW, work::write_same10)
     },
     Entry { needs: Needs::Unmap, ..blocks(&unmap::ROW, work::unmap) },
+    overhauls(&sanitize_overwrite::ROW, overhaul::overwrite_list_bytes, overhaul::overwrite),
+    Entry {
+        needs: Needs::Unmap,
+        ..overhauls(&sanitize_block_erase::ROW, overhaul::no_list_bytes, overhaul::block_erase)
+    },
+    overhauls(&sanitize_exit_failure_mode::ROW, overhaul::no_list_bytes, overhaul::exit_failure_mode),
     takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
     controls(&reserve10::ROW, reservation::reserve),
     controls(&release10::ROW, reservation::release),
@@ -354,6 +367,11 @@ const fn blocks(row: &'static Row, run: fn(&Geometry, &Cdb) -> Result<Plan, Sens
     Entry { row, needs: Needs::Nothing, run: Run::Medium(run) }
 }
 
+/// Makes all blocks anew.
+const fn overhauls(row: &'static Row, list_bytes: fn(&Cdb) -> u64, run: StartFn) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::Overhaul(list_bytes, run) }
+}
+
 /// A change of state.
 const fn controls(row: &'static Row, run: fn(&Unit, &Cdb) -> Result<Control, Sense>) -> Entry {
     Entry { row, needs: Needs::Nothing, run: Run::Control(run) }
@@ -429,7 +447,7 @@ mod tests {
                 Run::Parameters(..) | Run::Capacity(..) | Run::Sense(..) => Direction::In,
                 Run::ParameterList(..) | Run::PortGroups | Run::ReserveOut(..) => Direction::Out,
                 Run::Ready | Run::Control(_) => Direction::None,
-                Run::Medium(_) => row.direction,
+                Run::Medium(_) | Run::Overhaul(..) => row.direction,
             };
             assert_eq!(row.direction, want, "{}", row.name);
         }

@@ -88,6 +88,7 @@ impl Engine {
         self.give_up_starved(now, pool);
         self.give_up_functions(now);
         self.end_transitions(now);
+        self.retry_overhauls(now, pool);
         self.settle(now, pool);
     }
 
@@ -112,7 +113,9 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let starved = (!self.starved.is_empty()).then_some(self.starved_retry);
-        [starved, self.functions.deadline(), self.next_transition()].into_iter().flatten().min()
+        let overhauls = self.units.iter().filter_map(|unit| unit.condition.retry()).min();
+        let times = [starved, self.functions.deadline(), self.next_transition(), overhauls];
+        times.into_iter().flatten().min()
     }
 
     /// Whether there is no task, answered or not.

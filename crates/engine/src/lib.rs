@@ -22,6 +22,7 @@ mod geometry;
 mod management;
 mod nexus;
 mod order;
+mod overhaul;
 pub mod parameters;
 mod progress;
 pub mod reservation;

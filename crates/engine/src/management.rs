@@ -378,6 +378,9 @@ impl Engine {
                 self.say(nexus, tag, ending);
                 return Gone::Later;
             }
+            State::Watching { .. } if ending != Ending::Silent => {
+                self.units[index(unit)].condition.abandon();
+            }
             // The operation was not handed out yet, or there is none.
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! A task goes on: from its beginning through its store operations to its answer.
 
-use crate::arrival::full;
+use crate::arrival::{Errand, full};
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::table::{Fate, Job, State};
@@ -11,6 +11,7 @@ use felio_hal::port::{Response, SenseData};
 use felio_hal::store::{Done, Failure};
 use felio_hal::{Buf, Completion, NexusId, Op, Pool, PortRequest, PortTag, Submission, Time};
 use felio_spec::Status;
+use felio_spec::cdb::Serialization;
 
 /// How long a task waits for a buffer before the initiator is asked to come back later.
 const STARVED_MAX: Duration = Duration::from_secs(2);
@@ -19,17 +20,35 @@ impl Engine {
     /// A store operation has finished.
     pub fn handle_completion(&mut self, now: Time, completion: Completion, pool: &mut Pool) {
         let Completion { task, result, buf, .. } = completion;
-        if let Some(unit) = self.probed_unit(task) {
-            self.end_probe(now, unit);
-            if let Ok(Done::Size(bytes)) = result {
-                self.resize(unit, bytes);
-            }
+        if let Some(errand) = self.errand(task) {
+            self.run_errand(now, errand, result, buf, pool);
         } else if let Some(slot) = self.table.slot(task) {
             self.come_home(now, slot, result, buf, pool);
         } else if let Some(buf) = buf {
             pool.give(buf);
         }
         self.settle(now, pool);
+    }
+
+    /// What a unit itself asked the store for has come home.
+    fn run_errand(
+        &mut self,
+        now: Time,
+        errand: Errand,
+        result: Result<Done, Failure>,
+        buf: Option<Buf>,
+        pool: &mut Pool,
+    ) {
+        match errand {
+            Errand::Probe(unit) => {
+                give_back(buf, pool);
+                self.end_probe(now, unit);
+                if let Ok(Done::Size(bytes)) = result {
+                    self.resize(unit, bytes);
+                }
+            }
+            Errand::Overhaul(unit) => self.overhaul_came_home(now, unit, result, buf, pool),
+        }
     }
 
     /// Begins a task that has waited for its turn.
@@ -55,14 +74,18 @@ impl Engine {
             return self.finish(slot, outcome);
         }
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-        let unit = &self.units[index(task.unit)];
+        let unit = &self.units[index(at)];
         // The unit may have been stopped, protected, made smaller or put out of reach while the task waited.
         let checked = unit
-            .check_medium(task.entry.row.medium)
+            .check_medium(task.entry.row)
             .and_then(|()| unit.geometry.check(task.extent))
             .and_then(|()| self.check_access(task.nexus, task.unit, task.entry.row.alua, task.extent));
         let next = match (checked, job) {
-            (Ok(()), Job::Entry) => self.run_entry(now, slot, data, pool),
+            (Ok(()), Job::Entry) => {
+                let next = self.run_entry(now, slot, data, pool);
+                self.follow(now, slot, next, pool);
+                return self.drive_overhaul(now, at, pool);
+            }
             (Ok(()), Job::Medium(plan)) => work::begin(&plan, &task.cdb, data, &mut unit.desk(pool)),
             (Err(sense), _) => {
                 give_back(data, pool);
@@ -238,6 +261,7 @@ impl Engine {
                     task.state = State::Waiting;
                     return;
                 }
+                Next::Watch { transfer_bytes } => return self.watch(slot, transfer_bytes),
                 Next::Need(bytes, wanting) => match self.take_buf(bytes, pool) {
                     Some(buf) => next = self.go_on(slot, wanting, buf, pool),
                     None => return self.starve(now, slot, bytes, wanting),
@@ -250,6 +274,15 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// A task waits for the end of what it has asked of its unit, and holds nobody up meanwhile.
+    fn watch(&mut self, slot: u32, transfer_bytes: u64) {
+        let Some(task) = self.table.get_mut(slot) else { return };
+        task.state = State::Watching { transfer_bytes };
+        let at = task.unit;
+        self.units[index(at)].tasks.reclassify(task, Serialization::Free);
+        self.unsettle(at);
     }
 
     /// A buffer, unless others have waited for one longer.

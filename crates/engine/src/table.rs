@@ -47,6 +47,11 @@ pub(crate) enum State {
     InStore(Effort, Work),
     /// It has done its part, and others that it ended are not home yet.
     Waiting,
+    /// It waits for the end of what is done to all blocks of its unit.
+    Watching {
+        /// What the CDB asked to transfer.
+        transfer_bytes: u64,
+    },
     /// It was ended while a store operation is under way; it keeps its slot until the buffer is home.
     Doomed(Fate),
     /// A call is deciding what comes next; no state between two calls.
@@ -92,7 +97,9 @@ impl State {
             Self::Dormant(_, buf, _) => buf,
             Self::Starved(_, wanting, _) => wanting.into_buf(),
             Self::InStore(_, work) => work.into_buf(),
-            Self::Gathering(_) | Self::Waiting | Self::Doomed(_) | Self::Deciding => None,
+            Self::Gathering(_) | Self::Waiting | Self::Watching { .. } | Self::Doomed(_) | Self::Deciding => {
+                None
+            }
         };
         if let Some(buf) = buf {
             pool.give(buf);

@@ -6,6 +6,7 @@ use crate::alua::PortGroups;
 use crate::config::UnitConfig;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
+use crate::overhaul::Condition;
 use crate::parameters::mode::ModePages;
 use crate::reservation::Reservations;
 use crate::work::{Desk, Generations};
@@ -13,6 +14,7 @@ use core::cell::Cell;
 use core::time::Duration;
 use felio_hal::store::{Durability, WriteCache};
 use felio_hal::{NexusId, Pool, Time};
+use felio_spec::Row;
 use felio_spec::cdb::Medium;
 use felio_spec::sense::{Sense, code};
 
@@ -36,6 +38,8 @@ pub struct Unit {
     pub(crate) generations: Cell<Generations>,
     /// Who may do what.
     pub(crate) reservations: Reservations,
+    /// How its blocks are, as a whole.
+    pub(crate) condition: Condition,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
     /// When its size was last asked for, and whether the answer is still out.
@@ -114,6 +118,7 @@ impl Unit {
         let reservations = Reservations::new(&config.saved);
         let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
         Self {
+            condition: Condition::of(&config.saved),
             config,
             geometry,
             mode,
@@ -144,9 +149,10 @@ impl Unit {
         self.geometry.write_cache == WriteCache::On
     }
 
-    /// Whether a command that does this to the medium may run.
-    pub(crate) fn check_medium(&self, medium: Medium) -> Result<(), Sense> {
-        match (medium, self.power) {
+    /// Whether a command may run as far as the medium is concerned.
+    pub(crate) fn check_medium(&self, row: &Row) -> Result<(), Sense> {
+        self.condition.check(row)?;
+        match (row.medium, self.power) {
             (Medium::Untouched, _) => Ok(()),
             (_, Power::Stopped) => Err(code::LU_NOT_READY_INITIALIZING.into()),
             (_, Power::Ejected) => Err(code::MEDIUM_NOT_PRESENT.into()),

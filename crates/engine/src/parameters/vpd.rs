@@ -170,6 +170,9 @@ fn block_device_characteristics(view: &View<'_>, data: &mut Writer) {
     let rate = if view.unit.config.limits.rotational == Some(false) { vpd::NON_ROTATING } else { 0 };
     fill(data, field::BYTES);
     data.set(0, field::MEDIUM_ROTATION_RATE, rate);
+    if view.unit.geometry.unmap.is_some() {
+        data.set(0, field::WABEREQ, vpd::READABLE_AFTER_ERASE);
+    }
     data.set(0, field::VBULS, view.unit.geometry.unmap.is_some_and(|unmap| unmap.zeroes));
 }
 

@@ -163,7 +163,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    const fn immed(immed: bool) -> Self {
+    pub(crate) const fn immed(immed: bool) -> Self {
         if immed { Self::AtOnce } else { Self::Afterwards }
     }
 }
@@ -334,6 +334,11 @@ pub(crate) enum Next {
     Save(Box<Saving>),
     /// Others must end first; who ends the last of them goes on.
     Wait,
+    /// The unit has something to do that outlives the command, which waits for its end.
+    Watch {
+        /// What the CDB asked to transfer.
+        transfer_bytes: u64,
+    },
     /// The end.
     Finish(Outcome),
 }

@@ -110,3 +110,22 @@ pub(crate) fn write_atomic16(lba: u64, boundary: u16, blocks: u16) -> [u8; 16] {
     cdb[10..12].copy_from_slice(&boundary.to_be_bytes());
     cdb
 }
+
+pub(crate) const IMMED: u8 = 0x80;
+pub(crate) const AUSE: u8 = 0x20;
+
+pub(crate) fn sanitize_overwrite(flags: u8, list_bytes: u16) -> [u8; 10] {
+    ten(0x48, flags | 0x01, 0, list_bytes)
+}
+
+pub(crate) fn sanitize_block_erase(flags: u8) -> [u8; 10] {
+    ten(0x48, flags | 0x02, 0, 0)
+}
+
+pub(crate) fn exit_failure_mode() -> [u8; 10] {
+    ten(0x48, 0x1f, 0, 0)
+}
+
+pub(crate) fn format_unit(flags: u8) -> [u8; 6] {
+    [0x04, flags, 0, 0, 0, 0]
+}

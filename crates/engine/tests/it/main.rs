@@ -9,6 +9,7 @@ mod chaos;
 mod management;
 mod medium;
 mod order;
+mod overhaul;
 mod provisioning;
 mod removal;
 mod reservation;
