@@ -6,8 +6,9 @@
 use crate::attention::Attention;
 use crate::commands::{Allocation, Run, View};
 use crate::engine::{Engine, index};
+use crate::power::{Power, Rule};
 use crate::progress::give_back;
-use crate::unit::{Change, Control, Power};
+use crate::unit::{Change, Control};
 use crate::work::{Next, Outcome, Wanting, Work};
 use crate::writer::Writer;
 use felio_hal::{Buf, NexusId, Op, Pool, Time};
@@ -124,7 +125,14 @@ impl Engine {
             Control::Reserve => return Next::Finish(self.reserve(nexus, at)),
             Control::Release => return Next::Finish(self.release(nexus, at)),
             Control::Nothing => unit.power,
-            Control::Start => Power::Active,
+            Control::Start => {
+                unit.rest.decide(Rule::Timers);
+                Power::Active
+            }
+            Control::Rest(rule) => {
+                unit.rest.decide(rule);
+                if unit.power == Power::Ejected { Power::Ejected } else { Power::Active }
+            }
             Control::Stop if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop(Power::Stopped)),
             Control::Stop | Control::StopWithoutFlush => Power::Stopped,
             Control::Eject if unit.is_cached() => return Next::Submit(Op::Flush, Work::Stop(Power::Ejected)),
@@ -171,13 +179,16 @@ fn after_change(change: Change, transfer_bytes: u64) -> Next {
 }
 
 /// What REQUEST SENSE says when nothing is pending.
-//= SPC-4 "REQUEST SENSE command": what TEST UNIT READY would say
+//= SPC-4 "REQUEST SENSE command": what TEST UNIT READY would say, or how deeply the unit sleeps
 fn standing(view: &View<'_>) -> Sense {
-    if let Err(sense) = view.unit.groups.check(view.port.relative_port, Alua::Active) {
+    let unit = view.unit;
+    if let Err(sense) = unit.groups.check(view.port.relative_port, Alua::Active) {
         return sense;
     }
-    match view.unit.power {
-        Power::Active => code::NO_ADDITIONAL_SENSE.into(),
+    match unit.power {
+        Power::Active => {
+            unit.rest.code(unit.mode.power_condition()).unwrap_or(code::NO_ADDITIONAL_SENSE).into()
+        }
         Power::Stopped => code::LU_NOT_READY_INITIALIZING.into(),
         Power::Ejected => code::MEDIUM_NOT_PRESENT.into(),
     }

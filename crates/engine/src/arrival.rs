@@ -99,6 +99,7 @@ impl Engine {
 
     fn arrive(&mut self, now: Time, nexus: NexusId, unit: u32, command: &Command, pool: &mut Pool) {
         self.probe(now, unit);
+        self.units[index(unit)].rest.note(now);
         let admitted = match self.check(nexus, unit, command) {
             Ok(admitted) => admitted,
             Err(Refused(outcome)) => {
@@ -129,7 +130,11 @@ impl Engine {
             return self.respond(nexus, command, Outcome::status(status, 0), false);
         };
         owner.tasks += 1;
-        self.units[index(unit)].tasks.insert(&mut self.table, slot);
+        let unit = &mut self.units[index(unit)];
+        unit.tasks.insert(&mut self.table, slot);
+        if matches!(job, Job::Medium(_)) {
+            unit.rest.note_use();
+        }
         match solicit_bytes {
             0 => self.begin_or_wait(now, slot, job, None, pool),
             bytes => self.gather(slot, job, bytes),

@@ -24,6 +24,7 @@ mod nexus;
 mod order;
 mod overhaul;
 pub mod parameters;
+mod power;
 mod progress;
 pub mod reservation;
 mod table;

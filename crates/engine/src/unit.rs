@@ -8,6 +8,7 @@ use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::overhaul::Condition;
 use crate::parameters::mode::ModePages;
+use crate::power::{Power, Rest, Rule};
 use crate::reservation::Reservations;
 use crate::work::{Desk, Generations};
 use core::cell::Cell;
@@ -31,6 +32,8 @@ pub struct Unit {
     pub(crate) groups: PortGroups,
     /// Whether its medium can be accessed.
     pub(crate) power: Power,
+    /// How deeply it sleeps.
+    pub(crate) rest: Rest,
     /// Who wants the medium to stay.
     //= SPC-4 "PREVENT ALLOW MEDIUM REMOVAL command": for each nexus, until it allows the removal, is lost, or a reset
     pub(crate) preventing: Vec<NexusId>,
@@ -44,17 +47,6 @@ pub struct Unit {
     pub(crate) tasks: TaskSet,
     /// When its size was last asked for, and whether the answer is still out.
     pub(crate) probe: Probe,
-}
-
-/// SBC-3 "START STOP UNIT command".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Power {
-    /// The medium can be accessed.
-    Active,
-    /// Stopped by an initiator.
-    Stopped,
-    /// There is no medium: an initiator has ejected it.
-    Ejected,
 }
 
 /// Looking whether the store was resized.
@@ -98,6 +90,8 @@ pub enum Control {
     Load,
     /// There shall be none; cached writes are made durable first.
     Eject,
+    /// The medium shall be accessible, and the unit in the condition that this leads to.
+    Rest(Rule),
     /// The nexus wants the medium to stay.
     Prevent,
     /// It does so no more.
@@ -124,6 +118,7 @@ impl Unit {
             mode,
             groups,
             power: Power::Active,
+            rest: Rest::new(),
             preventing: Vec::new(),
             generations: Cell::new(Generations::NEW),
             reservations,
@@ -178,6 +173,7 @@ impl Unit {
         self.mode.reset();
         self.preventing.clear();
         self.reservations.reset();
+        self.rest.decide(Rule::Timers);
         if self.power == Power::Stopped {
             self.power = Power::Active; // What was ejected does not come back by itself.
         }

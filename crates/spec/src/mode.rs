@@ -60,6 +60,26 @@ pub const PAGES: &[ModePage] = &[
         changeable: &[control::D_SENSE.bits, control::SWP.bits, control::TAS.bits],
     },
     ModePage {
+        page: 0x1a,
+        subpage: 0,
+        name: "Power Condition",
+        bytes: power_condition::BYTES,
+        // No timer runs until somebody wants one.
+        default: &[],
+        changeable: &[
+            power_condition::IDLE_A.bits,
+            power_condition::IDLE_B.bits,
+            power_condition::IDLE_C.bits,
+            power_condition::STANDBY_Y.bits,
+            power_condition::STANDBY_Z.bits,
+            power_condition::IDLE_A_CONDITION_TIMER.bits,
+            power_condition::IDLE_B_CONDITION_TIMER.bits,
+            power_condition::IDLE_C_CONDITION_TIMER.bits,
+            power_condition::STANDBY_Y_CONDITION_TIMER.bits,
+            power_condition::STANDBY_Z_CONDITION_TIMER.bits,
+        ],
+    },
+    ModePage {
         page: 0x1c,
         subpage: 0,
         name: "Informational Exceptions Control",
@@ -195,6 +215,24 @@ layouts! {
         AUTOLOAD_MODE: u8 = 5, 2, 3;
         BUSY_TIMEOUT_PERIOD: u16 = 8, 7, 16;
         EXTENDED_SELF_TEST_COMPLETION_TIME: u16 = 10, 7, 16;
+    }
+
+    /// SPC-4 "Power Condition mode page". Timers count tenths of a second.
+    power_condition, 40 {
+        PM_BG_PRECEDENCE: u8 = 2, 7, 2;
+        STANDBY_Y: bool = 2, 0, 1;
+        IDLE_C: bool = 3, 3, 1;
+        IDLE_B: bool = 3, 2, 1;
+        IDLE_A: bool = 3, 1, 1;
+        STANDBY_Z: bool = 3, 0, 1;
+        IDLE_A_CONDITION_TIMER: u32 = 4, 7, 32;
+        STANDBY_Z_CONDITION_TIMER: u32 = 8, 7, 32;
+        IDLE_B_CONDITION_TIMER: u32 = 12, 7, 32;
+        IDLE_C_CONDITION_TIMER: u32 = 16, 7, 32;
+        STANDBY_Y_CONDITION_TIMER: u32 = 20, 7, 32;
+        CCF_IDLE: u8 = 39, 7, 2;
+        CCF_STANDBY: u8 = 39, 5, 2;
+        CCF_STOPPED: u8 = 39, 3, 2;
     }
 
     /// SPC-4 "Informational Exceptions Control mode page".

@@ -21,6 +21,8 @@ impl PageCode {
     pub const MODE_PAGE_POLICY: Self = Self(0x87);
     /// SPC-4 "SCSI Ports VPD page".
     pub const SCSI_PORTS: Self = Self(0x88);
+    /// SPC-4 "Power Condition VPD page".
+    pub const POWER_CONDITION: Self = Self(0x8a);
     /// SPC-4 "Third-party Copy VPD page".
     pub const THIRD_PARTY_COPY: Self = Self(0x8f);
     /// SBC-3 "Block Limits VPD page".
@@ -81,6 +83,21 @@ layouts! {
         INITIATOR_PORT_TRANSPORTID_LENGTH: u16 = 6, 7, 16;
         /// Of what follows this field.
         TARGET_PORT_DESCRIPTORS_LENGTH: u16 = 10, 7, 16;
+    }
+
+    /// SPC-4 "Power Condition VPD page". Recovery times are milliseconds; zero is "not told".
+    power_condition, 18 {
+        STANDBY_Y: bool = 4, 1, 1;
+        STANDBY_Z: bool = 4, 0, 1;
+        IDLE_C: bool = 5, 2, 1;
+        IDLE_B: bool = 5, 1, 1;
+        IDLE_A: bool = 5, 0, 1;
+        STOPPED_CONDITION_RECOVERY_TIME: u16 = 6, 7, 16;
+        STANDBY_Z_CONDITION_RECOVERY_TIME: u16 = 8, 7, 16;
+        STANDBY_Y_CONDITION_RECOVERY_TIME: u16 = 10, 7, 16;
+        IDLE_A_CONDITION_RECOVERY_TIME: u16 = 12, 7, 16;
+        IDLE_B_CONDITION_RECOVERY_TIME: u16 = 14, 7, 16;
+        IDLE_C_CONDITION_RECOVERY_TIME: u16 = 16, 7, 16;
     }
 
     /// SPC-4 "Third-party copy descriptors": what each begins with.

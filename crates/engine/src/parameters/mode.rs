@@ -32,6 +32,7 @@ type Image = [u8; PAGES_BYTES];
 
 const CACHING: usize = offset_of(0x08);
 const CONTROL: usize = offset_of(0x0a);
+const POWER_CONDITION: usize = offset_of(0x1a);
 
 impl ModePages {
     /// As after power on.
@@ -65,6 +66,12 @@ impl ModePages {
     #[must_use]
     pub fn write_cache_enabled(&self) -> bool {
         caching::WCE.get(&self.current[CACHING..])
+    }
+
+    /// The power condition page.
+    #[must_use]
+    pub fn power_condition(&self) -> &[u8] {
+        &self.current[POWER_CONDITION..]
     }
 
     /// D_SENSE of the control page.
@@ -381,8 +388,8 @@ mod tests {
     fn all_pages_come_in_their_order_behind_the_header() {
         let data = sense6(0x3f, 0).expect("all pages");
         let pages: Vec<u8> = placed().map(|(at, _)| data[4 + at] & 0x3f).collect();
-        assert_eq!((data[0], data[1], data[2], data[3]), (59, 0, 0x10, 0));
-        assert_eq!(pages, [1, 8, 10, 0x1c]);
+        assert_eq!((data[0], data[1], data[2], data[3]), (99, 0, 0x10, 0));
+        assert_eq!(pages, [1, 8, 10, 0x1a, 0x1c]);
     }
 
     #[test]

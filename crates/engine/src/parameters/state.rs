@@ -1,6 +1,7 @@
 //! START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL: what their CDBs ask for.
 
-use crate::unit::{Control, Power, Unit};
+use crate::power::{Condition, Power, Rule};
+use crate::unit::{Control, Unit};
 use felio_spec::Cdb;
 use felio_spec::commands::{prevent_allow_medium_removal, seek6 as s6, seek10 as s10, start_stop_unit};
 use felio_spec::sense::{Sense, code};
@@ -8,11 +9,16 @@ use felio_spec::sense::{Sense, code};
 //= SBC-3 "START STOP UNIT command"
 /// START STOP UNIT. IMMED makes no difference: nothing takes long but a flush, and that is waited for.
 pub fn start_stop_unit(unit: &Unit, cdb: &Cdb) -> Result<Control, Sense> {
-    use start_stop_unit::{LOEJ, NO_FLUSH, POWER_CONDITION, START};
-    // With a power condition, START and LOEJ mean nothing. We draw no power that could be saved: in every condition
-    // the unit is as ready as in the active one.
+    use start_stop_unit::{LOEJ, NO_FLUSH, POWER_CONDITION, POWER_CONDITION_MODIFIER, START};
+    // With a power condition, START and LOEJ mean nothing.
     if cdb.get(POWER_CONDITION) != 0 {
-        return Ok(Control::Nothing);
+        let named = (cdb.get(POWER_CONDITION), cdb.get(POWER_CONDITION_MODIFIER));
+        let Some((_, rule)) = CONDITIONS.iter().find(|(name, _)| *name == named) else {
+            let known = CONDITIONS.iter().any(|(name, _)| name.0 == named.0);
+            let field = if known { POWER_CONDITION_MODIFIER } else { POWER_CONDITION };
+            return Err(Sense::invalid_field(field.bits));
+        };
+        return Ok(Control::Rest(*rule));
     }
     match (cdb.get(LOEJ), cdb.get(START)) {
         (true, _) if !unit.config.removable => Err(Sense::invalid_field(LOEJ.bits)),
@@ -27,6 +33,23 @@ pub fn start_stop_unit(unit: &Unit, cdb: &Cdb) -> Result<Control, Sense> {
         (false, false) => Ok(Control::Stop),
     }
 }
+
+/// POWER CONDITION and POWER CONDITION MODIFIER, and what they ask for.
+//= SBC-3 "START STOP UNIT command": POWER CONDITION and POWER CONDITION MODIFIER
+const CONDITIONS: [((u8, u8), Rule); 12] = [
+    ((0x1, 0x0), Rule::Commanded(Condition::Active)),
+    ((0x2, 0x0), Rule::Commanded(Condition::IdleA)),
+    ((0x2, 0x1), Rule::Commanded(Condition::IdleB)),
+    ((0x2, 0x2), Rule::Commanded(Condition::IdleC)),
+    ((0x3, 0x0), Rule::Commanded(Condition::StandbyZ)),
+    ((0x3, 0x1), Rule::Commanded(Condition::StandbyY)),
+    ((0x7, 0x0), Rule::Timers),
+    ((0xa, 0x0), Rule::Forced(Condition::IdleA)),
+    ((0xa, 0x1), Rule::Forced(Condition::IdleB)),
+    ((0xa, 0x2), Rule::Forced(Condition::IdleC)),
+    ((0xb, 0x0), Rule::Forced(Condition::StandbyZ)),
+    ((0xb, 0x1), Rule::Forced(Condition::StandbyY)),
+];
 
 //= SPC-4 "PREVENT ALLOW MEDIUM REMOVAL command"
 /// PREVENT ALLOW MEDIUM REMOVAL. The values 10b and 11b are obsolete. A medium that cannot be removed stays anyway.
@@ -80,7 +103,16 @@ mod tests {
 
     #[test]
     fn a_power_condition_overrides_start_and_loej() {
-        check(0x32, Ok(Control::Nothing));
+        check(0x32, Ok(Control::Rest(Rule::Commanded(Condition::StandbyZ))));
+        check(0x70, Ok(Control::Rest(Rule::Timers)));
+    }
+
+    #[test]
+    fn conditions_that_do_not_exist_are_refused() {
+        let unit = Unit::new(fixture::unit(0));
+        check(0x40, Err(Sense::invalid_field(start_stop_unit::POWER_CONDITION.bits)));
+        let got = start_stop_unit(&unit, &Cdb::new(&[0x1b, 0, 0, 2, 0x30, 0]));
+        assert_eq!(got, Err(Sense::invalid_field(start_stop_unit::POWER_CONDITION_MODIFIER.bits)));
     }
 
     #[test]

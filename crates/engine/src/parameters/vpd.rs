@@ -14,7 +14,7 @@ use felio_spec::mode::{ALL_PAGES, ALL_SUBPAGES};
 use felio_spec::sense::{SENSE_BYTES_MAX, Sense};
 use felio_spec::vpd::{
     self, PageCode, block_device_characteristics, block_limits, extended_inquiry, header,
-    logical_block_provisioning, mode_page_policy_descriptor,
+    logical_block_provisioning, mode_page_policy_descriptor, power_condition,
 };
 
 /// A page and the function that writes what follows its header.
@@ -24,13 +24,14 @@ struct Page {
 }
 
 /// The pages, in ascending order.
-static PAGES: [Page; 10] = [
+static PAGES: [Page; 11] = [
     Page { code: PageCode::SUPPORTED_PAGES, body: supported_pages },
     Page { code: PageCode::UNIT_SERIAL_NUMBER, body: unit_serial_number },
     Page { code: PageCode::DEVICE_IDENTIFICATION, body: ports::device_identification },
     Page { code: PageCode::EXTENDED_INQUIRY, body: extended_inquiry },
     Page { code: PageCode::MODE_PAGE_POLICY, body: mode_page_policy },
     Page { code: PageCode::SCSI_PORTS, body: ports::scsi_ports },
+    Page { code: PageCode::POWER_CONDITION, body: power_condition },
     Page { code: PageCode::BLOCK_LIMITS, body: block_limits },
     Page { code: PageCode::BLOCK_DEVICE_CHARACTERISTICS, body: block_device_characteristics },
     Page { code: PageCode::LOGICAL_BLOCK_PROVISIONING, body: logical_block_provisioning },
@@ -118,6 +119,15 @@ fn mode_page_policy(_view: &View<'_>, data: &mut Writer) {
     data.zeros(field::BYTES);
     data.set(base, field::POLICY_PAGE_CODE, ALL_PAGES);
     data.set(base, field::POLICY_SUBPAGE_CODE, ALL_SUBPAGES);
+}
+
+//= SPC-4 "Power Condition VPD page": nothing takes time
+fn power_condition(_view: &View<'_>, data: &mut Writer) {
+    use power_condition as field;
+    fill(data, field::BYTES);
+    for condition in [field::STANDBY_Y, field::STANDBY_Z, field::IDLE_C, field::IDLE_B, field::IDLE_A] {
+        data.set(0, condition, true);
+    }
 }
 
 //= SBC-3 "Block Limits VPD page"
@@ -229,6 +239,13 @@ mod tests {
         want.extend(b"\x53\xa8\x00\x14iqn.2026-01.net.x:t\0");
         want[3] = u8::try_from(want.len() - 4).expect("short");
         check(PageCode::DEVICE_IDENTIFICATION, &want);
+    }
+
+    #[test]
+    fn every_power_condition_can_be_had() {
+        let mut want = vec![0, 0x8a, 0, 14, 3, 7];
+        want.resize(18, 0);
+        check(PageCode::POWER_CONDITION, &want);
     }
 
     #[test]

@@ -32,8 +32,9 @@ pub(crate) use write::{write6, write10, write12, write16, write32};
 
 use crate::alua::Saving;
 use crate::geometry::{Extent, Geometry};
+use crate::power::Power;
 use crate::table::Effort;
-use crate::unit::{Power, Unit};
+use crate::unit::Unit;
 use felio_hal::store::{Done, Durability};
 use felio_hal::{Buf, Op, Pool};
 use felio_spec::sense::{Code, Sense, code};

@@ -10,6 +10,7 @@ mod management;
 mod medium;
 mod order;
 mod overhaul;
+mod power;
 mod provisioning;
 mod removal;
 mod reservation;
