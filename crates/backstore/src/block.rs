@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use felio_hal::store::{AtomicLimits, Limits, UnmapLimits};
+use felio_hal::store::{AtomicLimits, Limits, Mapping, Space, UnmapLimits};
 use rustix::fs::{
     FallocateFlags, SeekFrom, fallocate, fstat, ioctl_blkpbszget, ioctl_blksszget, major, minor, seek,
 };
 use rustix::io::Errno;
 
-use crate::disk::{Disk, Space};
+use crate::disk::{self, Disk};
 use crate::policy::Policy;
 use crate::store::{Store, TRANSFER_BYTES_MAX};
 use crate::sys;
@@ -30,6 +30,7 @@ pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writabl
         unmap: facts.unmap,
         atomic: facts.atomic.filter(|_| policy.direct),
         extents: false,
+        space: false,
         rotational: facts.rotational,
         state: false,
     };
@@ -86,6 +87,7 @@ fn unmap(folder: &Path, queue: &Path, logical_bytes: u32) -> Option<UnmapLimits>
         alignment_bytes: number(folder, "discard_alignment").unwrap_or(0),
         // A discard promises nothing; zeroing in hardware, which may deallocate, does.
         zeroes: number::<u64>(queue, "write_zeroes_max_bytes").is_some_and(|bytes| bytes > 0),
+        anchor: false,
     })
 }
 
@@ -105,7 +107,7 @@ struct BlockSpace {
     zeroes: bool,
 }
 
-impl Space for BlockSpace {
+impl disk::Space for BlockSpace {
     fn unmap(&self, fd: BorrowedFd<'_>, at: u64, len: u64) -> Result<(), Errno> {
         if self.zeroes {
             match fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, len) {
@@ -125,9 +127,13 @@ impl Space for BlockSpace {
         fallocate(fd, FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, at, len)
     }
 
-    fn extent(&self, _: BorrowedFd<'_>, _: u64, end: u64) -> Result<(bool, u64), Errno> {
+    fn extent(&self, _: BorrowedFd<'_>, _: u64, end: u64) -> Result<(Mapping, u64), Errno> {
         // Devices do not tell.
-        Ok((true, end))
+        Ok((Mapping::Mapped, end))
+    }
+
+    fn space(&self, _: BorrowedFd<'_>) -> Result<Space, Errno> {
+        Err(Errno::OPNOTSUPP)
     }
 
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno> {

@@ -9,7 +9,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use felio_hal::store::{Done, Failure, Limits, Op};
+use felio_hal::store::{Done, Failure, Limits, Mapping, Op, Space as SpaceBytes};
 use rustix::fs::{Advice, fadvise};
 use rustix::io::Errno;
 
@@ -24,8 +24,10 @@ pub(crate) trait Space: Send + Sync + fmt::Debug {
     fn unmap(&self, fd: BorrowedFd<'_>, at: u64, len: u64) -> Result<(), Errno>;
     /// Makes a range read as zeros without writing them; `OPNOTSUPP` if that cannot be.
     fn zero(&self, fd: BorrowedFd<'_>, at: u64, len: u64, unmap: bool) -> Result<(), Errno>;
-    /// Whether the byte at `at` is allocated, and where in front of `end` that ends.
-    fn extent(&self, fd: BorrowedFd<'_>, at: u64, end: u64) -> Result<(bool, u64), Errno>;
+    /// What is at `at`, and where in front of `end` that ends.
+    fn extent(&self, fd: BorrowedFd<'_>, at: u64, end: u64) -> Result<(Mapping, u64), Errno>;
+    /// Bytes used and left.
+    fn space(&self, fd: BorrowedFd<'_>) -> Result<SpaceBytes, Errno>;
     /// The size now.
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno>;
 }
@@ -85,15 +87,19 @@ impl<S: Space> Disk<S> {
 
     fn extent(&self, at: u64) -> Result<Done, Failure> {
         let size = self.bytes.load(Ordering::Relaxed);
-        let (allocated, end) =
+        let (mapping, end) =
             self.space.extent(self.transfer.fd(), at, size).map_err(|errno| failure(errno, None))?;
-        Ok(Done::Extent { allocated, len: end.clamp(at + 1, size.max(at + 1)) - at })
+        Ok(Done::Extent { mapping, len: end.clamp(at + 1, size.max(at + 1)) - at })
     }
 
     fn size(&self) -> Result<Done, Failure> {
         let bytes = self.space.bytes(self.transfer.fd()).map_err(|errno| failure(errno, None))?;
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(Done::Size(bytes))
+    }
+
+    fn space(&self) -> Result<Done, Failure> {
+        self.space.space(self.transfer.fd()).map(Done::Space).map_err(|errno| failure(errno, None))
     }
 
     /// A hint: whether it is taken makes no difference to the answer.
@@ -153,6 +159,7 @@ impl<S: Space> Store for Disk<S> {
             Op::Extent { at } => Answer::bare(self.extent(at)),
             Op::Prefetch { at, len } => Answer::bare(self.prefetch(at, len)),
             Op::Size => Answer::bare(self.size()),
+            Op::Space => Answer::bare(self.space()),
             Op::Save(_) => Answer::bare(Err(NO_STATE)),
         }
     }

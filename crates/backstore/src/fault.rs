@@ -30,6 +30,8 @@ pub enum Kind {
     Prefetch,
     /// [`Op::Size`].
     Size,
+    /// [`Op::Space`].
+    Space,
     /// [`Op::Save`].
     Save,
 }
@@ -47,6 +49,7 @@ impl Kind {
             Op::Extent { .. } => Self::Extent,
             Op::Prefetch { .. } => Self::Prefetch,
             Op::Size => Self::Size,
+            Op::Space => Self::Space,
             Op::Save(_) => Self::Save,
         }
     }

@@ -3,13 +3,16 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use felio_hal::store::{AtomicLimits, Limits, UnmapLimits};
-use rustix::fs::{AtFlags, FallocateFlags, SeekFrom, StatxFlags, fallocate, fstat, fstatfs, seek, statx};
+use felio_hal::store::{AtomicLimits, Limits, Mapping, Space, UnmapLimits};
+use rustix::fs::{
+    AtFlags, FallocateFlags, SeekFrom, StatxFlags, fallocate, fstat, fstatfs, fstatvfs, seek, statx,
+};
 use rustix::io::{Errno, pread};
 
-use crate::disk::{Disk, Space};
+use crate::disk::{self, Disk};
 use crate::policy::Policy;
 use crate::store::{Store, TRANSFER_BYTES_MAX};
+use crate::sys;
 
 /// An open file as a store; the descriptor's flags are those of `policy`.
 pub(crate) fn store(
@@ -23,6 +26,7 @@ pub(crate) fn store(
         granularity_bytes,
         alignment_bytes: 0,
         zeroes: true,
+        anchor: facts.anchor,
     });
     let limits = Limits {
         bytes: facts.bytes,
@@ -35,6 +39,7 @@ pub(crate) fn store(
         write_cache: policy.write_cache,
         atomic: facts.atomic.filter(|_| policy.direct),
         extents: unmap.is_some(),
+        space: true,
         unmap,
         rotational: None,
         state: false,
@@ -48,6 +53,8 @@ pub(crate) struct Facts {
     pub(crate) bytes: u64,
     /// Smallest hole, if holes can be punched, or could be by somebody who may write.
     pub(crate) hole_bytes: Option<u32>,
+    /// Space can be kept without data in it.
+    pub(crate) anchor: bool,
     /// What can be written as one step.
     pub(crate) atomic: Option<AtomicLimits>,
 }
@@ -60,7 +67,8 @@ impl Facts {
         // Network filesystems name their transfer size here; that is no block.
         let holes = !writable || can_punch(fd, bytes);
         let hole_bytes = holes.then_some(block.unwrap_or(512).max(512));
-        Ok(Self { bytes, hole_bytes, atomic: atomic(fd) })
+        let anchor = writable && holes && can_anchor(fd, bytes);
+        Ok(Self { bytes, hole_bytes, anchor, atomic: atomic(fd) })
     }
 }
 
@@ -68,7 +76,7 @@ impl Facts {
 #[derive(Debug)]
 struct FileSpace;
 
-impl Space for FileSpace {
+impl disk::Space for FileSpace {
     fn unmap(&self, fd: BorrowedFd<'_>, at: u64, len: u64) -> Result<(), Errno> {
         retry(|| fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, len))
     }
@@ -83,15 +91,23 @@ impl Space for FileSpace {
         retry(|| fallocate(fd, FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, at, len))
     }
 
-    fn extent(&self, fd: BorrowedFd<'_>, at: u64, end: u64) -> Result<(bool, u64), Errno> {
+    fn extent(&self, fd: BorrowedFd<'_>, at: u64, end: u64) -> Result<(Mapping, u64), Errno> {
         match seek(fd, SeekFrom::Data(at)) {
-            Ok(data) if data > at => Ok((false, data)),
-            Ok(_) => Ok((true, seek(fd, SeekFrom::Hole(at))?)),
+            Ok(data) if data > at => Ok(hole(fd, at, data)),
+            Ok(_) => Ok((Mapping::Mapped, seek(fd, SeekFrom::Hole(at))?)),
             // No data from here on.
-            Err(Errno::NXIO) => Ok((false, end)),
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok((true, end)),
+            Err(Errno::NXIO) => Ok(hole(fd, at, end)),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok((Mapping::Mapped, end)),
             Err(errno) => Err(errno),
         }
+    }
+
+    fn space(&self, fd: BorrowedFd<'_>) -> Result<Space, Errno> {
+        /// What `st_blocks` counts.
+        const SECTOR_BYTES: u64 = 512;
+        let used = u64::try_from(fstat(fd)?.st_blocks).unwrap_or(0).saturating_mul(SECTOR_BYTES);
+        let filesystem = fstatvfs(fd)?;
+        Ok(Space { used, available: filesystem.f_bavail.saturating_mul(filesystem.f_frsize) })
     }
 
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno> {
@@ -103,9 +119,29 @@ fn size(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     u64::try_from(fstat(fd)?.st_size).map_err(|_| Errno::OVERFLOW)
 }
 
+/// What a hole that `SEEK_HOLE` knows from `at` to `end` begins with: nothing, or space that was never written to.
+fn hole(fd: BorrowedFd<'_>, at: u64, end: u64) -> (Mapping, u64) {
+    match sys::device::first_extent(fd, at, end - at) {
+        Some(extent) if extent.start > at => (Mapping::Deallocated, extent.start.min(end)),
+        Some(extent) if extent.is_unwritten && extent.end > at => (Mapping::Anchored, extent.end.min(end)),
+        _ => (Mapping::Deallocated, end),
+    }
+}
+
+/// Whether space can be kept without data in it: tried behind the end of the file, and given back.
+fn can_anchor(fd: BorrowedFd<'_>, bytes: u64) -> bool {
+    let behind = bytes.next_multiple_of(STEP);
+    let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+    let outcome = retry(|| fallocate(fd, flags, behind, STEP_KEPT));
+    outcome.is_ok() && can_punch(fd, bytes)
+}
+
+/// How far behind the end of a file something is tried, and how much of it.
+const STEP: u64 = 1 << 20;
+const STEP_KEPT: u64 = 4096;
+
 /// Whether holes can be punched: tried behind the end of the file, where there is nothing to lose.
 fn can_punch(fd: BorrowedFd<'_>, bytes: u64) -> bool {
-    const STEP: u64 = 1 << 20;
     let behind = bytes.next_multiple_of(STEP);
     retry(|| fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, behind, STEP)).is_ok()
 }

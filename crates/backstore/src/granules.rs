@@ -66,6 +66,12 @@ impl Granules {
         (written, (granule.min(end) * GRANULE_BYTES).min(self.bytes) - at)
     }
 
+    /// Bytes of all granules that were written.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        let count = |word: &AtomicU64| u64::from(word.load(Ordering::Relaxed).count_ones());
+        self.words.iter().map(count).sum::<u64>() * GRANULE_BYTES
+    }
+
     fn word(&self, index: u64) -> u64 {
         let word = usize::try_from(index).ok().and_then(|index| self.words.get(index));
         word.map_or(0, |word| word.load(Ordering::Relaxed))

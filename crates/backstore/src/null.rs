@@ -1,6 +1,6 @@
 //! A store that reads as zeros and forgets what is written: the limit of what the layers above it can do.
 
-use felio_hal::store::{Done, Failure, Limits, Op, UnmapLimits, WriteCache};
+use felio_hal::store::{Done, Failure, Limits, Mapping, Op, UnmapLimits, WriteCache};
 
 use crate::ram::ATOMIC;
 use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, TRANSFER_BYTES_MAX, changes, fits};
@@ -15,7 +15,7 @@ impl Null {
     /// `bytes` of nothing.
     #[must_use]
     pub const fn new(bytes: u64, writable: bool) -> Self {
-        let unmap = UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true };
+        let unmap = UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true, anchor: false };
         Self {
             limits: Limits {
                 bytes,
@@ -28,6 +28,7 @@ impl Null {
                 unmap: Some(unmap),
                 atomic: Some(ATOMIC),
                 extents: true,
+                space: false,
                 rotational: Some(false),
                 state: false,
             },
@@ -62,7 +63,10 @@ impl Store for Null {
                 Answer::with(Ok(Done::Done), buf)
             }
             Op::Write { buf, .. } | Op::WriteAtomic { buf, .. } => Answer::with(Ok(Done::Done), buf),
-            Op::Extent { at } => Answer::bare(Ok(Done::Extent { allocated: false, len: bytes - at })),
+            Op::Extent { at } => {
+                Answer::bare(Ok(Done::Extent { mapping: Mapping::Deallocated, len: bytes - at }))
+            }
+            Op::Space => Answer::bare(Err(Failure::Other(libc::EOPNOTSUPP))),
             Op::Size => Answer::bare(Ok(Done::Size(bytes))),
             Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Prefetch { .. } => {
                 Answer::bare(Ok(Done::Done))

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use felio_hal::store::{AtomicLimits, Done, Failure, Limits, Op, UnmapLimits, WriteCache};
+use felio_hal::store::{AtomicLimits, Done, Failure, Limits, Mapping, Op, Space, UnmapLimits, WriteCache};
 use rustix::io::Errno;
 
 use crate::granules::{GRANULE_BYTES, Granules};
@@ -41,7 +41,7 @@ impl Ram {
         }
         // The granularity fits: it is a constant below 2^32.
         let granularity_bytes = u32::try_from(GRANULE_BYTES).map_err(|_| Errno::OVERFLOW)?;
-        let unmap = UnmapLimits { granularity_bytes, alignment_bytes: 0, zeroes: true };
+        let unmap = UnmapLimits { granularity_bytes, alignment_bytes: 0, zeroes: true, anchor: false };
         let limits = Limits {
             bytes: size,
             writable,
@@ -53,6 +53,7 @@ impl Ram {
             unmap: Some(unmap),
             atomic: Some(ATOMIC),
             extents: true,
+            space: true,
             rotational: Some(false),
             state: false,
         };
@@ -130,10 +131,14 @@ impl Ram {
                 Done::Done
             }
             Op::Extent { at } => {
-                let (allocated, len) = self.written.run(at);
-                Done::Extent { allocated, len }
+                let (written, len) = self.written.run(at);
+                Done::Extent { mapping: if written { Mapping::Mapped } else { Mapping::Deallocated }, len }
             }
             Op::Size => Done::Size(self.limits.bytes),
+            Op::Space => {
+                let used = self.written.written_bytes();
+                Done::Space(Space { used, available: self.limits.bytes.saturating_sub(used) })
+            }
             Op::Flush | Op::Prefetch { .. } => Done::Done,
             Op::Save(_) => return Answer::bare(Err(NO_STATE)),
         };
@@ -149,6 +154,7 @@ impl Store for Ram {
     fn attempt(&self, op: Op) -> Attempt {
         match op {
             Op::Unmap { len, .. } | Op::Zero { len, .. } if len > INLINE_BYTES => Attempt::Later(op),
+            Op::Space => Attempt::Later(op), // It counts.
             op => Attempt::Done(self.run(op)),
         }
     }

@@ -92,7 +92,7 @@ pub(crate) fn range(op: &Op) -> Option<(u64, u64)> {
         }
         Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => Some((*at, *len)),
         Op::Extent { at } => Some((*at, 1)),
-        Op::Flush | Op::Size | Op::Save(_) => None,
+        Op::Flush | Op::Size | Op::Space | Op::Save(_) => None,
     }
 }
 
@@ -116,6 +116,7 @@ pub(crate) fn buffer(op: Op) -> Option<Buf> {
         | Op::Extent { .. }
         | Op::Prefetch { .. }
         | Op::Size
+        | Op::Space
         | Op::Save(_) => None,
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use common::{ENGINES, Loop, Rig, SIZE, config, devices, files, folders, memory, skip, spec, stores};
 use felio_backstore::fault::{Action, Fault, Kind, Rule};
 use felio_backstore::{CacheMode, Engine, Lane, LaneConfig, LaneError, Null, Ram, Source, Spec, Store, open};
-use felio_hal::store::{Done, Durability, Failure, Op, StoreQueue, WriteCache};
+use felio_hal::store::{Done, Durability, Failure, Mapping, Op, StoreQueue, WriteCache};
 
 const BLOCK: usize = 4096;
 
@@ -154,9 +154,9 @@ fn extents(mut rig: Rig) {
         return skip(&rig.name, "allocation is not told here");
     }
     rig.write(1 << 20, 1 << 16, 1);
-    let hole = Done::Extent { allocated: false, len: 1 << 20 };
-    let data = Done::Extent { allocated: true, len: 1 << 16 };
-    let rest = Done::Extent { allocated: false, len: SIZE - (1 << 20) - (1 << 16) };
+    let hole = Done::Extent { mapping: Mapping::Deallocated, len: 1 << 20 };
+    let data = Done::Extent { mapping: Mapping::Mapped, len: 1 << 16 };
+    let rest = Done::Extent { mapping: Mapping::Deallocated, len: SIZE - (1 << 20) - (1 << 16) };
     for (at, want) in [(0, hole), (1 << 20, data), ((1 << 20) + (1 << 16), rest)] {
         assert_eq!(rig.must(Op::Extent { at }), want, "{} at {at}", rig.name);
     }
@@ -171,7 +171,7 @@ fn holes_and_data_are_told() {
 #[test]
 fn a_device_says_that_all_is_allocated() {
     devices(|mut rig| {
-        let all = Done::Extent { allocated: true, len: SIZE - 4096 };
+        let all = Done::Extent { mapping: Mapping::Mapped, len: SIZE - 4096 };
         assert_eq!(rig.must(Op::Extent { at: 4096 }), all, "{}", rig.name);
     });
 }
@@ -181,8 +181,55 @@ fn what_was_unmapped_is_told_as_a_hole() {
     memory(|mut rig| {
         rig.write(0, 64 * BLOCK, 1);
         rig.must(Op::Unmap { at: block(8), len: block(8) });
-        let hole = Done::Extent { allocated: false, len: block(8) };
+        let hole = Done::Extent { mapping: Mapping::Deallocated, len: block(8) };
         assert_eq!(rig.must(Op::Extent { at: block(8) }), hole, "{}", rig.name);
+    });
+}
+
+#[test]
+fn zeroed_ranges_that_keep_their_space_are_told_as_anchored() {
+    files(|mut rig| {
+        if rig.store().limits().unmap.is_none_or(|unmap| !unmap.anchor) {
+            return skip(&rig.name, "space cannot be kept without data here");
+        }
+        rig.must(Op::Zero { at: block(8), len: block(8), unmap: false });
+        let hole = Done::Extent { mapping: Mapping::Deallocated, len: block(8) };
+        let kept = Done::Extent { mapping: Mapping::Anchored, len: block(8) };
+        assert_eq!(rig.must(Op::Extent { at: 0 }), hole, "{}", rig.name);
+        assert_eq!(rig.must(Op::Extent { at: block(8) }), kept, "{}", rig.name);
+        rig.expect_zeros(block(8), 8 * BLOCK);
+    });
+}
+
+#[test]
+fn space_is_used_by_what_is_written() {
+    stores(|mut rig| {
+        if !rig.store().limits().space {
+            return skip(&rig.name, "space is not told here");
+        }
+        let used = |rig: &mut Rig| match rig.must(Op::Space) {
+            Done::Space(space) => space.used,
+            other => panic!("{other:?}"),
+        };
+        let before = used(&mut rig);
+        rig.write(1 << 20, 1 << 20, 1);
+        rig.must(Op::Flush);
+        assert!(used(&mut rig) >= before + (1 << 20), "{}", rig.name);
+    });
+}
+
+#[test]
+fn an_atomic_write_is_whole() {
+    stores(|mut rig| {
+        let Some(limits) = rig.store().limits().atomic else {
+            return skip(&rig.name, "nothing is written as one step here");
+        };
+        let len = usize::try_from(limits.bytes_max.min(1 << 16)).expect("small");
+        let mut buf = rig.pool.take(len).expect("within budget");
+        buf.fill(7);
+        let at = u64::from(limits.bytes_max);
+        rig.must(Op::WriteAtomic { at, buf, durability: Durability::Cached });
+        assert!(rig.read(at, len).expect("written").iter().all(|byte| *byte == 7), "{}", rig.name);
     });
 }
 

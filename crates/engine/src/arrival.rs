@@ -262,6 +262,17 @@ impl Engine {
         }
     }
 
+    /// Asks for the space too, where that is known. Whether it does.
+    pub(crate) fn probe_space(&mut self, at: u32) -> bool {
+        let task = probe_id(&self.table, self.reactor, at);
+        let unit = &self.units[index(at)];
+        let asks = unit.has_thresholds();
+        if asks {
+            self.submissions.push_back(Submission { store: unit.config.store, task, op: Op::Space });
+        }
+        asks
+    }
+
     /// What a unit itself asked the store for, if that is what has come home.
     pub(crate) fn errand(&self, task: TaskId) -> Option<Errand> {
         let at = task.slot.checked_sub(self.table.tasks_max())?;

@@ -38,8 +38,11 @@ pub enum Needs {
     Unmap,
     /// Writes as one step.
     Atomic,
-    /// Every unit supports it, but this field means something only where there is deallocation.
-    UnmapFor(Bits),
+    /// Every unit supports it, but the first field means something only where there is deallocation, and
+    /// the second where space can be kept.
+    UnmapFor(Bits, Bits),
+    /// Deallocation; this field means something only where space can be kept.
+    UnmapOrAnchor(Bits),
     /// Access states that somebody changes.
     AccessStates,
     /// Access states that initiators change.
@@ -126,8 +129,8 @@ impl Entry {
     #[must_use]
     pub fn is_supported_by(&self, unit: &Unit) -> bool {
         match self.needs {
-            Needs::Nothing | Needs::UnmapFor(_) => true,
-            Needs::Unmap => unit.geometry.unmap.is_some(),
+            Needs::Nothing | Needs::UnmapFor(..) => true,
+            Needs::Unmap | Needs::UnmapOrAnchor(_) => unit.geometry.unmap.is_some(),
             Needs::AccessStates => unit.groups.tpgs().bits() != 0,
             Needs::ExplicitAccessStates => unit.groups.tpgs().explicit,
             Needs::Referrals => unit.config.access.map.is_some(),
@@ -139,7 +142,7 @@ impl Entry {
     #[must_use]
     pub fn row_for(&self, unit: &Unit) -> Row {
         let mut row = *self.row;
-        if let Some(field) = self.refused_by(unit) {
+        for field in self.refused_by(unit) {
             field.write(&mut row.usage, 0);
         }
         row
@@ -148,17 +151,24 @@ impl Entry {
     /// Refuses what the standard reserves, and what the unit cannot do.
     pub fn check(&self, unit: &Unit, cdb: &[u8]) -> Result<(), Sense> {
         self.row.check(cdb)?;
-        match self.refused_by(unit) {
-            Some(field) if field.read(cdb) != 0 => Err(Sense::invalid_field(field)),
-            _ => Ok(()),
+        match self.refused_by(unit).find(|field| field.read(cdb) != 0) {
+            Some(field) => Err(Sense::invalid_field(field)),
+            None => Ok(()),
         }
     }
 
-    fn refused_by(&self, unit: &Unit) -> Option<Bits> {
-        match self.needs {
-            Needs::UnmapFor(field) if unit.geometry.unmap.is_none() => Some(field),
-            _ => None,
-        }
+    /// Fields that ask for what the unit cannot do.
+    fn refused_by(&self, unit: &Unit) -> impl Iterator<Item = Bits> {
+        let unmap = unit.geometry.unmap;
+        let anchors = unmap.is_some_and(|unmap| unmap.anchor);
+        let fields = match self.needs {
+            Needs::UnmapFor(deallocate, anchor) => {
+                [unmap.is_none().then_some(deallocate), (!anchors).then_some(anchor)]
+            }
+            Needs::UnmapOrAnchor(anchor) => [(!anchors).then_some(anchor), None],
+            _ => [None, None],
+        };
+        fields.into_iter().flatten()
     }
 }
 
@@ -220,10 +230,10 @@ pub const TABLE: &[Entry] = &[
         defects::read_defect_data10,
     ),
     Entry {
-        needs: Needs::UnmapFor(write_same10::UNMAP.bits),
+        needs: Needs::UnmapFor(write_same10::UNMAP.bits, write_same10::ANCHOR.bits),
         ..blocks(&write_same10::ROW, work::write_same10)
     },
-    Entry { needs: Needs::Unmap, ..blocks(&unmap::ROW, work::unmap) },
+    Entry { needs: Needs::UnmapOrAnchor(unmap::ANCHOR.bits), ..blocks(&unmap::ROW, work::unmap) },
     overhauls(&sanitize_overwrite::ROW, overhaul::overwrite_list_bytes, overhaul::overwrite),
     Entry {
         needs: Needs::Unmap,
@@ -255,7 +265,7 @@ pub const TABLE: &[Entry] = &[
     blocks(&write32::ROW, work::write32),
     blocks(&write_and_verify32::ROW, work::write_and_verify32),
     Entry {
-        needs: Needs::UnmapFor(write_same32::UNMAP.bits),
+        needs: Needs::UnmapFor(write_same32::UNMAP.bits, write_same32::ANCHOR.bits),
         ..blocks(&write_same32::ROW, work::write_same32)
     },
     blocks(&orwrite32::ROW, work::orwrite32),
@@ -268,7 +278,7 @@ pub const TABLE: &[Entry] = &[
     blocks(&prefetch16::ROW, work::prefetch16),
     blocks(&synchronize_cache16::ROW, work::synchronize_cache16),
     Entry {
-        needs: Needs::UnmapFor(write_same16::UNMAP.bits),
+        needs: Needs::UnmapFor(write_same16::UNMAP.bits, write_same16::ANCHOR.bits),
         ..blocks(&write_same16::ROW, work::write_same16)
     },
     Entry { needs: Needs::Atomic, ..blocks(&write_atomic16::ROW, work::write_atomic16) },

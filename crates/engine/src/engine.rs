@@ -16,6 +16,7 @@ use crate::unit::Unit;
 use crate::writer::Writer;
 use core::time::Duration;
 use felio_hal::port::{Login, LoginKind};
+use felio_hal::store::Space;
 use felio_hal::{NexusId, Pool, PortRequest, Submission, TaskId, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -153,6 +154,14 @@ impl Engine {
     pub(crate) fn unsettle(&mut self, unit: u32) {
         if self.units[index(unit)].tasks.has_dormant() && !self.unsettled.contains(&unit) {
             self.unsettled.push(unit);
+        }
+    }
+
+    /// A unit's store tells how much space it uses and has left; every nexus learns of a threshold that is reached.
+    pub(crate) fn note_space(&mut self, at: u32, space: Space) {
+        let unit = &mut self.units[index(at)];
+        if unit.thin.note(space, unit.mode.provisioning(), &unit.geometry) {
+            self.nexuses.attend(at, Attention::ThresholdReached, |_| true);
         }
     }
 

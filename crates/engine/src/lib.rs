@@ -28,6 +28,7 @@ mod power;
 mod progress;
 pub mod reservation;
 mod table;
+mod thin;
 mod unit;
 mod work;
 mod writer;

@@ -42,10 +42,17 @@ impl Engine {
         match errand {
             Errand::Probe(unit) => {
                 give_back(buf, pool);
-                self.end_probe(now, unit);
-                if let Ok(Done::Size(bytes)) = result {
-                    self.resize(unit, bytes);
+                match result {
+                    Ok(Done::Size(bytes)) => {
+                        self.resize(unit, bytes);
+                        if self.probe_space(unit) {
+                            return;
+                        }
+                    }
+                    Ok(Done::Space(space)) => self.note_space(unit, space),
+                    _ => {}
                 }
+                self.end_probe(now, unit);
             }
             Errand::Overhaul(unit) => self.overhaul_came_home(now, unit, result, buf, pool),
         }

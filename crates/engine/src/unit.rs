@@ -10,6 +10,7 @@ use crate::overhaul::Condition;
 use crate::parameters::mode::ModePages;
 use crate::power::{Power, Rest, Rule};
 use crate::reservation::Reservations;
+use crate::thin::Thin;
 use crate::work::{Desk, Generations};
 use core::cell::Cell;
 use core::time::Duration;
@@ -45,6 +46,8 @@ pub struct Unit {
     pub(crate) condition: Condition,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
+    /// What is known of its space.
+    pub(crate) thin: Thin,
     /// When its size was last asked for, and whether the answer is still out.
     pub(crate) probe: Probe,
 }
@@ -123,6 +126,7 @@ impl Unit {
             generations: Cell::new(Generations::NEW),
             reservations,
             tasks: TaskSet::new(),
+            thin: Thin::default(),
             probe,
         }
     }
@@ -137,6 +141,11 @@ impl Unit {
     /// What a step of a command on this unit may use.
     pub(crate) fn desk<'a>(&'a self, pool: &'a mut Pool) -> Desk<'a> {
         Desk { unit: self, geometry: &self.geometry, durability: self.durability(), pool }
+    }
+
+    /// Whether initiators can be told of space that runs out.
+    pub(crate) fn has_thresholds(&self) -> bool {
+        self.config.limits.space && self.geometry.unmap.is_some()
     }
 
     /// Whether written blocks may still sit in a volatile cache.

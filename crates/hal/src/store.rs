@@ -80,7 +80,7 @@ pub enum Op {
         /// Whether the range may be deallocated.
         unmap: bool,
     },
-    /// Asks whether offset `at` is allocated, and for how many bytes that holds.
+    /// Asks what is at offset `at`, and for how many bytes that holds.
     Extent {
         /// First byte.
         at: u64,
@@ -94,6 +94,8 @@ pub enum Op {
     },
     /// Asks for the size, which may have changed.
     Size,
+    /// Asks how much space is used and left; only where [`Limits::space`].
+    Space,
     /// Keeps a document of the unit, durably; only where [`Limits::state`] says that there is a place for it.
     Save(Box<Save>),
 }
@@ -127,13 +129,35 @@ pub enum Done {
     Done,
     /// To [`Op::Extent`].
     Extent {
-        /// Allocated, or a hole.
-        allocated: bool,
+        /// Whether there is anything.
+        mapping: Mapping,
         /// For so many bytes from the asked offset.
         len: u64,
     },
     /// To [`Op::Size`], bytes.
     Size(u64),
+    /// To [`Op::Space`].
+    Space(Space),
+}
+
+/// What is at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// Data, or nobody knows.
+    Mapped,
+    /// Nothing, but space is kept for it.
+    Anchored,
+    /// Nothing.
+    Deallocated,
+}
+
+/// The space of a store, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What it takes.
+    pub used: u64,
+    /// What it could take beside that; others may take it too.
+    pub available: u64,
 }
 
 /// Why an operation failed; the engine gives each its own sense data.
@@ -176,6 +200,8 @@ pub struct Limits {
     pub atomic: Option<AtomicLimits>,
     /// [`Op::Extent`] is answered truthfully.
     pub extents: bool,
+    /// [`Op::Space`] is answered.
+    pub space: bool,
     /// Rotating medium, if known.
     pub rotational: Option<bool>,
     /// [`Op::Save`] is done.
@@ -211,4 +237,6 @@ pub struct UnmapLimits {
     pub alignment_bytes: u32,
     /// Deallocated ranges read as zeros.
     pub zeroes: bool,
+    /// What [`Op::Zero`] without `unmap` leaves is no data, but space that is kept.
+    pub anchor: bool,
 }

@@ -9,7 +9,8 @@
 use crate::random::Random;
 use felio_hal::state::Saved;
 use felio_hal::store::{
-    Completion, Done, Durability, Failure, Limits, Op, StoreQueue, Submission, UnmapLimits, WriteCache,
+    Completion, Done, Durability, Failure, Limits, Mapping, Op, StoreQueue, Submission, UnmapLimits,
+    WriteCache,
 };
 use felio_hal::{Buf, Time};
 use std::collections::BTreeMap;
@@ -93,9 +94,15 @@ impl Disk {
             optimal_io_bytes: None,
             transfer_bytes_max: 4 << 20,
             write_cache: self.write_cache,
-            unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
+            unmap: Some(UnmapLimits {
+                granularity_bytes: 512,
+                alignment_bytes: 0,
+                zeroes: true,
+                anchor: false,
+            }),
             atomic: None,
             extents: true,
+            space: false,
             rotational: Some(false),
             state: true,
         }
@@ -238,9 +245,11 @@ impl Disk {
                 let first = sector_of(at);
                 let allocated = !self.holes[first];
                 let run = self.holes[first..].iter().take_while(|hole| **hole != allocated).count();
-                (Ok(Done::Extent { allocated, len: bytes(run) }), None)
+                let mapping = if allocated { Mapping::Mapped } else { Mapping::Deallocated };
+                (Ok(Done::Extent { mapping, len: bytes(run) }), None)
             }
             Op::Prefetch { .. } => (Ok(Done::Done), None),
+            Op::Space => (Err(Failure::Other(0)), None),
             Op::Size => (Ok(Done::Size(bytes(self.medium.len()))), None),
             Op::Save(save) => {
                 self.saved.insert(save.part, save.bytes);

@@ -88,6 +88,24 @@ pub const PAGES: &[ModePage] = &[
         default: &[(informational_exceptions::DEXCPT.bits, 1)],
         changeable: &[],
     },
+    ModePage {
+        page: 0x1c,
+        subpage: 0x02,
+        name: "Logical Block Provisioning",
+        bytes: provisioning::BYTES,
+        // Two soft thresholds: one for what is left, one for what is used.
+        default: &[
+            (provisioning::AVAILABLE_RESOURCE.bits, 1),
+            (provisioning::USED_ARMING.bits, 1),
+            (provisioning::USED_RESOURCE.bits, 2),
+        ],
+        changeable: &[
+            provisioning::AVAILABLE_ENABLED.bits,
+            provisioning::AVAILABLE_COUNT.bits,
+            provisioning::USED_ENABLED.bits,
+            provisioning::USED_COUNT.bits,
+        ],
+    },
 ];
 
 /// Room that all pages together need, bytes.
@@ -233,6 +251,24 @@ layouts! {
         CCF_IDLE: u8 = 39, 7, 2;
         CCF_STANDBY: u8 = 39, 5, 2;
         CCF_STOPPED: u8 = 39, 3, 2;
+    }
+
+    /// SBC-3 "Logical Block Provisioning mode page", with two threshold descriptors. Counts are of threshold sets.
+    provisioning, 32 {
+        /// One nexus is told, not all.
+        SITUA: bool = 4, 0, 1;
+        AVAILABLE_ENABLED: bool = 16, 7, 1;
+        AVAILABLE_TYPE: u8 = 16, 5, 3;
+        /// 0: reached from above.
+        AVAILABLE_ARMING: u8 = 16, 2, 3;
+        AVAILABLE_RESOURCE: u8 = 17, 7, 8;
+        AVAILABLE_COUNT: u32 = 20, 7, 32;
+        USED_ENABLED: bool = 24, 7, 1;
+        USED_TYPE: u8 = 24, 5, 3;
+        /// 1: reached from below.
+        USED_ARMING: u8 = 24, 2, 3;
+        USED_RESOURCE: u8 = 25, 7, 8;
+        USED_COUNT: u32 = 28, 7, 32;
     }
 
     /// SPC-4 "Informational Exceptions Control mode page".

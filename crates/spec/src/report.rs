@@ -33,6 +33,8 @@ layouts! {
     lba_status, 8 {
         /// Of what follows this field.
         PARAMETER_DATA_LENGTH: u32 = 0, 7, 32;
+        /// SBC-4: REPORT TYPE was obeyed.
+        RTP: bool = 7, 0, 1;
     }
 
     /// SBC-3 "LBA status descriptor".
@@ -140,4 +142,6 @@ pub mod provisioning_status {
     pub const MAPPED: u8 = 0;
     /// Not mapped.
     pub const DEALLOCATED: u8 = 1;
+    /// Not mapped, but with space of its own.
+    pub const ANCHORED: u8 = 2;
 }

@@ -46,6 +46,7 @@ impl Disk {
                 zeroes: flags & 32 == 0,
             }),
             atomic: None,
+            space: false,
             extents: flags & 64 == 0,
             rotational: Some(flags & 128 != 0),
             state: flags & 1 == 0,
@@ -74,7 +75,7 @@ impl Disk {
             }
             Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => (*at, *len),
             Op::Extent { at } => (*at, self.block_bytes),
-            Op::Flush | Op::Size | Op::Save(_) => return,
+            Op::Flush | Op::Space | Op::Size | Op::Save(_) => return,
         };
         assert!(bytes > 0, "{op:?} moves nothing");
         assert_eq!((at % self.block_bytes, bytes % self.block_bytes), (0, 0), "{op:?} in whole blocks");
@@ -100,6 +101,7 @@ impl Disk {
                 (result.map(|place| place.map_or((), |place| place.fill(0))).map(|()| Done::Done), None)
             }
             Op::Extent { at } => (failure.map_or_else(|| self.extent(at), Err), None),
+            Op::Space => (failure.map_or(Err(Failure::Other(0)), Err), None),
             Op::Size => (failure.map_or(Ok(Done::Size(self.bytes)), Err), None),
             Op::Flush | Op::Prefetch { .. } | Op::Save(_) => (failure.map_or(Ok(Done::Done), Err), None),
         };
@@ -139,7 +141,7 @@ impl Disk {
             return Err(Failure::Short);
         }
         let end = (at / STRIPE_BYTES + 1).saturating_mul(STRIPE_BYTES).min(self.bytes);
-        Ok(Done::Extent { allocated: (at / STRIPE_BYTES).is_multiple_of(2), len: end - at })
+        Ok(Done::Extent { mapping: if (at / STRIPE_BYTES).is_multiple_of(2) { Mapping::Mapped } else { Mapping::Deallocated }, len: end - at })
     }
 }
 

@@ -21,4 +21,4 @@ pub mod supported;
 pub mod vpd;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -14,7 +14,7 @@ use felio_hal::store::WriteCache;
 use felio_spec::commands::{mode_select6, mode_select10, mode_sense6, mode_sense10};
 use felio_spec::mode::{
     ModePage, PAGES, PAGES_BYTES, PageControl, block_descriptor, caching, control, header6, header10,
-    long_block_descriptor, page0, sub_page,
+    long_block_descriptor, page0, provisioning, sub_page,
 };
 use felio_spec::sense::{Sense, code};
 use felio_spec::{Bits, Cdb, Field};
@@ -33,6 +33,7 @@ type Image = [u8; PAGES_BYTES];
 const CACHING: usize = offset_of(0x08);
 const CONTROL: usize = offset_of(0x0a);
 const POWER_CONDITION: usize = offset_of(0x1a);
+const PROVISIONING: usize = offset_of_subpage(0x1c, 0x02);
 
 impl ModePages {
     /// As after power on.
@@ -54,6 +55,11 @@ impl ModePages {
         let cached = limits.write_cache == WriteCache::On;
         caching::WCE.set(&mut default[CACHING..], cached);
         caching::WCE.set(&mut changeable[CACHING..], cached);
+        // Thresholds for what nobody tells are none.
+        if !limits.space || limits.unmap.is_none() {
+            default[PROVISIONING + sub_page::BYTES..][..provisioning::BYTES - sub_page::BYTES].fill(0);
+            changeable[PROVISIONING + sub_page::BYTES..][..provisioning::BYTES - sub_page::BYTES].fill(0);
+        }
         Self { current: default, default, changeable }
     }
 
@@ -66,6 +72,12 @@ impl ModePages {
     #[must_use]
     pub fn write_cache_enabled(&self) -> bool {
         caching::WCE.get(&self.current[CACHING..])
+    }
+
+    /// The logical block provisioning page.
+    #[must_use]
+    pub fn provisioning(&self) -> &[u8] {
+        &self.current[PROVISIONING..]
     }
 
     /// The power condition page.
@@ -330,8 +342,13 @@ fn image(write: impl Fn(&ModePage, &mut [u8])) -> Image {
 
 /// Where a page with subpage zero lies in an image.
 const fn offset_of(code: u8) -> usize {
+    offset_of_subpage(code, 0)
+}
+
+/// Where a page lies in an image.
+const fn offset_of_subpage(code: u8, subpage: u8) -> usize {
     let (mut at, mut index) = (0, 0);
-    while PAGES[index].page != code || PAGES[index].subpage != 0 {
+    while PAGES[index].page != code || PAGES[index].subpage != subpage {
         at += PAGES[index].bytes;
         index += 1;
     }
@@ -387,14 +404,19 @@ mod tests {
     #[test]
     fn all_pages_come_in_their_order_behind_the_header() {
         let data = sense6(0x3f, 0).expect("all pages");
-        let pages: Vec<u8> = placed().map(|(at, _)| data[4 + at] & 0x3f).collect();
+        let pages: Vec<u8> =
+            placed().filter(|(_, page)| page.subpage == 0).map(|(at, _)| data[4 + at] & 0x3f).collect();
         assert_eq!((data[0], data[1], data[2], data[3]), (99, 0, 0x10, 0));
         assert_eq!(pages, [1, 8, 10, 0x1a, 0x1c]);
     }
 
     #[test]
-    fn all_subpages_of_all_pages_are_the_same_today() {
-        assert_eq!(sense6(0x3f, 0xff), sense6(0x3f, 0));
+    fn all_subpages_come_for_the_asking() {
+        let data = sense6(0x3f, 0xff).expect("all pages");
+        assert_eq!(
+            (usize::from(data[0]), data[4 + PROVISIONING..][..4].to_vec()),
+            (data.len() - 1, vec![0x5c, 2, 0, 28])
+        );
     }
 
     #[test]

@@ -144,8 +144,8 @@ mod tests {
     #[test]
     fn one_command_is_told_by_its_usage_data() {
         let mut want = vec![0, 3, 0, 16, 0x9e, 0x12];
-        want.extend([0xff; 12]);
-        want.extend([0, 0]);
+        want.extend([0xff; 13]);
+        want.push(0);
         check(0b010, 0x9e, 0x12, Ok(&want));
         check(0b011, 0x9e, 0x12, Ok(&want));
     }

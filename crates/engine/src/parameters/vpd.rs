@@ -6,6 +6,7 @@ use crate::commands::View;
 use crate::geometry::Geometry;
 use crate::parameters::inquiry::qualifier;
 use crate::parameters::ports;
+use crate::thin::threshold_exponent;
 use crate::writer::Writer;
 use felio_hal::store::WriteCache;
 use felio_spec::commands::inquiry::PAGE_CODE;
@@ -195,6 +196,10 @@ fn logical_block_provisioning(view: &View<'_>, data: &mut Writer) {
     data.set(0, field::LBPWS, true);
     data.set(0, field::LBPWS10, true);
     data.set(0, field::LBPRZ, unmap.zeroes);
+    data.set(0, field::ANC_SUP, unmap.anchor);
+    if view.unit.has_thresholds() {
+        data.set(0, field::THRESHOLD_EXPONENT, threshold_exponent(&view.unit.geometry));
+    }
     data.set(0, field::PROVISIONING_TYPE, vpd::PROVISIONING_THIN);
 }
 
@@ -204,6 +209,7 @@ mod tests {
     use crate::config::TargetConfig;
     use crate::parameters::fixture::{self, ask};
     use crate::parameters::inquiry::inquiry;
+    use felio_hal::store::UnmapLimits;
 
     fn get(target: &TargetConfig, code: PageCode) -> Vec<u8> {
         ask(target, inquiry, &[0x12, 1, code.0, 0xff, 0xff, 0]).expect("the page exists")
@@ -281,6 +287,15 @@ mod tests {
     #[test]
     fn a_unit_that_can_unmap_is_thin() {
         check(PageCode::LOGICAL_BLOCK_PROVISIONING, &[0, 0xb2, 0, 4, 0, 0xe4, 2, 0]);
+    }
+
+    #[test]
+    fn space_that_can_be_kept_and_space_that_runs_out_are_told() {
+        let mut target = fixture::target();
+        target.units[0].limits.space = true;
+        target.units[0].limits.unmap =
+            target.units[0].limits.unmap.map(|unmap| UnmapLimits { anchor: true, ..unmap });
+        assert_eq!(get(&target, PageCode::LOGICAL_BLOCK_PROVISIONING), [0, 0xb2, 0, 4, 11, 0xe6, 2, 0]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) use atomic::write_atomic16;
 pub(crate) use cache::{prefetch10, prefetch16, synchronize_cache10, synchronize_cache16};
 pub(crate) use combine::{compare_and_write, orwrite16, orwrite32};
 pub(crate) use generation::Generations;
-pub(crate) use provisioning::{get_lba_status, unmap};
+pub(crate) use provisioning::{Report, get_lba_status, unmap};
 pub(crate) use read::{read6, read10, read12, read16, read32};
 pub(crate) use same::{write_same10, write_same16, write_same32};
 pub(crate) use verify::{verify10, verify12, verify16, verify32};
@@ -105,13 +105,15 @@ pub enum Plan {
         extent: Extent,
         /// Which block.
         pattern: Pattern,
-        /// Blocks of zeros may be deallocated.
-        unmap: bool,
+        /// What may become of blocks of zeros.
+        release: Release,
     },
     /// Deallocate what a list of this many bytes names.
     Unmap {
         /// PARAMETER LIST LENGTH.
         list_bytes: u32,
+        /// Whether their space is kept.
+        release: Release,
     },
     /// Tell which blocks are allocated.
     LbaStatus {
@@ -119,6 +121,8 @@ pub enum Plan {
         extent: Extent,
         /// ALLOCATION LENGTH.
         bytes_max: u32,
+        /// Of which to tell.
+        report: Report,
     },
     /// Make written blocks durable.
     Synchronize {
@@ -152,6 +156,17 @@ pub enum Pattern {
     DataOut,
     /// Zeros (NDOB).
     Zeros,
+}
+
+/// UNMAP and ANCHOR: what becomes of blocks that hold nothing but zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// They are written.
+    Keep,
+    /// Their space is freed.
+    Deallocate,
+    /// Their data are given up, their space is kept.
+    Anchor,
 }
 
 /// IMMED: when a command is answered.
@@ -273,11 +288,13 @@ impl Plan {
             | Self::WriteAtomic { extent, .. } => DataOut::AtLeast(geometry.bytes(extent.blocks)),
             Self::CompareAndWrite { extent, .. } => DataOut::Exactly(geometry.bytes(2 * extent.blocks)),
             // Before NDOB there were initiators that sent no block along when they wanted to deallocate.
-            Self::WriteSame { pattern: Pattern::DataOut, unmap: true, .. } => {
-                DataOut::ExactlyOrNone(u64::from(block_bytes))
-            }
+            Self::WriteSame {
+                pattern: Pattern::DataOut,
+                release: Release::Deallocate | Release::Anchor,
+                ..
+            } => DataOut::ExactlyOrNone(u64::from(block_bytes)),
             Self::WriteSame { pattern: Pattern::DataOut, .. } => DataOut::Exactly(u64::from(block_bytes)),
-            Self::Unmap { list_bytes } => DataOut::List(u64::from(list_bytes)),
+            Self::Unmap { list_bytes, .. } => DataOut::List(u64::from(list_bytes)),
             Self::WriteSame { pattern: Pattern::Zeros, .. }
             | Self::Read { .. }
             | Self::LbaStatus { .. }
@@ -432,7 +449,7 @@ pub(crate) enum Wanting {
     /// WRITE SAME, with the block to repeat.
     Same(Box<(same::Same, Buf)>),
     /// GET LBA STATUS.
-    LbaStatus(Extent),
+    LbaStatus(Extent, Report),
     /// The engine's own: parameter data.
     Entry,
 }
@@ -452,9 +469,11 @@ pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'
         (Plan::OrwriteGeneration { extent, fua }, Some(data)) => {
             combine::begin_generation(extent, fua, cdb, data, desk)
         }
-        (Plan::WriteSame { extent, unmap, .. }, data) => same::begin(extent, unmap, data, desk),
-        (Plan::Unmap { .. }, Some(list)) => provisioning::begin_unmap(list, desk),
-        (Plan::LbaStatus { extent, bytes_max }, None) => provisioning::begin_status(extent, bytes_max),
+        (Plan::WriteSame { extent, release, .. }, data) => same::begin(extent, release, data, desk),
+        (Plan::Unmap { release, .. }, Some(list)) => provisioning::begin_unmap(list, release, desk),
+        (Plan::LbaStatus { extent, bytes_max, report }, None) => {
+            provisioning::begin_status(extent, bytes_max, report)
+        }
         (Plan::Synchronize { answer }, None) => cache::begin_synchronize(answer, desk),
         (Plan::Prefetch { extent, answer }, None) => cache::begin_prefetch(extent, answer, desk),
         // No blocks, no list: nothing to do.
@@ -514,7 +533,9 @@ impl Wanting {
             Self::Verify(verify) => verify.read_piece(buf, desk),
             Self::Combine(combine) => combine.read(buf, desk),
             Self::Same(same) => same::fill(*same, buf, desk),
-            Self::LbaStatus(extent) => Box::new(provisioning::LbaStatus::new(extent, buf)).ask(desk),
+            Self::LbaStatus(extent, report) => {
+                Box::new(provisioning::LbaStatus::new(extent, report, buf)).ask(desk)
+            }
             Self::Entry => desk.finish_with(Some(buf), Outcome::good(0)),
         }
     }
@@ -525,7 +546,7 @@ impl Wanting {
             Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
             Self::Same(same) => Some(same.1),
-            Self::Read(_) | Self::LbaStatus(_) | Self::Entry => None,
+            Self::Read(_) | Self::LbaStatus(..) | Self::Entry => None,
         }
     }
 }
@@ -534,7 +555,7 @@ impl Next {
     /// What the operation of this step does, for the sense data of its failure.
     pub(crate) const fn effort(op: &Op) -> Effort {
         match op {
-            Op::Read { .. } | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => Effort::Read,
+            Op::Read { .. } | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size | Op::Space => Effort::Read,
             Op::Write { .. }
             | Op::WriteAtomic { .. }
             | Op::Flush

@@ -2,10 +2,10 @@
 //!
 //! An UNMAP list is checked to its end before anything is deallocated; then a range at a time goes to the store.
 
-use super::{Desk, Next, Outcome, Plan, Wanting, Work};
+use super::{Desk, Next, Outcome, Plan, Release, Wanting, Work};
 use crate::geometry::{Extent, Geometry, UNMAP_DESCRIPTORS_MAX};
 use crate::writer::Writer;
-use felio_hal::store::Done;
+use felio_hal::store::{Done, Mapping};
 use felio_hal::{Buf, Op};
 use felio_spec::commands::{get_lba_status as status, unmap as command};
 use felio_spec::report::{lba_status, lba_status_descriptor, provisioning_status};
@@ -17,14 +17,56 @@ use felio_spec::{Cdb, Sense};
 pub(crate) fn unmap(_unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     match cdb.get(command::PARAMETER_LIST_LENGTH) {
         1..8 => Err(code::PARAMETER_LIST_LENGTH_ERROR.into()),
-        bytes => Ok(Plan::Unmap { list_bytes: u32::from(bytes) }),
+        bytes => {
+            let release = if cdb.get(command::ANCHOR) { Release::Anchor } else { Release::Deallocate };
+            Ok(Plan::Unmap { list_bytes: u32::from(bytes), release })
+        }
     }
 }
 
 //= SBC-3 "GET LBA STATUS command"
 pub(crate) fn get_lba_status(unit: &Geometry, cdb: &Cdb) -> Result<Plan, Sense> {
     let extent = unit.extent_or_rest(cdb.get(status::STARTING_LBA), 0)?;
-    Ok(Plan::LbaStatus { extent, bytes_max: cdb.get(status::ALLOCATION_LENGTH) })
+    let report = Report::named(cdb.get(status::REPORT_TYPE));
+    let report = report.ok_or(Sense::invalid_field(status::REPORT_TYPE.bits))?;
+    Ok(Plan::LbaStatus { extent, bytes_max: cdb.get(status::ALLOCATION_LENGTH), report })
+}
+
+/// REPORT TYPE: of which blocks GET LBA STATUS tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Of all.
+    All,
+    /// Of those that have no data.
+    NotMapped,
+    /// Of those that have a certain status.
+    Only(u8),
+    /// Of those that may be unreadable: we know of none.
+    Suspect,
+}
+
+impl Report {
+    //= SBC-4 "GET LBA STATUS (16) command": REPORT TYPE
+    const fn named(value: u8) -> Option<Self> {
+        match value {
+            0x00 => Some(Self::All),
+            0x01 => Some(Self::NotMapped),
+            0x02 => Some(Self::Only(provisioning_status::MAPPED)),
+            0x03 => Some(Self::Only(provisioning_status::DEALLOCATED)),
+            0x04 => Some(Self::Only(provisioning_status::ANCHORED)),
+            0x10 => Some(Self::Suspect),
+            _ => None,
+        }
+    }
+
+    const fn includes(self, status: u8) -> bool {
+        match self {
+            Self::All => true,
+            Self::NotMapped => status != provisioning_status::MAPPED,
+            Self::Only(wanted) => status == wanted,
+            Self::Suspect => false,
+        }
+    }
 }
 
 /// The smallest range that holds all that a list names; refuses lists that name too much, or blocks that do not exist.
@@ -72,13 +114,14 @@ fn named(bytes: &[u8]) -> Extent {
 #[derive(Debug)]
 pub(crate) struct Unmap {
     list: Buf,
+    release: Release,
     /// The descriptor that is next.
     next: usize,
 }
 
 /// Starts an UNMAP with a checked list.
-pub(super) fn begin_unmap(list: Buf, desk: &mut Desk<'_>) -> Next {
-    Unmap { list, next: 0 }.handle_done(desk)
+pub(super) fn begin_unmap(list: Buf, release: Release, desk: &mut Desk<'_>) -> Next {
+    Unmap { list, release, next: 0 }.handle_done(desk)
 }
 
 impl Unmap {
@@ -95,7 +138,11 @@ impl Unmap {
             };
         };
         self.next = at + 1;
-        let op = Op::Unmap { at: desk.geometry.offset(extent.lba), len: desk.geometry.bytes(extent.blocks) };
+        let (at, len) = (desk.geometry.offset(extent.lba), desk.geometry.bytes(extent.blocks));
+        let op = match self.release {
+            Release::Anchor => Op::Zero { at, len, unmap: false },
+            Release::Deallocate | Release::Keep => Op::Unmap { at, len },
+        };
         Next::Submit(op, Work::Unmap(self))
     }
 
@@ -116,6 +163,7 @@ struct Run {
 pub(crate) struct LbaStatus {
     /// What is still to be told.
     rest: Extent,
+    report: Report,
     runs: Vec<Run>,
     runs_max: usize,
     /// Where the answer will be.
@@ -126,28 +174,28 @@ pub(crate) struct LbaStatus {
 const RUNS_MAX: usize = 128;
 
 /// Starts a GET LBA STATUS.
-pub(super) fn begin_status(extent: Extent, bytes_max: u32) -> Next {
+pub(super) fn begin_status(extent: Extent, bytes_max: u32, report: Report) -> Next {
     let most = lba_status::BYTES + RUNS_MAX * lba_status_descriptor::BYTES;
     match usize::try_from(bytes_max).unwrap_or(usize::MAX).min(most) {
         0 => Next::Finish(Outcome::good(0)),
-        bytes => Next::Need(bytes, Wanting::LbaStatus(extent)),
+        bytes => Next::Need(bytes, Wanting::LbaStatus(extent, report)),
     }
 }
 
 impl LbaStatus {
-    pub(super) fn new(rest: Extent, buf: Buf) -> Self {
+    pub(super) fn new(rest: Extent, report: Report, buf: Buf) -> Self {
         // With less room than for one descriptor, one is still made: its first bytes are told.
         let runs_max = (buf.len().saturating_sub(lba_status::BYTES) / lba_status_descriptor::BYTES).max(1);
-        Self { rest, runs: Vec::new(), runs_max, buf }
+        Self { rest, report, runs: Vec::new(), runs_max, buf }
     }
 
     /// Asks the store for the next extent, as long as there is one and room to tell of it.
     pub(super) fn ask(mut self: Box<Self>, desk: &Desk<'_>) -> Next {
-        if self.rest.blocks == 0 || self.runs.len() == self.runs_max {
+        if self.rest.blocks == 0 || self.runs.len() == self.runs_max || self.report == Report::Suspect {
             return self.finish();
         }
         if !desk.geometry.extents {
-            self.runs.push(Run { extent: self.rest, status: provisioning_status::MAPPED });
+            self.note(Run { extent: self.rest, status: provisioning_status::MAPPED });
             return self.finish();
         }
         Next::Submit(Op::Extent { at: desk.geometry.offset(self.rest.lba) }, Work::LbaStatus(self))
@@ -155,14 +203,24 @@ impl LbaStatus {
 
     /// The store's answer.
     pub(super) fn handle_done(mut self: Box<Self>, done: Done, desk: &Desk<'_>) -> Next {
-        let Done::Extent { allocated, len } = done else { return self.finish() };
+        let Done::Extent { mapping, len } = done else { return self.finish() };
         // What does not fill a block is told with the block that it begins.
         let blocks = (len / u64::from(desk.geometry.block_bytes)).clamp(1, self.rest.blocks);
         let blocks = blocks.min(u64::from(u32::MAX));
-        let status = if allocated { provisioning_status::MAPPED } else { provisioning_status::DEALLOCATED };
-        self.runs.push(Run { extent: Extent { blocks, ..self.rest }, status });
+        let status = match mapping {
+            Mapping::Mapped => provisioning_status::MAPPED,
+            Mapping::Anchored => provisioning_status::ANCHORED,
+            Mapping::Deallocated => provisioning_status::DEALLOCATED,
+        };
+        self.note(Run { extent: Extent { blocks, ..self.rest }, status });
         self.rest = Extent { lba: self.rest.lba + blocks, blocks: self.rest.blocks - blocks };
         self.ask(desk)
+    }
+
+    fn note(&mut self, run: Run) {
+        if self.report.includes(run.status) {
+            self.runs.push(run);
+        }
     }
 
     pub(super) fn into_buf(self) -> Buf {
@@ -173,6 +231,7 @@ impl LbaStatus {
     fn finish(mut self) -> Next {
         let mut data = Writer::new();
         encode(&self.runs, &mut data);
+        data.set(0, lba_status::RTP, self.report != Report::All);
         let bytes = data.as_slice();
         let len = bytes.len().min(self.buf.len());
         self.buf.set_len(len);

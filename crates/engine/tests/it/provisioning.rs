@@ -1,7 +1,9 @@
 //! WRITE SAME, UNMAP, GET LBA STATUS.
 
 use crate::cdb::*;
-use crate::rig::{ALICE, BLOCK, Rig, target};
+use crate::rig::{ALICE, BLOCK, BOB, Rig, target};
+use core::time::Duration;
+use felio_hal::store::{Space, UnmapLimits};
 use felio_spec::Status;
 
 const UNMAP: u8 = 0x08;
@@ -81,10 +83,102 @@ fn write_same_wants_exactly_one_block() {
 }
 
 #[test]
-fn blocks_are_never_anchored() {
+fn a_store_that_cannot_keep_space_anchors_nothing() {
     let mut rig = Rig::new();
     assert_eq!(rig.run(ALICE, &write_same10(ANCHOR | UNMAP, 0, 1), &[0; BLOCK]).code(), (5, 0x24, 0));
     assert_eq!(rig.run(ALICE, &[0x42, 1, 0, 0, 0, 0, 0, 0, 8, 0], &list(&[])).code(), (5, 0x24, 0));
+}
+
+/// A store that can keep space without data in it, and tells how much there is.
+fn with_space() -> Rig {
+    let mut target = target();
+    let limits = &mut target.units[0].limits;
+    limits.unmap = limits.unmap.map(|unmap| UnmapLimits { anchor: true, ..unmap });
+    limits.space = true;
+    let mut rig = Rig::with(target, 64, 64 << 20);
+    rig.disk.space = Space { used: 0, available: 100 << 20 };
+    rig
+}
+
+#[test]
+fn anchored_blocks_keep_their_space() {
+    let mut rig = with_space();
+    assert_eq!(rig.run(ALICE, &write_same10(ANCHOR | UNMAP, 0, 8), &[0; BLOCK]).code(), (0, 0, 0));
+    assert_eq!(rig.run(ALICE, &write_same16(ANCHOR | UNMAP | NDOB, 8, 8), &[]).code(), (0, 0, 0));
+    assert_eq!(rig.run(ALICE, &[0x42, 1, 0, 0, 0, 0, 0, 0, 24, 0], &list(&[(16, 8)])).code(), (0, 0, 0));
+    assert_eq!(rig.disk.log, ["zero 0+8", "zero 8+8", "zero 16+8"]);
+    let reply = rig.run(ALICE, &write_same10(ANCHOR, 0, 8), &[0; BLOCK]);
+    assert_eq!((reply.code(), reply.pointer()), ((5, 0x24, 0), 1));
+}
+
+#[test]
+fn lba_status_tells_of_what_is_asked_for() {
+    let mut rig = with_space();
+    rig.disk.allocated[8..16].fill(true);
+    let mut ask = |report: u8| {
+        let mut cdb = get_lba_status(0, 1000);
+        cdb[14] = report;
+        let reply = rig.run(ALICE, &cdb, &[]);
+        let at = |from: usize| reply.data[from + 7];
+        match reply.code() {
+            (0, 0, 0) => (reply.data.get(7).copied(), (8..reply.data.len()).step_by(16).map(at).collect()),
+            _ => (None, Vec::new()),
+        }
+    };
+    assert_eq!(ask(0), (Some(0), vec![0, 8, 16]));
+    assert_eq!(ask(1), (Some(1), vec![0, 16]));
+    assert_eq!(ask(2), (Some(1), vec![8]));
+    assert_eq!(ask(3), (Some(1), vec![0, 16]));
+    assert_eq!(ask(4), (Some(1), vec![]));
+    assert_eq!(ask(0x10), (Some(1), vec![]));
+    assert_eq!(ask(5), (None, vec![]));
+}
+
+/// Alice wants to know when 50 MiB are left. Bob is told of it.
+fn set_threshold(rig: &mut Rig) {
+    let mut list = rig.run(ALICE, &[0x1a, 0x08, 0x1c, 0x02, 255, 0], &[]).data;
+    (list[0], list[2]) = (0, 0);
+    list[4] &= 0x7f;
+    list[4 + 16] |= 0x80;
+    list[4 + 20..4 + 24].copy_from_slice(&50u32.to_be_bytes());
+    assert_eq!(rig.run(ALICE, &[0x15, 0x10, 0, 0, 36, 0], &list).code(), (0, 0, 0));
+    assert_eq!(rig.run(BOB, &TEST_UNIT_READY, &[]).code(), (6, 0x2a, 1));
+}
+
+#[test]
+fn every_nexus_is_told_once_that_space_runs_out() {
+    let mut rig = with_space();
+    set_threshold(&mut rig);
+    for (available, want) in [(60, (0, 0, 0)), (49, (6, 0x38, 7)), (40, (0, 0, 0))] {
+        rig.disk.space.available = available << 20;
+        rig.now = rig.now + Duration::from_secs(2);
+        rig.run(ALICE, &INQUIRY, &[]);
+        assert_eq!(rig.run(ALICE, &read10(0, 1), &[]).code(), want, "{available}");
+        assert_eq!(rig.run(BOB, &read10(0, 1), &[]).code(), want, "{available}");
+    }
+}
+
+#[test]
+fn space_is_asked_for_with_the_size_and_once_at_a_time() {
+    let mut rig = with_space();
+    rig.now = rig.now + Duration::from_secs(2);
+    rig.hold = true;
+    rig.send(ALICE, &INQUIRY, &[]);
+    rig.release();
+    rig.now = rig.now + Duration::from_secs(2);
+    rig.send(ALICE, &INQUIRY, &[]);
+    assert_eq!(rig.held_names(), ["space"]);
+    rig.release_all();
+    rig.now = rig.now + Duration::from_secs(2);
+    rig.send(ALICE, &INQUIRY, &[]);
+    assert_eq!(rig.held_names(), ["size"]);
+}
+
+#[test]
+fn where_nobody_tells_of_space_no_threshold_can_be_set() {
+    let mut rig = Rig::new();
+    let mask = rig.run(ALICE, &[0x1a, 0x08, 0x5c, 0x02, 255, 0], &[]).data;
+    assert_eq!(mask[4..], [&[0x5c, 2, 0, 28][..], &[0; 28]].concat());
 }
 
 #[test]

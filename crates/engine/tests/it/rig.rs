@@ -7,7 +7,7 @@ use felio_engine::{Access, Engine, Identity, PortConfig, TargetConfig, UnitConfi
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, TaskManagement};
 use felio_hal::state::Saved;
-use felio_hal::store::{Done, Durability, Failure, Limits, UnmapLimits, WriteCache};
+use felio_hal::store::{Done, Durability, Failure, Limits, Mapping, Space, UnmapLimits, WriteCache};
 use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, StoreId, Submission, Time};
 use felio_spec::status::{TaskManagementFunction, TaskManagementResponse};
 use felio_spec::{Cdb, Lun, Status, TaskAttribute};
@@ -81,6 +81,8 @@ pub(crate) struct Disk {
     pub(crate) allocated: Vec<bool>,
     /// What was saved, by name of the document.
     pub(crate) saved: HashMap<&'static str, Vec<u8>>,
+    /// What it says of its space.
+    pub(crate) space: Space,
     /// What the next operation fails with.
     pub(crate) failure: Option<Failure>,
     pub(crate) log: Vec<String>,
@@ -93,6 +95,7 @@ impl Disk {
         let result = match (&op, failure) {
             (_, Some(failure)) => Err(failure),
             (Op::Size, None) => Ok(Done::Size(self.bytes.len().try_into().expect("small"))),
+            (Op::Space, None) => Ok(Done::Space(self.space)),
             (Op::Extent { at }, None) => Ok(self.extent(*at)),
             (_, None) => Ok(Done::Done),
         };
@@ -126,7 +129,7 @@ impl Disk {
                 }
                 None
             }
-            Op::Flush | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size => None,
+            Op::Flush | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size | Op::Space => None,
         };
         (result, buf)
     }
@@ -144,7 +147,8 @@ impl Disk {
     fn extent(&self, at: u64) -> Done {
         let rest = &self.allocated[index(at) / BLOCK..];
         let run = rest.iter().take_while(|allocated| **allocated == rest[0]).count();
-        Done::Extent { allocated: rest[0], len: (run * BLOCK).try_into().expect("small") }
+        let mapping = if rest[0] { Mapping::Mapped } else { Mapping::Deallocated };
+        Done::Extent { mapping, len: (run * BLOCK).try_into().expect("small") }
     }
 }
 
@@ -172,6 +176,7 @@ fn name(op: &Op) -> String {
         Op::Extent { at } => format!("extent {}", blocks(index(*at))),
         Op::Prefetch { at, len } => format!("prefetch {}+{}", blocks(index(*at)), blocks(index(*len))),
         Op::Size => "size".into(),
+        Op::Space => "space".into(),
         Op::Save(save) => format!("save {}", save.part),
     }
 }
@@ -189,9 +194,10 @@ pub(crate) fn target() -> TargetConfig {
         optimal_io_bytes: None,
         transfer_bytes_max: 64 << 10,
         write_cache: WriteCache::On,
-        unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true }),
+        unmap: Some(UnmapLimits { granularity_bytes: 512, alignment_bytes: 0, zeroes: true, anchor: false }),
         atomic: None,
         extents: true,
+        space: false,
         rotational: Some(false),
         state: true,
     };
@@ -249,6 +255,7 @@ impl Rig {
                 bytes: vec![0; blocks * BLOCK],
                 allocated: vec![false; blocks],
                 saved: HashMap::new(),
+                space: Space { used: 0, available: 0 },
                 failure: None,
                 log: Vec::new(),
             },

@@ -180,6 +180,7 @@ fn target() -> Arc<TargetConfig> {
         unmap: None,
         atomic: None,
         extents: false,
+        space: false,
         rotational: None,
         state: false,
     };

@@ -83,6 +83,8 @@ commands! {
     write_same32 write "WRITE SAME (32)" 0x7f / 0x000d at VARIABLE_SERVICE_ACTION, 32 {
         GROUP_NUMBER: u8 = 6, 5, 6;
         ADDITIONAL_CDB_LENGTH: u8 = 7, 7, 8;
+        /// With UNMAP: the blocks keep their space.
+        ANCHOR: bool = 10, 4, 1;
         UNMAP: bool = 10, 3, 1;
         /// No Data-Out: the blocks become zeros.
         NDOB: bool = 10, 0, 1;
@@ -94,8 +96,6 @@ commands! {
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 28, 7, 32;
     } = 0 {
         WRPROTECT = 10, 7, 3;
-        /// We anchor nothing (ANC_SUP=0).
-        ANCHOR = 10, 4, 1;
     }
 
     /// SBC-3 "ORWRITE (32) command". It may change the generation that every other one is judged by.
