@@ -1,6 +1,7 @@
 //! Reservations, as initiators see them.
 
 mod compatible;
+mod model;
 mod persistent;
 mod power_loss;
 mod preempt;
