@@ -213,7 +213,7 @@ impl Model {
             }
             2 => {
                 let active = u8::from(self.aptpl);
-                let all = vec![0, 8, 0x9d, 0xb0 | active, 0xea, 1, 0, 0];
+                let all = [0, 8, 0x9d, 0xb0 | active, 0xea, 1, 0, 0];
                 return End::Data(all[..allocation.min(8)].to_vec());
             }
             _ => {
