@@ -1,9 +1,10 @@
 //! What can be typed. Every option is documented here and nowhere else.
 
+use crate::paths::GroupAccess;
 use crate::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use felio_backstore::CacheMode;
-use felio_iscsi::config::Allowed;
+use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,9 +42,10 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(crate) iqn: Option<IscsiName>,
 
-    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). Port 0 picks a free one.
-    #[arg(long = "portal", value_name = "ADDR:PORT", value_parser = parse_portal, default_value = "127.0.0.1:3260")]
-    pub(crate) portals: Vec<SocketAddr>,
+    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). Port 0 picks a free one. Portals with the same portal group tag TAG
+    /// (1 to 65535, without one: 1) form a target port; several ports are several paths, see --alua.
+    #[arg(long = "portal", value_name = "ADDR:PORT[,TAG]", value_parser = parse_portal, default_value = "127.0.0.1:3260")]
+    pub(crate) portals: Vec<Portal>,
 
     /// Refuse writes.
     #[arg(long)]
@@ -91,6 +93,18 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "IQN|CIDR", value_parser = str::parse::<Allowed>, help_heading = "Who may connect")]
     pub(crate) allow: Vec<Allowed>,
 
+    /// Asymmetric access (ALUA): how well the disks are reached through the portals of a portal group; without this: active_optimized.
+    /// STATE is active_optimized, active_nonoptimized, standby, unavailable, offline or lba_dependent (see --lba-map). After it may follow
+    /// ",preferred" and ",transition=SECONDS" (how long a change takes, up to 30). Repeat for several groups. Initiators may change the states
+    /// (SET TARGET PORT GROUPS); what they have set outlasts a restart, until another STATE is given here.
+    #[arg(long, value_name = "TAG=STATE", value_parser = str::parse::<GroupAccess>, help_heading = "Paths")]
+    pub(crate) alua: Vec<GroupAccess>,
+
+    /// Which blocks each lba_dependent portal group reaches. The file's first line is "SEGMENT-BLOCKS MULTIPLIER" ("0 0": no segments), every
+    /// other "FIRST-LBA LAST-LBA TAG:X …" where X is O (active_optimized), A (active_nonoptimized), S (standby) or U (unavailable).
+    #[arg(long, value_name = "FILE", help_heading = "Paths")]
+    pub(crate) lba_map: Option<PathBuf>,
+
     /// Reactors: threads that serve connections. A disk's commands run on one of them.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Performance")]
     pub(crate) cores: u16,
@@ -133,12 +147,14 @@ Examples:
   felio export ram:4G                                 a disk in memory
   felio export /dev/sdb --portal 0.0.0.0:3260 --allow 10.0.0.0/8
   felio export a.img b.img --portal [::]:3260 --chap-user alice --chap-password-file secret
+  felio export a.img --portal 10.0.0.1:3260,1 --portal 10.0.1.1:3260,2 --alua 1=active_optimized,preferred --alua 2=standby
+                                                      two paths, the second in reserve
 
 felio prints the commands that attach the disk from Linux, QEMU and Windows.";
 
 const FOR_PROGRAMS: &str = "\
 JSON lines (--json), on standard output:
-  {\"event\":\"ready\",\"portals\":[…],\"target\":\"iqn…\",\"luns\":[{\"lun\":0,\"path\":…,\"naa\":…,\"serial\":…,\"bytes\":…}]}
+  {\"event\":\"ready\",\"portals\":[…],\"portal_groups\":[1,…],\"target\":\"iqn…\",\"luns\":[{\"lun\":0,\"path\":…,\"naa\":…,\"serial\":…,\"bytes\":…}]}
       always the first; then, as they happen:
   {\"event\":\"login\",…}  {\"event\":\"logout\",…}  {\"event\":\"refused\",…}  {\"event\":\"dropped\",…}  {\"event\":\"warning\",…}
   {\"event\":\"stopping\"}  {\"event\":\"stopped\"}
@@ -155,7 +171,13 @@ fn parse_name(text: &str) -> Result<IscsiName, String> {
     IscsiName::parse(text).map_err(|error| format!("{error}; for example iqn.2026-11.org.example:disk1"))
 }
 
-fn parse_portal(text: &str) -> Result<SocketAddr, String> {
+fn parse_portal(text: &str) -> Result<Portal, String> {
+    let Some((address, tag)) = text.rsplit_once(',') else { return parse_address(text).map(Portal::from) };
+    let group = tag.parse().map_err(|_| format!("{tag}: not a portal group tag (1 to 65535)"))?;
+    Ok(Portal { address: parse_address(address)?, group })
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().or_else(|_| {
         let address = text.trim_start_matches('[').trim_end_matches(']').parse();
         let address =
@@ -200,14 +222,27 @@ mod tests {
     #[test]
     fn it_listens_on_loopback_unless_told() {
         let args = parse("felio export ram:1G").expect("valid");
-        assert_eq!(args.portals, ["127.0.0.1:3260".parse().expect("valid")]);
+        assert_eq!(args.portals, [Portal::from(address("127.0.0.1:3260"))]);
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("valid")
+    }
+
+    #[test]
+    fn a_portal_has_its_tag_behind_a_comma() {
+        let args = parse("felio export ram:1G --portal [::1]:3261,2 --portal ::1,65535").expect("valid");
+        let found: Vec<_> = args.portals.iter().map(|portal| (portal.address, portal.group.get())).collect();
+        assert_eq!(found, [(address("[::1]:3261"), 2), (address("[::1]:3260"), 65_535)]);
+        assert!(parse("felio export ram:1G --portal 127.0.0.1:3260,0").is_err());
+        assert!(parse("felio export ram:1G --portal 127.0.0.1:3260,").is_err());
     }
 
     #[test]
     fn an_address_without_port_gets_iscsis_own() {
         let args = parse("felio export ram:1G --portal ::1 --portal 10.0.0.1").expect("valid");
         assert_eq!(
-            args.portals.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            args.portals.iter().map(|portal| portal.address.to_string()).collect::<Vec<_>>(),
             ["[::1]:3260", "10.0.0.1:3260"]
         );
     }

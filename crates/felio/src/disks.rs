@@ -187,11 +187,11 @@ fn source(path: &str) -> Result<Source, Failure> {
 /// What tells memory of one target from that of another on the same machine: the target's name, or where it listens. Where both
 /// are left to chance another process would have the same words, so it is this process.
 fn label(args: &ExportArgs, lun: usize) -> String {
-    let by_chance = args.portals.iter().any(|portal| portal.port() == 0);
+    let by_chance = args.portals.iter().any(|portal| portal.address.port() == 0);
     let whose = match &args.iqn {
         Some(name) => name.as_str().to_owned(),
         None if by_chance => format!("process {} of {:?}", std::process::id(), SystemTime::now()),
-        None => args.portals.iter().map(|portal| format!("{portal} ")).collect(),
+        None => args.portals.iter().map(|portal| format!("{} ", portal.address)).collect(),
     };
     format!("{whose} LUN {lun}")
 }

@@ -6,11 +6,12 @@ use crate::attach::{Attach, Chap, visible};
 use crate::cli::{ExportArgs, IoChoice};
 use crate::disks::{self, Disk};
 use crate::failure::{Failure, Kind, portal_hint};
+use crate::paths;
 use crate::report::{LunLine, Ready, Report, Style};
 use crate::secrets;
 use core::time::Duration;
 use felio_backstore::{Engine, LaneConfig};
-use felio_engine::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Identity, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::store::WriteCache;
 use felio_iscsi::config::{Allow, Auth, Config, Target};
@@ -48,13 +49,14 @@ const PRODUCT: &str = "DISK";
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let style = if args.json { Style::Json } else { Style::Text };
     check(args)?;
+    let access = paths::access(args)?;
     let auth = secrets::read(args)?;
     let (happenings_in, happenings) = channel();
     // Before anything is opened: a signal from here on ends us in order.
     watch_signals(happenings_in.clone())?;
     let disks = disks::open(args)?;
     let name = target_name(args, &disks)?;
-    let config = runtime_config(args, &disks, &name, auth)?;
+    let config = runtime_config(args, &disks, &name, auth, &access);
     let (runtime, news) = Runtime::start(config).map_err(start_failure)?;
     hand_on(news, happenings_in)?;
     let mut report = Report::start(style).map_err(no_thread)?;
@@ -181,15 +183,14 @@ fn runtime_config(
     disks: &[Disk],
     name: &IscsiName,
     auth: Auth,
-) -> Result<RuntimeConfig, Failure> {
-    let mut target = Target::new(name.clone(), args.portals.clone());
+    access: &Access,
+) -> RuntimeConfig {
+    let mut target = Target::new(name.clone(), Vec::new());
     target.auth = auth;
     target.allow = Allow(args.allow.clone());
-    let tag = target.portal_group_tag.get();
-    let port = PortConfig { target: name.as_str().to_owned(), tag, relative_port: 1 };
-    let units = (0..).zip(disks).map(|(lun, disk)| unit(lun, disk)).collect();
+    let units = (0..).zip(disks).map(|(lun, disk)| unit(lun, disk, access)).collect();
     let buffer_bytes_max = usize::try_from(args.memory).unwrap_or(usize::MAX);
-    Ok(RuntimeConfig {
+    RuntimeConfig {
         cores: args.cores,
         pin: args.pin,
         spin: Duration::from_micros(u64::from(args.spin)),
@@ -201,13 +202,13 @@ fn runtime_config(
         portals: args.portals.clone(),
         iscsi: Config::new(target),
         limits: Limits::default(),
-        target: TargetConfig { ports: vec![port], units },
+        target: TargetConfig { ports: paths::ports(args, name), units },
         stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),
         lane: LaneConfig { engine: lane_engine(args.io), ..LaneConfig::default() },
-    })
+    }
 }
 
-fn unit(lun: u16, disk: &Disk) -> UnitConfig {
+fn unit(lun: u16, disk: &Disk, access: &Access) -> UnitConfig {
     UnitConfig {
         lun,
         home: 0, // Chosen by the runtime.
@@ -224,7 +225,7 @@ fn unit(lun: u16, disk: &Disk) -> UnitConfig {
             serial: disk.uuid.to_string(),
             naa: disk.uuid.naa(),
         },
-        access: Access::default(),
+        access: access.clone(),
         saved: disk.saved.clone(),
     }
 }
@@ -258,6 +259,7 @@ fn ready(args: &ExportArgs, disks: &[Disk], name: &IscsiName, runtime: &Runtime)
     });
     Ready {
         portals: portals.iter().map(ToString::to_string).collect(),
+        portal_groups: args.portals.iter().map(|portal| portal.group.get()).collect(),
         target: name.as_str().to_owned(),
         luns: (0..).zip(disks).map(|(lun, disk)| lun_line(lun, disk)).collect(),
         pid: std::process::id(),

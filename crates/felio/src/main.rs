@@ -11,6 +11,7 @@ mod disks;
 mod export;
 mod failure;
 mod identity;
+mod paths;
 mod printer;
 mod report;
 mod secrets;

@@ -41,6 +41,8 @@ pub(crate) struct LunLine {
 #[derive(Debug, Serialize)]
 pub(crate) struct Ready {
     pub(crate) portals: Vec<String>,
+    /// The tag of each.
+    pub(crate) portal_groups: Vec<u16>,
     pub(crate) target: String,
     pub(crate) luns: Vec<LunLine>,
     pub(crate) pid: u32,
@@ -256,8 +258,10 @@ fn ready_text(ready: &Ready) -> String {
     use core::fmt::Write as _;
     let mut text = format!("felio {} serves {}\n", ready.version, ready.target);
     // Writing to a String does not fail.
-    for portal in &ready.portals {
-        let _ = writeln!(text, "  portal   {portal}");
+    let several = ready.portal_groups.iter().any(|group| *group != 1);
+    for (portal, group) in ready.portals.iter().zip(&ready.portal_groups) {
+        let of_group = if several { format!(", group {group}") } else { String::new() };
+        let _ = writeln!(text, "  portal   {portal}{of_group}");
     }
     for lun in &ready.luns {
         let cache = match (lun.read_only, lun.write_cache) {
@@ -322,6 +326,7 @@ mod tests {
     fn ready() -> Ready {
         Ready {
             portals: vec!["127.0.0.1:3260".to_owned()],
+            portal_groups: vec![1],
             target: "iqn.t".to_owned(),
             luns: vec![LunLine {
                 lun: 0,
@@ -346,7 +351,7 @@ mod tests {
     #[test]
     fn the_ready_line_is_what_programs_rely_on() {
         let text = serde_json::to_string(&Line::Ready(&ready())).expect("plain values");
-        let want = r#"{"event":"ready","portals":["127.0.0.1:3260"],"target":"iqn.t","luns":[{"lun":0,"path":"disk.img","naa":"60606060606060606060606060606060","serial":"s","bytes":1073741824,"#;
+        let want = r#"{"event":"ready","portals":["127.0.0.1:3260"],"portal_groups":[1],"target":"iqn.t","luns":[{"lun":0,"path":"disk.img","naa":"60606060606060606060606060606060","serial":"s","bytes":1073741824,"#;
         assert!(text.starts_with(want), "{text}");
     }
 

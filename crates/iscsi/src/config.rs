@@ -52,10 +52,8 @@ pub struct Target {
     pub name: IscsiName,
     /// A name for people.
     pub alias: Option<String>,
-    /// The group that its portals form.
-    pub portal_group_tag: NonZeroU16,
-    /// Where it listens, as discovery tells it; an unspecified address stands for the one a connection came to.
-    pub portals: Vec<SocketAddr>,
+    /// Where it listens.
+    pub portals: Vec<Portal>,
     /// How initiators prove who they are.
     pub auth: Auth,
     /// Which initiators may come.
@@ -66,8 +64,45 @@ impl Target {
     /// A target open to everyone, in portal group 1.
     #[must_use]
     pub fn new(name: IscsiName, portals: Vec<SocketAddr>) -> Self {
-        let portal_group_tag = NonZeroU16::MIN;
-        Self { name, alias: None, portal_group_tag, portals, auth: Auth::None, allow: Allow::default() }
+        let portals = portals.into_iter().map(Portal::from).collect();
+        Self { name, alias: None, portals, auth: Auth::None, allow: Allow::default() }
+    }
+
+    /// The portal group that a connection came to, by the address at which it reached us.
+    //= RFC 7143 "TargetPortalGroupTag": the tag of the portal group that serves the login
+    #[must_use]
+    pub fn portal_group(&self, local: SocketAddr) -> NonZeroU16 {
+        let exactly = self.portals.iter().find(|portal| portal.is_at(local));
+        let portal = exactly.or_else(|| self.portals.iter().find(|portal| portal.accepts(local)));
+        portal.or(self.portals.first()).map_or(NonZeroU16::MIN, |portal| portal.group)
+    }
+}
+
+/// Where a target listens, and in which of its portal groups. To SCSI, a portal group is a target port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Portal {
+    /// As discovery tells it; an unspecified address stands for the one a connection came to.
+    pub address: SocketAddr,
+    /// The tag of the group.
+    pub group: NonZeroU16,
+}
+
+impl Portal {
+    fn is_at(&self, local: SocketAddr) -> bool {
+        self.address.port() == local.port() && self.address.ip().to_canonical() == local.ip().to_canonical()
+    }
+
+    /// Whether it listens everywhere, and so also there.
+    fn accepts(&self, local: SocketAddr) -> bool {
+        let both = self.address.is_ipv6() || local.ip().to_canonical().is_ipv4();
+        self.address.port() == local.port() && self.address.ip().is_unspecified() && both
+    }
+}
+
+/// In the first group.
+impl From<SocketAddr> for Portal {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, group: NonZeroU16::MIN }
     }
 }
 

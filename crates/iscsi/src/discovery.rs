@@ -60,9 +60,11 @@ pub fn send_targets(config: &Config, viewer: &Viewer, asked: &str, out: &mut Out
 fn tell(target: &Target, viewer: &Viewer, out: &mut Outgoing) {
     out.push("TargetName", &target.name);
     let mut told = Vec::new();
-    for address in target.portals.iter().filter_map(|portal| reachable(*portal, viewer.local)) {
-        if !told.contains(&address) {
-            out.push("TargetAddress", format_args!("{},{}", authority(address), target.portal_group_tag));
+    for portal in &target.portals {
+        if let Some(address) = reachable(portal.address, viewer.local)
+            && !told.contains(&address)
+        {
+            out.push("TargetAddress", format_args!("{},{}", authority(address), portal.group));
             told.push(address);
         }
     }
@@ -128,6 +130,18 @@ mod tests {
             "All",
             "TargetName=iqn.2024-01.org.example:disk\nTargetAddress=10.0.0.1:3260,1\nTargetAddress=[fd00::1]:3261,1\n\
              TargetName=iqn.2024-01.org.example:other\nTargetAddress=10.0.0.1:3260,1\n",
+        );
+    }
+
+    #[test]
+    fn portals_are_told_with_their_groups() {
+        let mut two = target(DISK, &["10.0.0.1:3260", "10.0.0.1:3261"]);
+        two.portals[1].group = 7.try_into().unwrap();
+        check(
+            vec![two],
+            &viewer("10.0.0.1:3260"),
+            "All",
+            "TargetName=iqn.2024-01.org.example:disk\nTargetAddress=10.0.0.1:3260,1\nTargetAddress=10.0.0.1:3261,7\n",
         );
     }
 

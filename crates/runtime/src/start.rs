@@ -12,11 +12,13 @@ use crate::reactor::{MakePort, Parts, Reactor};
 use crate::sys::{self, Listener};
 use core::time::Duration;
 use felio_backstore::{Lane, LaneConfig, LaneError, Store};
-use felio_engine::TargetConfig;
+use felio_engine::{TargetConfig, UnitConfig};
 use felio_hal::Pool;
 use felio_hal::buf::Budget;
+use felio_iscsi::config::Portal;
 use felio_iscsi::connection::Connection;
 use felio_iscsi::limits::Limits;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,7 +47,7 @@ pub struct RuntimeConfig {
     /// Commands of a reactor, at the most.
     pub tasks_max: u32,
     /// Where to listen; port 0 picks a free one.
-    pub portals: Vec<SocketAddr>,
+    pub portals: Vec<Portal>,
     /// What logins and discovery need to know. The portals of its targets are filled in.
     pub iscsi: felio_iscsi::config::Config,
     /// What a connection may cost.
@@ -114,11 +116,11 @@ impl Runtime {
         let reactors = config.cores.max(1);
         let (listeners, portals) = listen(&config.portals)?;
         for target in &mut config.iscsi.targets {
-            target.portals.clone_from(&portals);
+            let opened = config.portals.iter().zip(&portals);
+            target.portals =
+                opened.map(|(portal, address)| Portal { address: *address, ..*portal }).collect();
         }
-        for (unit, home) in config.target.units.iter_mut().zip((0..reactors).cycle()) {
-            unit.home = home;
-        }
+        choose_homes(&mut config.target.units, reactors);
         let (notices, news) = sync_channel(NOTICES_MAX);
         let mailboxes: Result<Arc<[Mailbox]>, _> = (0..reactors).map(|_| Mailbox::new()).collect();
         let mailboxes = mailboxes.map_err(StartError::Reactor)?;
@@ -163,11 +165,24 @@ impl Runtime {
     }
 }
 
-fn listen(portals: &[SocketAddr]) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
+/// Units by turns, but those of a logical unit group together: their access states change in one step.
+fn choose_homes(units: &mut [UnitConfig], reactors: u16) {
+    let mut homes = (0..reactors).cycle();
+    let mut groups = BTreeMap::new();
+    for unit in units {
+        let mut next = || homes.next().unwrap_or(0);
+        unit.home = match unit.access.lu_group {
+            0 => next(),
+            group => *groups.entry(group).or_insert_with(next),
+        };
+    }
+}
+
+fn listen(portals: &[Portal]) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
     let (mut listeners, mut locals) = (Vec::new(), Vec::new());
-    for portal in portals {
-        let failed = |source| StartError::Listen { portal: *portal, source };
-        let listener = Listener::bind(*portal).map_err(failed)?;
+    for Portal { address, .. } in portals {
+        let failed = |source| StartError::Listen { portal: *address, source };
+        let listener = Listener::bind(*address).map_err(failed)?;
         locals.push(listener.local().map_err(failed)?);
         listeners.push(listener);
     }

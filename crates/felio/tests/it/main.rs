@@ -17,3 +17,4 @@ mod crowd;
 mod hostile;
 mod identity;
 mod lifecycle;
+mod paths;

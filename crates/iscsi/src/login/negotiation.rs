@@ -143,7 +143,7 @@ pub(super) fn introduce(
             if !target.allow.permits(&initiator, peer.address) {
                 return Err(Why::NotAllowed);
             }
-            let portal_group_tag = target.portal_group_tag.get();
+            let portal_group_tag = target.portal_group(peer.local).get();
             wire.outgoing.push("TargetPortalGroupTag", portal_group_tag);
             Session::Normal { target: target.name.clone(), portal_group_tag }
         }
