@@ -5,7 +5,7 @@
 
 use super::{Group, PortGroups, Standing};
 use felio_hal::state::Save;
-use felio_spec::alua::AccessState;
+use felio_spec::alua::{AccessState, status_code};
 use serde::{Deserialize, Serialize};
 
 /// The document's name.
@@ -40,17 +40,25 @@ impl PortGroups {
     pub(super) fn restore(&mut self, bytes: &[u8]) {
         let Ok(document) = serde_json::from_slice::<Document>(bytes) else { return };
         for saved in &document.groups {
-            let state = AccessState::from_name(&saved.state);
             let group = self.groups.iter_mut().find(|group| group.config.id == saved.id);
-            if let (Some(state), Some(group)) = (state, group)
-                && saved.configured == group.config.state.row().name
-                && (state == group.config.state || group.supports(state))
-            {
-                group.standing = Standing::In(state);
-                group.status = saved.status;
+            if let (Some(state), Some(group)) = (AccessState::from_name(&saved.state), group) {
+                group.restore(state, saved);
             }
         }
         self.offline = document.offline;
+    }
+}
+
+impl Group {
+    fn restore(&mut self, state: AccessState, saved: &SavedGroup) {
+        let own = self.config.state;
+        if saved.configured == own.row().name && (state == own || self.supports(state)) {
+            self.standing = Standing::In(state);
+            self.status = saved.status;
+        } else if state != own {
+            // Nobody asked by SET TARGET PORT GROUPS for what it is in now.
+            self.status = status_code::BY_IMPLICIT;
+        }
     }
 }
 

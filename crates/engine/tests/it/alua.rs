@@ -323,7 +323,7 @@ fn an_operator_who_decides_anew_is_obeyed() {
     let mut target = config();
     target.units[0].access.port_groups[1].state = AccessState::ActiveNonOptimized;
     let mut rig = restarted(&rig, target);
-    assert_eq!(groups(&mut rig)[1], (2, 1, 0, vec![2]));
+    assert_eq!(groups(&mut rig)[1], (2, 1, 2, vec![2]), "by implicit behaviour");
 }
 
 #[test]
@@ -346,8 +346,8 @@ fn without_a_place_for_states_they_last_as_long_as_the_process() {
     assert_eq!(groups(&mut rig)[1].1, 2);
 }
 
-#[test]
-fn units_of_a_group_change_together() {
+/// Units 0 and 1 are of one group, unit 2 is alone.
+fn group_of_two() -> Rig {
     let mut target = config();
     target.units[0].access.lu_group = 9;
     let mut second = target.units[0].clone();
@@ -363,6 +363,12 @@ fn units_of_a_group_change_together() {
         }
     }
     rig.disk.log.clear();
+    rig
+}
+
+#[test]
+fn units_of_a_group_change_together() {
+    let mut rig = group_of_two();
     assert_eq!(change(&mut rig, ALICE, &[(2, 2)]), NOTHING);
     assert_eq!(rig.disk.log.iter().filter(|op| *op == "save port_groups").count(), 2);
     let ready_at = |rig: &mut Rig, lun, nexus| {
@@ -373,6 +379,20 @@ fn units_of_a_group_change_together() {
     assert_eq!(ready_at(&mut rig, 1, BOB), STANDBY);
     assert_eq!(ready_at(&mut rig, 1, ALICE), NOTHING);
     assert_eq!(ready_at(&mut rig, 2, BOB), NOTHING);
+}
+
+#[test]
+fn a_group_changes_once_at_a_time() {
+    let mut rig = group_of_two();
+    rig.hold = true;
+    let (cdb, list) = set(&[(2, 2)]);
+    let first = rig.send(ALICE, &cdb, &list);
+    let (cdb, list) = set(&[(1, 2)]);
+    let second = rig.send_to(lun_of(1), TaskAttribute::Simple, ALICE, &cdb, &list);
+    // The second unit tells what has changed before.
+    assert_eq!(rig.reply(second).expect("answered").status, Status::BUSY);
+    rig.release_all();
+    assert_eq!(rig.reply(first).expect("answered").status, Status::GOOD);
 }
 
 fn lun_of(number: u16) -> Lun {
