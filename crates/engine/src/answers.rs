@@ -6,10 +6,11 @@
 use crate::attention::Attention;
 use crate::commands::{Allocation, Run, View};
 use crate::engine::{Engine, index};
+use crate::parameters::mode::Reporting;
 use crate::power::{Power, Rule};
 use crate::progress::give_back;
-use crate::unit::{Change, Control};
-use crate::work::{Next, Outcome, Wanting, Work};
+use crate::unit::{Change, Control, Effect};
+use crate::work::{Deferred, Next, Outcome, Wanting, Work};
 use crate::writer::Writer;
 use felio_hal::{Buf, NexusId, Op, Pool, Time};
 use felio_spec::cdb::{Alua, Attention as AttentionRule};
@@ -20,7 +21,7 @@ impl Engine {
     pub(crate) fn run_entry(&mut self, now: Time, slot: u32, data: Option<Buf>, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         match task.entry.run {
-            Run::Parameters(..) | Run::Sense(..) => self.run_parameters(slot, pool),
+            Run::Parameters(..) | Run::Sense(..) => self.run_parameters(now, slot, pool),
             Run::Capacity(..) | Run::Ready => Next::Submit(Op::Size, Work::Size),
             Run::ParameterList(_, function) => {
                 let (cdb, nexus, at) = (task.cdb, task.nexus, task.unit);
@@ -29,10 +30,7 @@ impl Engine {
                 let result = function(&mut self.units[index(at)], &cdb, list);
                 give_back(data, pool);
                 match result {
-                    Ok(change) => {
-                        self.announce(change, nexus, at);
-                        after_change(change, transfer_bytes)
-                    }
+                    Ok(change) => self.carry_out(now, Deferred { change, transfer_bytes }, nexus, at),
                     Err(sense) => Next::Finish(Outcome::check(sense, transfer_bytes)),
                 }
             }
@@ -62,11 +60,12 @@ impl Engine {
     }
 
     /// Builds parameter data.
-    pub(crate) fn run_parameters(&mut self, slot: u32, pool: &mut Pool) -> Next {
+    pub(crate) fn run_parameters(&mut self, now: Time, slot: u32, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         let unit = &self.units[index(task.unit)];
         let port = self.nexuses.get_mut(task.nexus).map_or(0, |nexus| nexus.port);
-        let view = View { target: &self.target, port: &self.target.ports[port], unit };
+        let view =
+            View { target: &self.target, port: &self.target.ports[port], nexus: task.nexus, now, unit };
         self.writer.clear();
         let (allocation, result) = match task.entry.run {
             Run::Parameters(allocation, run) | Run::Capacity(allocation, run) => {
@@ -103,10 +102,10 @@ impl Engine {
     }
 
     /// The size is known: TEST UNIT READY and READ CAPACITY can be answered.
-    pub(crate) fn run_sized(&mut self, slot: u32, pool: &mut Pool) -> Next {
+    pub(crate) fn run_sized(&mut self, now: Time, slot: u32, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         match task.entry.run {
-            Run::Capacity(..) => self.run_parameters(slot, pool),
+            Run::Capacity(..) => self.run_parameters(now, slot, pool),
             // The look may have found something to report.
             _ => {
                 let pending = self.nexuses.get_mut(task.nexus).and_then(|n| n.pending_mut(task.unit)?.take());
@@ -159,22 +158,33 @@ impl Engine {
         Next::Finish(Outcome::good(0))
     }
 
-    //= SPC-4 "MODE SELECT (6) command": every other nexus is told
-    fn announce(&mut self, change: Change, nexus: NexusId, unit: u32) {
-        match change {
-            Change::Nothing => {}
-            Change::ModeParameters | Change::WriteCacheOff => {
-                self.nexuses.attend(unit, Attention::ModeParametersChanged, |other| other != nexus);
-            }
+    /// Makes a change: at once, or once it is saved.
+    fn carry_out(&mut self, now: Time, deferred: Deferred, nexus: NexusId, at: u32) -> Next {
+        match deferred.change.document() {
+            Some(save) => Next::Submit(Op::Save(Box::new(save)), Work::Save(Box::new(deferred))),
+            None => self.take_effect(now, deferred, nexus, at),
         }
     }
-}
 
-//= SBC-3 "Caching mode page": whoever turns WCE off may take all that was written before for durable
-fn after_change(change: Change, transfer_bytes: u64) -> Next {
-    match change {
-        Change::Nothing | Change::ModeParameters => Next::Finish(Outcome::good(transfer_bytes)),
-        Change::WriteCacheOff => Next::Submit(Op::Flush, Work::Last { transfer_bytes }),
+    /// A change is saved, or need not be.
+    //= SPC-4 "MODE SELECT (6) command", "LOG SELECT command": every other nexus is told
+    pub(crate) fn take_effect(&mut self, now: Time, deferred: Deferred, nexus: NexusId, at: u32) -> Next {
+        let Deferred { change, transfer_bytes } = deferred;
+        if let Change::SelfTest(kind) = change {
+            return self.want_self_test(now, at, kind);
+        }
+        let Effect { others, all, flush } = self.units[index(at)].apply(change, nexus, now);
+        if let Some(attention) = others {
+            self.nexuses.attend(at, attention, |other| other != nexus);
+        }
+        if let Some(attention) = all {
+            self.nexuses.attend(at, attention, |_| true);
+        }
+        if flush {
+            Next::Submit(Op::Flush, Work::Last { transfer_bytes })
+        } else {
+            Next::Finish(Outcome::good(transfer_bytes))
+        }
     }
 }
 
@@ -186,6 +196,10 @@ fn standing(view: &View<'_>) -> Sense {
         return sense;
     }
     match unit.power {
+        Power::Active if unit.self_tests.running.is_some() => code::SELF_TEST_IN_PROGRESS.into(),
+        Power::Active if unit.mode.false_exception() == Some(Reporting::OnRequest) => {
+            code::FAILURE_PREDICTION_FALSE.into()
+        }
         Power::Active => {
             unit.rest.code(unit.mode.power_condition()).unwrap_or(code::NO_ADDITIONAL_SENSE).into()
         }

@@ -278,7 +278,8 @@ impl Engine {
         let at = task.slot.checked_sub(self.table.tasks_max())?;
         let units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
         match (task.reactor == self.reactor, at.checked_sub(units)) {
-            (true, None) => Some(Errand::Probe(at)),
+            (true, None) if task.generation == 0 => Some(Errand::Probe(at)),
+            (true, None) => Some(Errand::SelfTest(at, task.generation)),
             (true, Some(at)) if at < units => Some(Errand::Overhaul(at)),
             _ => None,
         }
@@ -288,6 +289,11 @@ impl Engine {
     pub(crate) fn overhaul_id(&self, unit: u32) -> TaskId {
         let units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
         probe_id(&self.table, self.reactor, units.saturating_add(unit))
+    }
+
+    /// The name under which the reads of a unit's self-test of that number travel.
+    pub(crate) fn self_test_id(&self, unit: u32, serial: u32) -> TaskId {
+        TaskId { generation: serial, ..probe_id(&self.table, self.reactor, unit) }
     }
 
     /// The answer to a probe has come.
@@ -310,12 +316,17 @@ pub(crate) enum Errand {
     Probe(u32),
     /// A step of its overhaul.
     Overhaul(u32),
+    /// A piece of its self-test of that number.
+    SelfTest(u32, u32),
 }
 
 /// The name under which a unit's probe travels: behind those of all tasks.
 fn probe_id(table: &Table, reactor: u16, unit: u32) -> TaskId {
     TaskId { reactor, slot: table.tasks_max() + unit, generation: 0 }
 }
+
+/// Longest parameter list, bytes: the most that a length of two bytes can say.
+const LIST_BYTES_MAX: u64 = 0xffff;
 
 /// What a command is to do, on which blocks, and with how much Data-Out.
 fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, Extent, DataOut), Sense> {
@@ -327,6 +338,9 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
         }
         Run::ParameterList(length, _) => {
             let bytes = length.read(command.cdb.bytes());
+            if bytes > LIST_BYTES_MAX {
+                return Err(Sense::invalid_field(*length));
+            }
             (Job::Entry, Extent::default(), DataOut::List(bytes))
         }
         Run::PortGroups => {

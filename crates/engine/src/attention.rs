@@ -46,6 +46,8 @@ pub(crate) enum Attention {
     LogParametersChanged,
     /// Another nexus set the clock.
     TimestampChanged,
+    /// A failure is predicted, if only as a test.
+    FailurePredicted,
     /// Space is running out.
     ThresholdReached,
     /// A command was answered with RESERVATION CONFLICT while UA_INTLCK_CTRL was 11b.
@@ -59,7 +61,7 @@ pub(crate) enum Attention {
 /// The order of reporting, and the sense code.
 //= SAM-5 "Unit attention condition": the more a condition covers, the sooner it is reported; those below the resets have
 //= no order among each other, so that what decides how to go on comes before what is only news.
-const TABLE: [(Attention, Code); 22] = [
+const TABLE: [(Attention, Code); 23] = [
     (Attention::PowerOn, code::POWER_ON_OCCURRED),
     (Attention::TargetReset, code::SCSI_BUS_RESET),
     (Attention::MicrocodeChanged, code::MICROCODE_CHANGED),
@@ -78,6 +80,7 @@ const TABLE: [(Attention, Code); 22] = [
     (Attention::ModeParametersChanged, code::MODE_PARAMETERS_CHANGED),
     (Attention::LogParametersChanged, code::LOG_PARAMETERS_CHANGED),
     (Attention::TimestampChanged, code::TIMESTAMP_CHANGED),
+    (Attention::FailurePredicted, code::FAILURE_PREDICTION_FALSE_ATTENTION),
     (Attention::ThresholdReached, code::THIN_PROVISIONING_THRESHOLD),
     (Attention::PreviousReservationConflict, code::PREVIOUS_RESERVATION_CONFLICT),
     (Attention::PreviousBusy, code::PREVIOUS_BUSY),

@@ -9,11 +9,15 @@ use crate::alua;
 use crate::config::{PortConfig, TargetConfig};
 use crate::geometry::Geometry;
 use crate::overhaul;
-use crate::parameters::{self, capacity, defects, luns, mode, sense, state, supported};
+use crate::parameters::{
+    self, buffer, capacity, defects, diagnostic, identifying, log, luns, mode, sense, state, supported,
+    timestamp,
+};
 use crate::reservation::{self, Service, report};
 use crate::unit::{Change, Control, Unit};
 use crate::work::{self, Plan};
 use crate::writer::Writer;
+use felio_hal::{NexusId, Time};
 use felio_spec::commands::*;
 use felio_spec::sense::{Sense, code};
 use felio_spec::{Bits, Cdb, Field, Row};
@@ -49,6 +53,10 @@ pub enum Needs {
     ExplicitAccessStates,
     /// Access states that depend on the block.
     Referrals,
+    /// A place for what is saved.
+    State,
+    /// Every unit supports it, but this field means something only where there is a place for what is saved.
+    StateFor(Bits),
 }
 
 /// How a command runs: the shape of its life, and the function that knows its meaning.
@@ -89,6 +97,10 @@ pub struct View<'a> {
     pub target: &'a TargetConfig,
     /// The target port through which the command came.
     pub port: &'a PortConfig,
+    /// Who asks.
+    pub nexus: NexusId,
+    /// When.
+    pub now: Time,
     /// The addressed unit.
     pub unit: &'a Unit,
 }
@@ -129,12 +141,13 @@ impl Entry {
     #[must_use]
     pub fn is_supported_by(&self, unit: &Unit) -> bool {
         match self.needs {
-            Needs::Nothing | Needs::UnmapFor(..) => true,
+            Needs::Nothing | Needs::UnmapFor(..) | Needs::StateFor(_) => true,
             Needs::Unmap | Needs::UnmapOrAnchor(_) => unit.geometry.unmap.is_some(),
             Needs::AccessStates => unit.groups.tpgs().bits() != 0,
             Needs::ExplicitAccessStates => unit.groups.tpgs().explicit,
             Needs::Referrals => unit.config.access.map.is_some(),
             Needs::Atomic => unit.geometry.atomic.is_some(),
+            Needs::State => unit.config.limits.state,
         }
     }
 
@@ -166,6 +179,7 @@ impl Entry {
                 [unmap.is_none().then_some(deallocate), (!anchors).then_some(anchor)]
             }
             Needs::UnmapOrAnchor(anchor) => [(!anchors).then_some(anchor), None],
+            Needs::StateFor(save) => [(!unit.config.limits.state).then_some(save), None],
             _ => [None, None],
         };
         fields.into_iter().flatten()
@@ -206,11 +220,20 @@ pub const TABLE: &[Entry] = &[
     blocks(&write6::ROW, work::write6),
     controls(&seek6::ROW, state::seek6),
     reports(&inquiry::ROW, field(inquiry::ALLOCATION_LENGTH), parameters::inquiry::inquiry),
-    takes(&mode_select6::ROW, mode_select6::PARAMETER_LIST_LENGTH.bits, mode::mode_select6),
+    Entry {
+        needs: Needs::StateFor(mode_select6::SP.bits),
+        ..takes(&mode_select6::ROW, mode_select6::PARAMETER_LIST_LENGTH.bits, mode::mode_select6)
+    },
     controls(&reserve6::ROW, reservation::reserve),
     controls(&release6::ROW, reservation::release),
     reports(&mode_sense6::ROW, field(mode_sense6::ALLOCATION_LENGTH), mode::mode_sense6),
     controls(&start_stop_unit::ROW, state::start_stop_unit),
+    reports(
+        &receive_diagnostic_results::ROW,
+        field(receive_diagnostic_results::ALLOCATION_LENGTH),
+        diagnostic::receive,
+    ),
+    takes(&send_diagnostic::ROW, send_diagnostic::PARAMETER_LIST_LENGTH.bits, diagnostic::send),
     controls(&prevent_allow_medium_removal::ROW, state::prevent_allow_medium_removal),
     Entry {
         row: &read_capacity10::ROW,
@@ -224,6 +247,8 @@ pub const TABLE: &[Entry] = &[
     blocks(&verify10::ROW, work::verify10),
     blocks(&prefetch10::ROW, work::prefetch10),
     blocks(&synchronize_cache10::ROW, work::synchronize_cache10),
+    takes(&write_buffer::ROW, write_buffer::PARAMETER_LIST_LENGTH.bits, buffer::write_buffer),
+    reports(&read_buffer::ROW, field(read_buffer::ALLOCATION_LENGTH), buffer::read_buffer),
     reports(
         &read_defect_data10::ROW,
         field(read_defect_data10::ALLOCATION_LENGTH),
@@ -240,7 +265,12 @@ pub const TABLE: &[Entry] = &[
         ..overhauls(&sanitize_block_erase::ROW, overhaul::no_list_bytes, overhaul::block_erase)
     },
     overhauls(&sanitize_exit_failure_mode::ROW, overhaul::no_list_bytes, overhaul::exit_failure_mode),
-    takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10),
+    takes(&log_select::ROW, log_select::PARAMETER_LIST_LENGTH.bits, log::log_select),
+    reports(&log_sense::ROW, field(log_sense::ALLOCATION_LENGTH), log::log_sense),
+    Entry {
+        needs: Needs::StateFor(mode_select10::SP.bits),
+        ..takes(&mode_select10::ROW, mode_select10::PARAMETER_LIST_LENGTH.bits, mode::mode_select10)
+    },
     controls(&reserve10::ROW, reservation::reserve),
     controls(&release10::ROW, reservation::release),
     reports(&mode_sense10::ROW, field(mode_sense10::ALLOCATION_LENGTH), mode::mode_sense10),
@@ -294,6 +324,14 @@ pub const TABLE: &[Entry] = &[
     },
     reports(&report_luns::ROW, field(report_luns::ALLOCATION_LENGTH), luns::report_luns),
     Entry {
+        needs: Needs::State,
+        ..reports(
+            &report_identifying_information::ROW,
+            field(report_identifying_information::ALLOCATION_LENGTH),
+            identifying::report,
+        )
+    },
+    Entry {
         needs: Needs::AccessStates,
         ..reports(
             &report_target_port_groups::ROW,
@@ -311,7 +349,17 @@ pub const TABLE: &[Entry] = &[
         field(report_supported_task_management_functions::ALLOCATION_LENGTH),
         supported::report_task_management,
     ),
+    reports(&report_timestamp::ROW, field(report_timestamp::ALLOCATION_LENGTH), timestamp::report),
+    Entry {
+        needs: Needs::State,
+        ..takes(
+            &set_identifying_information::ROW,
+            set_identifying_information::PARAMETER_LIST_LENGTH.bits,
+            identifying::set,
+        )
+    },
     Entry { row: &set_target_port_groups::ROW, needs: Needs::ExplicitAccessStates, run: Run::PortGroups },
+    takes(&set_timestamp::ROW, set_timestamp::PARAMETER_LIST_LENGTH.bits, timestamp::set),
     blocks(&read12::ROW, work::read12),
     blocks(&write12::ROW, work::write12),
     blocks(&write_and_verify12::ROW, work::write_and_verify12),

@@ -12,6 +12,8 @@ use felio_spec::alua::{AccessState, Tpgs};
 pub struct TargetConfig {
     /// The target ports; at least one.
     pub ports: Vec<PortConfig>,
+    /// The wall clock at the origin of [`Time`](felio_hal::Time): milliseconds since 1970.
+    pub epoch_millis: u64,
     /// The units, of all reactors.
     pub units: Vec<UnitConfig>,
 }

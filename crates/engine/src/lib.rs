@@ -16,6 +16,7 @@ mod arrival;
 mod attention;
 pub mod commands;
 mod config;
+mod counters;
 mod engine;
 mod failure;
 mod geometry;
@@ -27,6 +28,7 @@ pub mod parameters;
 mod power;
 mod progress;
 pub mod reservation;
+mod selftest;
 mod table;
 mod thin;
 mod unit;
@@ -36,6 +38,7 @@ mod writer;
 pub use config::{
     Access, Identity, LbaMap, LbaRange, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig,
 };
+pub use counters::Counters;
 pub use engine::Engine;
 pub use geometry::{Geometry, TRANSFER_BYTES_MAX};
 pub use unit::Unit;

@@ -308,10 +308,11 @@ impl Engine {
         }
     }
 
-    /// Whoever wanted media to stay, or units for itself, is gone.
+    /// Whoever wanted media to stay, units for itself, or data to come back, is gone.
     fn forget_nexus(&mut self, nexus: NexusId) {
         for unit in &mut self.units {
             unit.preventing.retain(|other| *other != nexus);
+            unit.buffers.forget(nexus);
         }
         for at in self.unit_numbers() {
             self.forget_reserve(nexus, at);

@@ -55,6 +55,9 @@ impl Engine {
                 self.end_probe(now, unit);
             }
             Errand::Overhaul(unit) => self.overhaul_came_home(now, unit, result, buf, pool),
+            Errand::SelfTest(unit, serial) => {
+                self.self_test_came_home(now, (unit, serial), result, buf, pool)
+            }
         }
     }
 
@@ -185,7 +188,11 @@ impl Engine {
                 give_back(buf, pool);
                 self.plan_probe(at, now + PROBE_INTERVAL);
                 self.resize(at, bytes);
-                let next = self.run_sized(slot, pool);
+                let next = self.run_sized(now, slot, pool);
+                self.follow(now, slot, next, pool);
+            }
+            (State::InStore(_, Work::SelfTest(test)), result) => {
+                let next = self.go_on_with_self_test(now, at, test, result, buf, pool);
                 self.follow(now, slot, next, pool);
             }
             (State::InStore(_, Work::Stop(power)), Ok(_)) => {
@@ -203,11 +210,18 @@ impl Engine {
                 let next = self.reserve_saved(now, slot, result.map(|_| ()), pool);
                 self.follow(now, slot, next, pool);
             }
+            (State::InStore(_, Work::Save(deferred)), Ok(_)) => {
+                give_back(buf, pool);
+                let nexus = task.nexus;
+                let next = self.take_effect(now, *deferred, nexus, at);
+                self.follow(now, slot, next, pool);
+            }
             (State::InStore(_, work), Ok(done)) => {
                 let next = work.handle_done(done, buf, &mut unit.desk(pool));
                 self.follow(now, slot, next, pool);
             }
             (state @ State::InStore(effort, _), Err(failure)) => {
+                unit.counters.failures.add(1);
                 let sense = failure::sense(failure, effort, &unit.geometry);
                 give_back(buf, pool);
                 state.release(pool);
@@ -243,7 +257,7 @@ impl Engine {
         let Some(task) = self.table.get_mut(slot) else { return pool.give(buf) };
         match core::mem::replace(&mut task.state, State::Deciding) {
             State::Starved(_, wanting, _) => {
-                let next = self.go_on(slot, wanting, buf, pool);
+                let next = self.go_on(now, slot, wanting, buf, pool);
                 self.follow(now, slot, next, pool);
             }
             other => {
@@ -270,7 +284,7 @@ impl Engine {
                 }
                 Next::Watch { transfer_bytes } => return self.watch(slot, transfer_bytes),
                 Next::Need(bytes, wanting) => match self.take_buf(bytes, pool) {
-                    Some(buf) => next = self.go_on(slot, wanting, buf, pool),
+                    Some(buf) => next = self.go_on(now, slot, wanting, buf, pool),
                     None => return self.starve(now, slot, bytes, wanting),
                 },
                 Next::Detach(op, outcome) => {
@@ -297,11 +311,15 @@ impl Engine {
         if self.starved.is_empty() { pool.take(bytes) } else { None }
     }
 
-    fn go_on(&mut self, slot: u32, wanting: Wanting, buf: Buf, pool: &mut Pool) -> Next {
+    fn go_on(&mut self, now: Time, slot: u32, wanting: Wanting, buf: Buf, pool: &mut Pool) -> Next {
         match (wanting, self.table.get(slot)) {
             (Wanting::Entry, _) => {
                 pool.give(buf);
-                self.run_parameters(slot, pool)
+                self.run_parameters(now, slot, pool)
+            }
+            (Wanting::SelfTest(test), Some(task)) => {
+                let at = task.unit;
+                self.begin_self_test(at, test, buf, pool)
             }
             (wanting, Some(task)) => wanting.handle_buf(buf, &mut self.units[index(task.unit)].desk(pool)),
             (_, None) => {

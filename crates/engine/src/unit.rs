@@ -3,21 +3,30 @@
 //! What is pending for each nexus is in `nexus`, the tasks are in `table` and `order`.
 
 use crate::alua::PortGroups;
+use crate::attention::Attention;
 use crate::config::UnitConfig;
+use crate::counters::Counters;
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::overhaul::Condition;
-use crate::parameters::mode::ModePages;
+use crate::parameters::buffer::Buffers;
+use crate::parameters::identifying::{self, Identifying};
+use crate::parameters::log::Notes;
+use crate::parameters::mode::{ModePages, Reporting, Selected, saved};
+use crate::parameters::timestamp::Clock;
 use crate::power::{Power, Rest, Rule};
 use crate::reservation::Reservations;
+use crate::selftest::{Kind, Results};
 use crate::thin::Thin;
 use crate::work::{Desk, Generations};
 use core::cell::Cell;
 use core::time::Duration;
+use felio_hal::state::Save;
 use felio_hal::store::{Durability, WriteCache};
 use felio_hal::{NexusId, Pool, Time};
 use felio_spec::Row;
 use felio_spec::cdb::Medium;
+use felio_spec::log::self_test_results;
 use felio_spec::sense::{Sense, code};
 
 /// A unit on its home reactor.
@@ -31,6 +40,18 @@ pub struct Unit {
     pub mode: ModePages,
     /// Through which ports it can be used.
     pub(crate) groups: PortGroups,
+    /// What it has done.
+    pub counters: Counters,
+    /// What initiators have noted in its log.
+    pub(crate) notes: Notes,
+    /// What initiators call it.
+    pub(crate) identifying: Identifying,
+    /// What time it is.
+    pub(crate) clock: Clock,
+    /// What initiators have written to be read again.
+    pub(crate) buffers: Buffers,
+    /// What its self-tests have found.
+    pub(crate) self_tests: Results,
     /// Whether its medium can be accessed.
     pub(crate) power: Power,
     /// How deeply it sleeps.
@@ -67,15 +88,58 @@ pub(crate) enum Probe {
 /// How often we look whether a store was resized, while commands arrive.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a parameter list changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a parameter list asks for. What can fail has been checked; it takes effect once it is saved, where it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing.
     Nothing,
-    /// Mode parameters: the other nexuses must be told.
-    ModeParameters,
-    /// The same, and writes are cached no more: what is in the cache must become durable.
-    WriteCacheOff,
+    /// Mode parameters.
+    Mode(Box<Selected>),
+    /// The device's identifying information.
+    Identifying(Box<Identifying>),
+    /// The clock: milliseconds since 1970.
+    Timestamp(u64),
+    /// What the nexus wants to read again.
+    Echo(Box<[u8]>),
+    /// A self-test begins.
+    SelfTest(Kind),
+    /// The self-test in the background ends.
+    AbortSelfTest,
+    /// Log parameters: done, but the other nexuses must be told.
+    LogParameters,
+}
+
+impl Change {
+    /// The document that must be kept before the change takes effect.
+    pub(crate) fn document(&self) -> Option<Save> {
+        match self {
+            Self::Mode(selected) => selected.document(),
+            Self::Identifying(information) => Some(information.document()),
+            Self::Nothing
+            | Self::Timestamp(_)
+            | Self::Echo(_)
+            | Self::SelfTest(_)
+            | Self::AbortSelfTest
+            | Self::LogParameters => None,
+        }
+    }
+}
+
+/// What follows when a change has taken effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    /// What the other nexuses must be told.
+    pub(crate) others: Option<Attention>,
+    /// What every nexus must be told.
+    pub(crate) all: Option<Attention>,
+    /// What is in the cache must become durable.
+    pub(crate) flush: bool,
+}
+
+impl Effect {
+    const fn told_to_others(attention: Attention) -> Self {
+        Self { others: Some(attention), all: None, flush: false }
+    }
 }
 
 /// How the state of a unit shall change.
@@ -110,9 +174,10 @@ impl Unit {
     #[must_use]
     pub fn new(config: UnitConfig) -> Self {
         let geometry = Geometry::new(&config);
-        let mode = ModePages::new(&config.limits);
+        let mode = ModePages::new(&config.limits, config.saved.get(saved::PART));
         let groups = PortGroups::new(&config.access, &config.saved);
         let reservations = Reservations::new(&config.saved);
+        let identifying = Identifying::new(config.saved.get(identifying::PART));
         let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
         Self {
             condition: Condition::of(&config.saved),
@@ -120,6 +185,12 @@ impl Unit {
             geometry,
             mode,
             groups,
+            counters: Counters::default(),
+            notes: Notes::default(),
+            identifying,
+            clock: Clock::Host,
+            buffers: Buffers::default(),
+            self_tests: Results::default(),
             power: Power::Active,
             rest: Rest::new(),
             preventing: Vec::new(),
@@ -128,6 +199,46 @@ impl Unit {
             tasks: TaskSet::new(),
             thin: Thin::default(),
             probe,
+        }
+    }
+
+    /// A change that a nexus asked for takes effect.
+    pub(crate) fn apply(&mut self, change: Change, nexus: NexusId, now: Time) -> Effect {
+        match change {
+            Change::Nothing | Change::SelfTest(_) => Effect::default(),
+            Change::AbortSelfTest => {
+                self.self_tests.end(self_test_results::ABORTED);
+                Effect::default()
+            }
+            Change::LogParameters => Effect::told_to_others(Attention::LogParametersChanged),
+            Change::Identifying(information) => {
+                self.identifying = *information;
+                Effect::told_to_others(Attention::IdentifierChanged)
+            }
+            Change::Timestamp(millis) => {
+                self.clock = Clock::Set { millis, at: now };
+                Effect::told_to_others(Attention::TimestampChanged)
+            }
+            Change::Echo(bytes) => {
+                self.buffers.write_echo(nexus, bytes);
+                Effect::default()
+            }
+            Change::Mode(selected) => self.apply_mode(&selected),
+        }
+    }
+
+    //= SBC-3 "Caching mode page": whoever turns WCE off may take all that was written before for durable
+    fn apply_mode(&mut self, selected: &Selected) -> Effect {
+        let was_cached = self.mode.write_cache_enabled();
+        let before = self.mode.false_exception();
+        let others = self.mode.is_changed_by(selected).then_some(Attention::ModeParametersChanged);
+        self.mode.apply(selected);
+        let now = self.mode.false_exception();
+        let raised = now == Some(Reporting::Attention) && now != before;
+        Effect {
+            others,
+            all: raised.then_some(Attention::FailurePredicted),
+            flush: was_cached && !self.mode.write_cache_enabled(),
         }
     }
 
@@ -180,6 +291,7 @@ impl Unit {
     //= SAM-5 "Logical unit reset"
     pub(crate) fn reset(&mut self) {
         self.mode.reset();
+        self.self_tests.end(self_test_results::INTERRUPTED);
         self.preventing.clear();
         self.reservations.reset();
         self.rest.decide(Rule::Timers);

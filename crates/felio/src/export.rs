@@ -202,7 +202,7 @@ fn runtime_config(
         portals: args.portals.clone(),
         iscsi: Config::new(target),
         limits: Limits::default(),
-        target: TargetConfig { ports: paths::ports(args, name), units },
+        target: TargetConfig { ports: paths::ports(args, name), epoch_millis: 0, units },
         stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),
         lane: LaneConfig { engine: lane_engine(args.io), ..LaneConfig::default() },
     }

@@ -52,7 +52,7 @@ pub struct RuntimeConfig {
     pub iscsi: felio_iscsi::config::Config,
     /// What a connection may cost.
     pub limits: Limits,
-    /// What the device server serves. Each unit's home is chosen here.
+    /// What the device server serves. Each unit's home is chosen here, and the wall clock read.
     pub target: TargetConfig,
     /// The stores, in the order of their identifiers.
     pub stores: Vec<Arc<dyn Store>>,
@@ -120,6 +120,7 @@ impl Runtime {
             target.portals =
                 opened.map(|(portal, address)| Portal { address: *address, ..*portal }).collect();
         }
+        config.target.epoch_millis = sys::epoch_millis();
         choose_homes(&mut config.target.units, reactors);
         let (notices, news) = sync_channel(NOTICES_MAX);
         let mailboxes: Result<Arc<[Mailbox]>, _> = (0..reactors).map(|_| Mailbox::new()).collect();

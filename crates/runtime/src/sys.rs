@@ -38,6 +38,13 @@ pub(crate) fn now() -> Time {
     Time(secs.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
+/// The wall clock when the monotonic clock was zero: milliseconds since 1970.
+pub(crate) fn epoch_millis() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = Duration::from_nanos(self::now().0);
+    u64::try_from(now.saturating_sub(since).as_millis()).unwrap_or(0)
+}
+
 /// A connected socket, non-blocking.
 #[derive(Debug)]
 pub(crate) struct Socket {

@@ -425,6 +425,7 @@ fn hub(disk: &Disk) -> Hub<Connection> {
     };
     let target = TargetConfig {
         ports: vec![PortConfig { target: TARGET.to_owned(), tag: 1, relative_port: 1 }],
+        epoch_millis: 0,
         units: vec![unit],
     };
     let config = HubConfig {

@@ -162,6 +162,26 @@ pub struct Row {
     pub place: Place,
     /// Rule for the time while all blocks are made anew.
     pub overhaul: Overhaul,
+    /// How long it may take, where that does not follow from what it does to the medium: [`Row::timeouts`].
+    pub timeouts: Option<Timeouts>,
+}
+
+/// SPC-4 "Command timeouts descriptor": how long a command takes, in seconds; zero is "not told".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// When to begin to ask how far it is.
+    pub nominal: u32,
+    /// When to give it up.
+    pub recommended: u32,
+}
+
+impl Timeouts {
+    /// Answered from memory.
+    pub const MEMORY: Self = Self { nominal: 1, recommended: 10 };
+    /// As long as a store needs for some blocks.
+    pub const BLOCKS: Self = Self { nominal: 2, recommended: 60 };
+    /// As long as a store needs for all that is in its cache, or for ranges of any length.
+    pub const CACHE: Self = Self { nominal: 10, recommended: 300 };
 }
 
 impl Row {
@@ -183,6 +203,7 @@ impl Row {
             alua: Alua::Active,
             place: Place::Home,
             overhaul: Overhaul::Refused,
+            timeouts: None,
         }
     }
 
@@ -204,6 +225,16 @@ impl Row {
     pub const fn refusing(mut self, fields: &'static [Bits]) -> Self {
         self.refused = fields;
         self
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub const fn timeouts(&self) -> Timeouts {
+        match (self.timeouts, self.medium) {
+            (Some(timeouts), _) => timeouts,
+            (None, Medium::Untouched) => Timeouts::MEMORY,
+            (None, Medium::Read | Medium::Write) => Timeouts::BLOCKS,
+        }
     }
 
     /// Refuses a CDB that is too short or has a bit set where nothing is evaluated.

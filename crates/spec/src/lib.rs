@@ -2,7 +2,8 @@
 //!
 //! A reader starts with [`field`] (how a bit field is named), then [`cdb`] (what a command's row says),
 //! [`commands`] (the rows) and [`sense`] (what a failure is called). Parameter data are layouts: [`inquiry`], [`vpd`],
-//! [`mode`], [`report`], [`reservation`], [`alua`]; names of initiator ports are in [`transport_id`]. Nothing here owns state, allocates or knows a transport.
+//! [`mode`], [`log`], [`report`], [`reservation`], [`alua`]; names of initiator ports are in [`transport_id`]. Nothing here owns
+//! state, allocates or knows a transport.
 //!
 //! Invariant: no function panics, whatever bytes it is given.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod designator;
 pub mod field;
 pub mod inquiry;
 mod layout;
+pub mod log;
 pub mod lun;
 pub mod medium;
 pub mod mode;

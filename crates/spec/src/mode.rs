@@ -3,7 +3,7 @@
 //! [`PAGES`] says which pages there are, how long they are, what they hold when nobody changed anything, and which of
 //! their bits can be changed at all. What a unit's store allows, and today's values, are the engine's.
 
-use crate::field::Bits;
+use crate::field::{Bits, Field};
 use crate::layout::layouts;
 
 /// A mode page.
@@ -20,35 +20,54 @@ pub struct ModePage {
     /// Fields that are not zero by default.
     pub default: &'static [(Bits, u64)],
     /// Fields that MODE SELECT can change.
-    pub changeable: &'static [Bits],
+    pub changeable: &'static [Changeable],
+    /// Fields that may not both be set.
+    pub exclusive: &'static [(Bits, Bits)],
+}
+
+/// A field that MODE SELECT can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changeable {
+    /// Where it lies in its page.
+    pub field: Bits,
+    /// What it may become; nothing here: anything.
+    pub values: &'static [u64],
+}
+
+impl Changeable {
+    /// To any value.
+    #[must_use]
+    pub const fn to_any<T>(field: Field<T>) -> Self {
+        Self { field: field.bits, values: &[] }
+    }
+
+    /// To one of these values.
+    #[must_use]
+    pub const fn to_one_of<T>(field: Field<T>, values: &'static [u64]) -> Self {
+        Self { field: field.bits, values }
+    }
+
+    /// Whether the field may have that value.
+    #[must_use]
+    pub fn allows(&self, value: u64) -> bool {
+        self.values.is_empty() || self.values.contains(&value)
+    }
 }
 
 /// The pages, in the order in which MODE SENSE returns them.
 pub const PAGES: &[ModePage] = &[
+    ModePage::fixed(0x01, 0, "Read-Write Error Recovery", error_recovery::BYTES),
+    // Sessions negotiate the lengths of their bursts (RFC 7143); the page sets no limit of its own.
+    ModePage::fixed(0x02, 0, "Disconnect-Reconnect", disconnect_reconnect::BYTES),
     ModePage {
-        page: 0x01,
-        subpage: 0,
-        name: "Read-Write Error Recovery",
-        bytes: 12,
-        default: &[],
-        changeable: &[],
-    },
-    ModePage {
-        page: 0x08,
-        subpage: 0,
-        name: "Caching",
-        bytes: caching::BYTES,
         // We never read ahead of what is asked.
         default: &[(caching::DRA.bits, 1)],
-        changeable: &[caching::WCE.bits],
+        changeable: &[Changeable::to_any(caching::WCE)],
+        ..ModePage::fixed(0x08, 0, "Caching", caching::BYTES)
     },
     ModePage {
-        page: 0x0a,
-        subpage: 0,
-        name: "Control",
-        bytes: control::BYTES,
         default: &[
-            // There are no log parameters to save.
+            // Log parameters are not saved.
             (control::GLTSD.bits, 1),
             // Simple tasks may run in any order.
             (control::QUEUE_ALGORITHM_MODIFIER.bits, 1),
@@ -56,43 +75,54 @@ pub const PAGES: &[ModePage] = &[
             (control::TAS.bits, 1),
             // A task may wait for ever.
             (control::BUSY_TIMEOUT_PERIOD.bits, 0xffff),
+            (control::EXTENDED_SELF_TEST_COMPLETION_TIME.bits, 60 * EXTENDED_SELF_TEST_MINUTES),
         ],
-        changeable: &[control::D_SENSE.bits, control::SWP.bits, control::TAS.bits],
-    },
-    ModePage {
-        page: 0x1a,
-        subpage: 0,
-        name: "Power Condition",
-        bytes: power_condition::BYTES,
-        // No timer runs until somebody wants one.
-        default: &[],
         changeable: &[
-            power_condition::IDLE_A.bits,
-            power_condition::IDLE_B.bits,
-            power_condition::IDLE_C.bits,
-            power_condition::STANDBY_Y.bits,
-            power_condition::STANDBY_Z.bits,
-            power_condition::IDLE_A_CONDITION_TIMER.bits,
-            power_condition::IDLE_B_CONDITION_TIMER.bits,
-            power_condition::IDLE_C_CONDITION_TIMER.bits,
-            power_condition::STANDBY_Y_CONDITION_TIMER.bits,
-            power_condition::STANDBY_Z_CONDITION_TIMER.bits,
+            Changeable::to_any(control::D_SENSE),
+            Changeable::to_any(control::SWP),
+            Changeable::to_any(control::TAS),
         ],
+        ..ModePage::fixed(0x0a, 0, "Control", control::BYTES)
     },
     ModePage {
-        page: 0x1c,
-        subpage: 0,
-        name: "Informational Exceptions Control",
-        bytes: informational_exceptions::BYTES,
-        // We have no exceptions to report.
+        default: &[
+            // The clock is the host's, until an initiator sets it.
+            (control_extension::TCMOS.bits, 1),
+            (control_extension::SCSIP.bits, 1),
+        ],
+        ..ModePage::fixed(0x0a, 0x01, "Control Extension", control_extension::BYTES)
+    },
+    ModePage {
+        // No timer runs until somebody wants one.
+        changeable: &[
+            Changeable::to_any(power_condition::IDLE_A),
+            Changeable::to_any(power_condition::IDLE_B),
+            Changeable::to_any(power_condition::IDLE_C),
+            Changeable::to_any(power_condition::STANDBY_Y),
+            Changeable::to_any(power_condition::STANDBY_Z),
+            Changeable::to_any(power_condition::IDLE_A_CONDITION_TIMER),
+            Changeable::to_any(power_condition::IDLE_B_CONDITION_TIMER),
+            Changeable::to_any(power_condition::IDLE_C_CONDITION_TIMER),
+            Changeable::to_any(power_condition::STANDBY_Y_CONDITION_TIMER),
+            Changeable::to_any(power_condition::STANDBY_Z_CONDITION_TIMER),
+        ],
+        ..ModePage::fixed(0x1a, 0, "Power Condition", power_condition::BYTES)
+    },
+    ModePage {
+        // Nobody has asked to be told.
         default: &[(informational_exceptions::DEXCPT.bits, 1)],
-        changeable: &[],
+        changeable: &[
+            Changeable::to_any(informational_exceptions::DEXCPT),
+            Changeable::to_any(informational_exceptions::TEST),
+            Changeable::to_one_of(
+                informational_exceptions::MRIE,
+                &[mrie::NEVER, mrie::UNIT_ATTENTION, mrie::ON_REQUEST],
+            ),
+        ],
+        exclusive: &[(informational_exceptions::DEXCPT.bits, informational_exceptions::TEST.bits)],
+        ..ModePage::fixed(0x1c, 0, "Informational Exceptions Control", informational_exceptions::BYTES)
     },
     ModePage {
-        page: 0x1c,
-        subpage: 0x02,
-        name: "Logical Block Provisioning",
-        bytes: provisioning::BYTES,
         // Two soft thresholds: one for what is left, one for what is used.
         default: &[
             (provisioning::AVAILABLE_RESOURCE.bits, 1),
@@ -100,13 +130,27 @@ pub const PAGES: &[ModePage] = &[
             (provisioning::USED_RESOURCE.bits, 2),
         ],
         changeable: &[
-            provisioning::AVAILABLE_ENABLED.bits,
-            provisioning::AVAILABLE_COUNT.bits,
-            provisioning::USED_ENABLED.bits,
-            provisioning::USED_COUNT.bits,
+            Changeable::to_any(provisioning::AVAILABLE_ENABLED),
+            Changeable::to_any(provisioning::AVAILABLE_COUNT),
+            Changeable::to_any(provisioning::USED_ENABLED),
+            Changeable::to_any(provisioning::USED_COUNT),
         ],
+        ..ModePage::fixed(0x1c, 0x02, "Logical Block Provisioning", provisioning::BYTES)
     },
 ];
+
+/// SPC-4 "Informational Exceptions Control mode page": MRIE, how an exception is reported.
+pub mod mrie {
+    /// Not at all.
+    pub const NEVER: u64 = 0x0;
+    /// As a unit attention.
+    pub const UNIT_ATTENTION: u64 = 0x2;
+    /// To REQUEST SENSE.
+    pub const ON_REQUEST: u64 = 0x6;
+}
+
+/// How long an extended self-test may take, also of the Extended INQUIRY Data VPD page.
+pub const EXTENDED_SELF_TEST_MINUTES: u64 = 1;
 
 /// Room that all pages together need, bytes.
 pub const PAGES_BYTES: usize = {
@@ -204,6 +248,27 @@ layouts! {
         PAGE_LENGTH: u16 = 2, 7, 16;
     }
 
+    /// SBC-3 "Read-Write Error Recovery mode page". What goes wrong below us is retried there: nothing is ours to say.
+    error_recovery, 12 {
+        AWRE: bool = 2, 7, 1;
+        ARRE: bool = 2, 6, 1;
+        TB: bool = 2, 5, 1;
+        RC: bool = 2, 4, 1;
+        EER: bool = 2, 3, 1;
+        PER: bool = 2, 2, 1;
+        DTE: bool = 2, 1, 1;
+        DCR: bool = 2, 0, 1;
+        READ_RETRY_COUNT: u8 = 3, 7, 8;
+        WRITE_RETRY_COUNT: u8 = 8, 7, 8;
+        RECOVERY_TIME_LIMIT: u16 = 10, 7, 16;
+    }
+
+    /// SPC-4 "Disconnect-Reconnect mode page".
+    disconnect_reconnect, 16 {
+        MAXIMUM_BURST_SIZE: u16 = 10, 7, 16;
+        FIRST_BURST_SIZE: u16 = 14, 7, 16;
+    }
+
     /// SBC-3 "Caching mode page".
     caching, 20 {
         WCE: bool = 2, 2, 1;
@@ -271,20 +336,59 @@ layouts! {
         USED_COUNT: u32 = 28, 7, 32;
     }
 
+    /// SPC-4 "Control Extension mode page".
+    control_extension, 32 {
+        /// The timestamp is set by other means too.
+        TCMOS: bool = 4, 2, 1;
+        /// What SET TIMESTAMP sets counts more.
+        SCSIP: bool = 4, 1, 1;
+        /// Asymmetric access states change by themselves.
+        IALUAE: bool = 4, 0, 1;
+        INITIAL_COMMAND_PRIORITY: u8 = 5, 3, 4;
+        MAXIMUM_SENSE_DATA_LENGTH: u8 = 6, 7, 8;
+    }
+
     /// SPC-4 "Informational Exceptions Control mode page".
     informational_exceptions, 12 {
+        PERF: bool = 2, 7, 1;
+        EBF: bool = 2, 5, 1;
         EWASC: bool = 2, 4, 1;
         DEXCPT: bool = 2, 3, 1;
+        /// A false exception is reported.
+        TEST: bool = 2, 2, 1;
+        EBACKERR: bool = 2, 1, 1;
+        LOGERR: bool = 2, 0, 1;
         MRIE: u8 = 3, 3, 4;
+        INTERVAL_TIMER: u32 = 4, 7, 32;
+        REPORT_COUNT: u32 = 8, 7, 32;
     }
 }
 
 impl ModePage {
+    /// A page of zeros that nobody can change.
+    #[must_use]
+    pub const fn fixed(page: u8, subpage: u8, name: &'static str, bytes: usize) -> Self {
+        Self { page, subpage, name, bytes, default: &[], changeable: &[], exclusive: &[] }
+    }
+
     /// Whether MODE SENSE for this page and subpage returns it.
     //= SPC-4 "Mode page codes and subpage codes"
     #[must_use]
     pub const fn is_asked(&self, page: u8, subpage: u8) -> bool {
-        (page == ALL_PAGES || page == self.page) && (subpage == ALL_SUBPAGES || subpage == self.subpage)
+        let all = subpage == ALL_SUBPAGES;
+        match page {
+            ALL_PAGES => all || (subpage == 0 && self.subpage == 0),
+            _ => page == self.page && (all || subpage == self.subpage),
+        }
+    }
+
+    /// The field that has a value which it may not have, if there is one; `bytes` is the page.
+    #[must_use]
+    pub fn check(&self, bytes: &[u8]) -> Option<Bits> {
+        let bad = self.changeable.iter().find(|row| !row.allows(row.field.read(bytes)));
+        let both = |(one, other): &&(Bits, Bits)| one.read(bytes) != 0 && other.read(bytes) != 0;
+        let clash = || self.exclusive.iter().find(both).map(|(_, other)| *other);
+        bad.map(|row| row.field).or_else(clash)
     }
 
     /// Length of the page's header.
@@ -312,6 +416,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_default_is_a_value_that_the_field_may_have() {
+        for page in PAGES {
+            let mut bytes = vec![0; page.bytes];
+            for (bits, value) in page.default {
+                bits.write(&mut bytes, *value);
+            }
+            assert!(page.changeable.iter().all(|row| row.allows(row.field.read(&bytes))), "{}", page.name);
+        }
+    }
+
+    #[test]
     fn pages_stand_in_ascending_order() {
         assert!(PAGES.is_sorted_by_key(|page| (page.page, page.subpage)));
     }
@@ -320,7 +435,9 @@ mod tests {
     fn every_changeable_field_lies_in_its_page_behind_the_header() {
         for page in PAGES {
             assert!(
-                page.changeable.iter().all(|bits| bits.byte >= 2 && bits.ends_within(page.bytes)),
+                page.changeable
+                    .iter()
+                    .all(|Changeable { field, .. }| field.byte >= 2 && field.ends_within(page.bytes)),
                 "{}",
                 page.name
             );

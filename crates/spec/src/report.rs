@@ -116,6 +116,53 @@ layouts! {
         LONG_TIMEOUT: u32 = 8, 7, 32;
         SHORT_TIMEOUT: u32 = 12, 7, 32;
     }
+
+    /// SPC-4 "Diagnostic page format": what every page begins with.
+    diagnostic_page, 4 {
+        PAGE_CODE: u8 = 0, 7, 8;
+        /// Of what follows.
+        PAGE_LENGTH: u16 = 2, 7, 16;
+    }
+
+    /// SPC-4 "READ BUFFER descriptor".
+    buffer_descriptor, 4 {
+        /// As a power of two; all ones: only offset zero.
+        OFFSET_BOUNDARY: u8 = 0, 7, 8;
+        BUFFER_CAPACITY: u32 = 1, 7, 24;
+    }
+
+    /// SPC-4 "Echo buffer descriptor".
+    echo_buffer_descriptor, 4 {
+        /// Nobody reads what another nexus has written.
+        EBOS: bool = 0, 0, 1;
+        BUFFER_CAPACITY: u16 = 2, 4, 13;
+    }
+
+    /// SPC-4 "REPORT IDENTIFYING INFORMATION parameter data": what stands before the information.
+    identifying_information, 4 {
+        IDENTIFYING_INFORMATION_LENGTH: u16 = 2, 7, 16;
+    }
+
+    /// SPC-4 "Identifying information types": what is told of each.
+    identifying_information_type, 4 {
+        IDENTIFYING_INFORMATION_TYPE: u8 = 0, 7, 7;
+        MAXIMUM_IDENTIFYING_INFORMATION_LENGTH: u16 = 2, 7, 16;
+    }
+
+    /// SPC-4 "REPORT TIMESTAMP parameter data".
+    timestamp, 12 {
+        /// Of what follows this field.
+        TIMESTAMP_PARAMETER_DATA_LENGTH: u16 = 0, 7, 16;
+        TIMESTAMP_ORIGIN: u8 = 2, 2, 3;
+        /// Milliseconds since 1970.
+        TIMESTAMP: u64 = 4, 7, 48;
+    }
+
+    /// SPC-4 "SET TIMESTAMP parameter list".
+    set_timestamp, 12 {
+        /// Milliseconds since 1970.
+        TIMESTAMP: u64 = 4, 7, 48;
+    }
 }
 
 /// [`task_management`] without REPD, bytes.
@@ -126,6 +173,55 @@ pub const NOT_SUPPORTED: u8 = 0b001;
 /// [`one_command::SUPPORT`]: supported as the standard says.
 pub const SUPPORTED: u8 = 0b011;
 
+/// SPC-4 "Supported Diagnostic Pages diagnostic page": its PAGE CODE.
+pub const SUPPORTED_DIAGNOSTIC_PAGES: u8 = 0x00;
+
+/// SPC-4 "SEND DIAGNOSTIC command": SELF-TEST CODE.
+pub mod self_test_code {
+    /// The default self-test, or none.
+    pub const NONE: u8 = 0b000;
+    /// The short one, after the answer.
+    pub const BACKGROUND_SHORT: u8 = 0b001;
+    /// The extended one, after the answer.
+    pub const BACKGROUND_EXTENDED: u8 = 0b010;
+    /// Ends one of those.
+    pub const ABORT_BACKGROUND: u8 = 0b100;
+    /// The short one, before the answer.
+    pub const FOREGROUND_SHORT: u8 = 0b101;
+    /// The extended one, before the answer.
+    pub const FOREGROUND_EXTENDED: u8 = 0b110;
+}
+
+/// SPC-4 "READ BUFFER command", "WRITE BUFFER command": MODE.
+pub mod buffer_mode {
+    /// The data buffer.
+    pub const DATA: u8 = 0x02;
+    /// How large the data buffer is.
+    pub const DESCRIPTOR: u8 = 0x03;
+    /// The echo buffer.
+    pub const ECHO: u8 = 0x0a;
+    /// How large the echo buffer is.
+    pub const ECHO_DESCRIPTOR: u8 = 0x0b;
+}
+
+/// SPC-4 "Identifying information types".
+pub mod identifying_type {
+    /// Anything.
+    pub const DEVICE: u8 = 0x00;
+    /// Text in UTF-8, with a zero at its end.
+    pub const TEXT: u8 = 0x02;
+    /// Which types there are, and how long they may be.
+    pub const SUPPORTED: u8 = 0x7f;
+}
+
+/// SPC-4 "REPORT TIMESTAMP parameter data": TIMESTAMP ORIGIN.
+pub mod timestamp_origin {
+    /// SET TIMESTAMP.
+    pub const SET: u8 = 0b010;
+    /// Another way.
+    pub const OTHERWISE: u8 = 0b011;
+}
+
 /// SPC-4 "REPORT LUNS command": SELECT REPORT.
 pub mod select_report {
     /// Units that are not well known.
@@ -134,6 +230,12 @@ pub mod select_report {
     pub const WELL_KNOWN: u8 = 0x01;
     /// Both.
     pub const ALL: u8 = 0x02;
+    /// Administrative units: those that others belong to.
+    pub const ADMINISTRATIVE: u8 = 0x10;
+    /// Administrative units, and those that belong to none.
+    pub const ADMINISTRATIVE_AND_SIMPLE: u8 = 0x11;
+    /// The addressed administrative unit and what belongs to it.
+    pub const SUBSIDIARY: u8 = 0x12;
 }
 
 /// SBC-3 "GET LBA STATUS parameter data": PROVISIONING STATUS.

@@ -101,6 +101,7 @@ impl World {
                 tag: 1,
                 relative_port: 1,
             }],
+            epoch_millis: 0,
             units: units.collect(),
         };
         let nexus = |slot| NexusId { reactor: 0, slot, generation: 0 };

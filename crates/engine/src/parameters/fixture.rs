@@ -4,15 +4,19 @@ use crate::commands::{ParametersFn, View};
 use crate::config::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
 use crate::unit::Unit;
 use crate::writer::Writer;
-use felio_hal::StoreId;
 use felio_hal::state::Saved;
 use felio_hal::store::{Limits, UnmapLimits, WriteCache};
+use felio_hal::{NexusId, StoreId, Time};
 use felio_spec::{Cdb, Sense};
+
+/// Who asks.
+pub(crate) const NEXUS: NexusId = NexusId { reactor: 0, slot: 0, generation: 0 };
 
 /// 1 GiB in blocks of 512 bytes, 4 KiB physical; cached, thin, not rotating.
 pub(crate) fn target() -> TargetConfig {
     TargetConfig {
         ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
+        epoch_millis: 0,
         units: vec![unit(0)],
     }
 }
@@ -71,6 +75,7 @@ pub(crate) fn ask_unit(
     cdb: &[u8],
 ) -> Result<Vec<u8>, Sense> {
     let mut data = Writer::new();
-    run(&View { target, port: &target.ports[0], unit }, &Cdb::new(cdb), &mut data)?;
+    let view = View { target, port: &target.ports[0], nexus: NEXUS, now: Time(0), unit };
+    run(&view, &Cdb::new(cdb), &mut data)?;
     Ok(data.as_slice().to_vec())
 }

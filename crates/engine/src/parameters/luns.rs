@@ -16,10 +16,11 @@ pub fn report_luns(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), 
 /// REPORT LUNS where there is no unit: every LUN of the target is reported anywhere.
 pub fn report_luns_absent(target: &TargetConfig, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     let mut found: Vec<Lun> = match cdb.get(SELECT_REPORT) {
-        select_report::UNITS | select_report::ALL => {
+        select_report::UNITS | select_report::ALL | select_report::ADMINISTRATIVE_AND_SIMPLE => {
             target.units.iter().filter_map(|unit| Lun::from_number(unit.lun)).collect()
         }
-        select_report::WELL_KNOWN => Vec::new(), // We have none.
+        // We have none of these: no unit belongs to another (LU_CONG=0).
+        select_report::WELL_KNOWN | select_report::ADMINISTRATIVE | select_report::SUBSIDIARY => Vec::new(),
         _ => return Err(Sense::invalid_field(SELECT_REPORT.bits)),
     };
     found.sort_unstable();
@@ -64,6 +65,13 @@ mod tests {
     #[test]
     fn there_are_no_well_known_units() {
         check(1, Ok(vec![0; 8]));
+    }
+
+    #[test]
+    fn no_unit_belongs_to_another() {
+        check(0x11, all());
+        check(0x10, Ok(vec![0; 8]));
+        check(0x12, Ok(vec![0; 8]));
     }
 
     #[test]

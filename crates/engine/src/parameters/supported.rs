@@ -3,6 +3,7 @@
 
 use crate::commands::{TABLE, View};
 use crate::writer::Writer;
+use felio_spec::cdb::Timeouts;
 use felio_spec::commands::report_supported_operation_codes::{
     RCTD, REPORTING_OPTIONS, REQUESTED_OPERATION_CODE, REQUESTED_SERVICE_ACTION,
 };
@@ -55,7 +56,7 @@ fn every(rows: impl Iterator<Item = Row>, timeouts: bool, data: &mut Writer) {
         data.set(base, field::SERVACTV, row.service_action.is_some());
         data.set(base, field::CDB_LENGTH, row.length.into());
         if timeouts {
-            put_timeouts(data);
+            put_timeouts(row.timeouts(), data);
         }
     }
     let length = u32::try_from(data.len() - all_commands::BYTES).unwrap_or(u32::MAX);
@@ -75,16 +76,19 @@ fn one(row: Option<&Row>, timeouts: bool, data: &mut Writer) {
     data.set(0, field::CDB_SIZE, row.length.into());
     data.bytes(&row.usage[..usize::from(row.length)]);
     if timeouts {
-        put_timeouts(data);
+        put_timeouts(row.timeouts(), data);
     }
 }
 
-/// How long a command takes is the store's business: we promise nothing.
-fn put_timeouts(data: &mut Writer) {
+//= SPC-4 "Command timeouts descriptor"
+fn put_timeouts(timeouts: Timeouts, data: &mut Writer) {
+    use command_timeouts as field;
     const DESCRIPTOR_LENGTH: u16 = 10; // of the bytes behind the field
     let base = data.len();
-    data.zeros(command_timeouts::BYTES);
-    data.set(base, command_timeouts::DESCRIPTOR_LENGTH, DESCRIPTOR_LENGTH);
+    data.zeros(field::BYTES);
+    data.set(base, field::DESCRIPTOR_LENGTH, DESCRIPTOR_LENGTH);
+    data.set(base, field::NOMINAL_COMMAND_PROCESSING_TIMEOUT, timeouts.nominal);
+    data.set(base, field::RECOMMENDED_COMMAND_TIMEOUT, timeouts.recommended);
 }
 
 //= SPC-4 "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS command"
@@ -136,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_are_told_to_be_unknown() {
-        let want = [0, 0x83, 0, 6, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    fn timeouts_are_told_by_row() {
+        let want = [0, 0x83, 0, 6, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 2, 0, 0, 0, 60];
         check(0x80 | 0b001, 0x00, 0, Ok(&want));
     }
 

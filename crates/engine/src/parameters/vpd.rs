@@ -11,7 +11,7 @@ use crate::writer::Writer;
 use felio_hal::store::WriteCache;
 use felio_spec::commands::inquiry::PAGE_CODE;
 use felio_spec::inquiry::{DeviceType, Qualifier};
-use felio_spec::mode::{ALL_PAGES, ALL_SUBPAGES};
+use felio_spec::mode::{ALL_PAGES, ALL_SUBPAGES, EXTENDED_SELF_TEST_MINUTES};
 use felio_spec::sense::{SENSE_BYTES_MAX, Sense};
 use felio_spec::vpd::{
     self, PageCode, block_device_characteristics, block_limits, extended_inquiry, header,
@@ -110,6 +110,8 @@ fn extended_inquiry(view: &View<'_>, data: &mut Writer) {
     data.set(0, field::V_SUP, view.unit.geometry.write_cache == WriteCache::On);
     data.set(0, field::R_SUP, view.unit.config.access.map.is_some());
     let sense_bytes = u8::try_from(SENSE_BYTES_MAX).unwrap_or(u8::MAX);
+    let minutes = u16::try_from(EXTENDED_SELF_TEST_MINUTES).unwrap_or(u16::MAX);
+    data.set(0, field::EXTENDED_SELF_TEST_COMPLETION_MINUTES, minutes);
     data.set(0, field::MAXIMUM_SUPPORTED_SENSE_DATA_LENGTH, sense_bytes);
 }
 

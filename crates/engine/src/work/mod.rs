@@ -31,10 +31,12 @@ pub(crate) use verify::{write_and_verify10, write_and_verify12, write_and_verify
 pub(crate) use write::{write6, write10, write12, write16, write32};
 
 use crate::alua::Saving;
+use crate::counters::Counters;
 use crate::geometry::{Extent, Geometry};
 use crate::power::Power;
+use crate::selftest::SelfTest;
 use crate::table::Effort;
-use crate::unit::Unit;
+use crate::unit::{Change, Unit};
 use felio_hal::store::{Done, Durability};
 use felio_hal::{Buf, Op, Pool};
 use felio_spec::sense::{Code, Sense, code};
@@ -318,6 +320,11 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// What the unit has done so far.
+    const fn counters(&self) -> &Counters {
+        &self.unit.counters
+    }
+
     const fn durability(&self, fua: bool) -> Durability {
         if fua { Durability::Durable } else { self.durability }
     }
@@ -429,12 +436,25 @@ pub(crate) enum Work {
     LbaStatus(Box<provisioning::LbaStatus>),
     /// The engine's own: TEST UNIT READY and READ CAPACITY ask for the size.
     Size,
+    /// The engine's own: a self-test reads a piece.
+    SelfTest(Box<SelfTest>),
+    /// The engine's own: a change is being saved before it takes effect.
+    Save(Box<Deferred>),
     /// The engine's own: START STOP UNIT empties the cache, then the medium cannot be accessed.
     Stop(Power),
     /// The engine's own: SET TARGET PORT GROUPS saves what it has changed.
     PortGroups(Box<Saving>),
     /// The engine's own: PERSISTENT RESERVE OUT keeps what it changes.
     Reserve,
+}
+
+/// A change on its way to where it is kept.
+#[derive(Debug)]
+pub(crate) struct Deferred {
+    /// What then takes effect.
+    pub(crate) change: Change,
+    /// Bytes of Data-Out.
+    pub(crate) transfer_bytes: u64,
 }
 
 /// A command that wants a buffer.
@@ -450,6 +470,8 @@ pub(crate) enum Wanting {
     Same(Box<(same::Same, Buf)>),
     /// GET LBA STATUS.
     LbaStatus(Extent, Report),
+    /// The engine's own: a self-test.
+    SelfTest(Box<SelfTest>),
     /// The engine's own: parameter data.
     Entry,
 }
@@ -457,24 +479,53 @@ pub(crate) enum Wanting {
 /// Starts a plan, made from that CDB; `data` is its Data-Out, if it wanted any.
 pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
     match (*plan, data) {
-        (Plan::Read { extent, fua }, None) => read::begin(extent, fua, desk),
-        (Plan::Write { extent, fua }, data) => write::begin(extent, fua, data, desk),
-        (Plan::WriteAtomic { extent, fua }, Some(data)) => atomic::begin(extent, fua, data, desk),
-        (Plan::Verify { extent, against }, data) => verify::begin(extent, against, data, desk),
-        (Plan::WriteAndVerify { extent, against }, data) => verify::begin_write(extent, against, data, desk),
+        (Plan::Read { extent, fua }, None) => {
+            desk.counters().read(extent, fua);
+            read::begin(extent, fua, desk)
+        }
+        (Plan::Write { extent, fua }, data) => {
+            desk.counters().write(extent, fua);
+            write::begin(extent, fua, data, desk)
+        }
+        (Plan::WriteAtomic { extent, fua }, Some(data)) => {
+            desk.counters().write(extent, fua);
+            atomic::begin(extent, fua, data, desk)
+        }
+        (Plan::Verify { extent, against }, data) => {
+            desk.counters().verifies.add(1);
+            verify::begin(extent, against, data, desk)
+        }
+        (Plan::WriteAndVerify { extent, against }, data) => {
+            desk.counters().write(extent, false);
+            verify::begin_write(extent, against, data, desk)
+        }
         (Plan::CompareAndWrite { extent, fua }, Some(data)) => {
+            desk.counters().combines.add(1);
             combine::begin(Box::new(combine::Combine::compare_and_write(extent, fua, data)), desk)
         }
-        (Plan::Orwrite { extent, fua }, Some(data)) => combine::begin_orwrite(extent, fua, data, desk),
+        (Plan::Orwrite { extent, fua }, Some(data)) => {
+            desk.counters().combines.add(1);
+            combine::begin_orwrite(extent, fua, data, desk)
+        }
         (Plan::OrwriteGeneration { extent, fua }, Some(data)) => {
+            desk.counters().combines.add(1);
             combine::begin_generation(extent, fua, cdb, data, desk)
         }
-        (Plan::WriteSame { extent, release, .. }, data) => same::begin(extent, release, data, desk),
-        (Plan::Unmap { release, .. }, Some(list)) => provisioning::begin_unmap(list, release, desk),
+        (Plan::WriteSame { extent, release, .. }, data) => {
+            desk.counters().write_sames.add(1);
+            same::begin(extent, release, data, desk)
+        }
+        (Plan::Unmap { release, .. }, Some(list)) => {
+            desk.counters().unmaps.add(1);
+            provisioning::begin_unmap(list, release, desk)
+        }
         (Plan::LbaStatus { extent, bytes_max, report }, None) => {
             provisioning::begin_status(extent, bytes_max, report)
         }
-        (Plan::Synchronize { answer }, None) => cache::begin_synchronize(answer, desk),
+        (Plan::Synchronize { answer }, None) => {
+            desk.counters().synchronizes.add(1);
+            cache::begin_synchronize(answer, desk)
+        }
         (Plan::Prefetch { extent, answer }, None) => cache::begin_prefetch(extent, answer, desk),
         // No blocks, no list: nothing to do.
         (_, data) => desk.finish_with(data, Outcome::good(0)),
@@ -518,6 +569,8 @@ impl Work {
             | Self::Same(_)
             | Self::Zero { .. }
             | Self::Size
+            | Self::SelfTest(_)
+            | Self::Save(_)
             | Self::Stop(_)
             | Self::PortGroups(_)
             | Self::Reserve => None,
@@ -536,7 +589,7 @@ impl Wanting {
             Self::LbaStatus(extent, report) => {
                 Box::new(provisioning::LbaStatus::new(extent, report, buf)).ask(desk)
             }
-            Self::Entry => desk.finish_with(Some(buf), Outcome::good(0)),
+            Self::SelfTest(_) | Self::Entry => desk.finish_with(Some(buf), Outcome::good(0)),
         }
     }
 
@@ -546,7 +599,7 @@ impl Wanting {
             Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
             Self::Same(same) => Some(same.1),
-            Self::Read(_) | Self::LbaStatus(..) | Self::Entry => None,
+            Self::Read(_) | Self::LbaStatus(..) | Self::SelfTest(_) | Self::Entry => None,
         }
     }
 }

@@ -178,7 +178,7 @@ fn space_is_asked_for_with_the_size_and_once_at_a_time() {
 fn where_nobody_tells_of_space_no_threshold_can_be_set() {
     let mut rig = Rig::new();
     let mask = rig.run(ALICE, &[0x1a, 0x08, 0x5c, 0x02, 255, 0], &[]).data;
-    assert_eq!(mask[4..], [&[0x5c, 2, 0, 28][..], &[0; 28]].concat());
+    assert_eq!(mask[4..], [&[0xdc, 2, 0, 28][..], &[0; 28]].concat());
 }
 
 #[test]

@@ -223,6 +223,7 @@ pub(crate) fn target() -> TargetConfig {
     };
     TargetConfig {
         ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
+        epoch_millis: 1_000_000,
         units: vec![unit],
     }
 }

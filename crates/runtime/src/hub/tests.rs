@@ -207,6 +207,7 @@ fn target() -> Arc<TargetConfig> {
     let units = vec![unit(0), unit(1)];
     Arc::new(TargetConfig {
         ports: vec![PortConfig { target: "iqn.t".to_owned(), tag: 1, relative_port: 1 }],
+        epoch_millis: 0,
         units,
     })
 }

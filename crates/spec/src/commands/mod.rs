@@ -14,7 +14,9 @@
 //!
 //! Which of these a unit supports is the engine's table, not this list.
 
-use crate::cdb::{Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization};
+use crate::cdb::{
+    Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization, Timeouts,
+};
 
 /// Commands to modules; see the head of this file.
 macro_rules! commands {
@@ -61,29 +63,39 @@ macro_rules! place {
 }
 
 mod alua;
+mod buffer;
 mod copy;
+mod diagnostic;
 mod format;
+mod identifying;
 mod identity;
+mod log;
 mod maintenance;
 mod mode;
 mod provisioning;
 mod read;
 mod reserve;
 mod state;
+mod timestamp;
 mod variable;
 mod verify;
 mod write;
 
 pub use alua::*;
+pub use buffer::*;
 pub use copy::*;
+pub use diagnostic::*;
 pub use format::*;
+pub use identifying::*;
 pub use identity::*;
+pub use log::*;
 pub use maintenance::*;
 pub use mode::*;
 pub use provisioning::*;
 pub use read::*;
 pub use reserve::*;
 pub use state::*;
+pub use timestamp::*;
 pub use variable::*;
 pub use verify::*;
 pub use write::*;
@@ -98,7 +110,9 @@ pub const VARIABLE_SERVICE_ACTION: crate::Bits = crate::Bits { byte: 8, msb: 7, 
 /// presence of various reservations" and SBC-3's table of the same kind; the asymmetric access column that of SPC-4
 /// "Target port asymmetric access states" (there are lists for standby, unavailable, offline and transitions).
 mod rules {
-    use super::{Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization};
+    use super::{
+        Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization, Timeouts,
+    };
     use crate::Bits;
 
     /// Reads blocks and hands them over.
@@ -146,7 +160,13 @@ mod rules {
 
     /// Makes written blocks durable: changes none, so that it is done on a write protected unit too.
     pub(super) const fn synchronize(row: Row) -> Row {
-        Row { medium: Medium::Read, reservation: Reservation::Write, place: Place::Local, ..row }
+        Row {
+            medium: Medium::Read,
+            reservation: Reservation::Write,
+            place: Place::Local,
+            timeouts: Some(Timeouts::CACHE),
+            ..row
+        }
     }
 
     /// Asks about the unit; answered to anyone while the unit's port group is active.
@@ -227,6 +247,7 @@ mod rules {
             serialization: Serialization::Unit,
             reservation: Reservation::Write,
             alua: Alua::Standby,
+            timeouts: Some(Timeouts::CACHE), // Turning the write cache off empties it.
             ..row
         }
     }
@@ -285,6 +306,53 @@ mod rules {
         Row { direction: Direction::In, ..row }
     }
 
+    /// Reads log parameters, whoever holds a reservation.
+    pub(super) const fn log_sense(row: Row) -> Row {
+        Row { direction: Direction::In, alua: Alua::Standby, ..row }
+    }
+
+    /// Resets log parameters, or writes those that are the initiators' own.
+    pub(super) const fn log_select(row: Row) -> Row {
+        Row { direction: Direction::Out, reservation: Reservation::Write, alua: Alua::Standby, ..row }
+    }
+
+    /// Reads a buffer.
+    pub(super) const fn read_buffer(row: Row) -> Row {
+        Row { direction: Direction::In, reservation: Reservation::Read, ..row }
+    }
+
+    /// Writes a buffer that is no part of the medium.
+    pub(super) const fn write_buffer(row: Row) -> Row {
+        Row { direction: Direction::Out, reservation: Reservation::Write, ..row }
+    }
+
+    /// Tests the unit, beside whatever else it does.
+    pub(super) const fn send_diagnostic(row: Row) -> Row {
+        Row {
+            direction: Direction::Out,
+            medium: Medium::Read,
+            reservation: Reservation::Write,
+            alua: Alua::Standby,
+            timeouts: Some(Timeouts::CACHE),
+            ..row
+        }
+    }
+
+    /// Tells what came of it.
+    pub(super) const fn receive_diagnostic(row: Row) -> Row {
+        Row { direction: Direction::In, reservation: Reservation::Read, alua: Alua::Standby, ..row }
+    }
+
+    /// Reports something that is the same for everybody, whoever holds a reservation.
+    pub(super) const fn report(row: Row) -> Row {
+        Row { direction: Direction::In, ..row }
+    }
+
+    /// Sets something that is the same for everybody.
+    pub(super) const fn set(row: Row) -> Row {
+        Row { direction: Direction::Out, reservation: Reservation::Write, ..row }
+    }
+
     /// Starts or stops the unit. Anyone may start it.
     pub(super) const fn power(row: Row) -> Row {
         use super::start_stop_unit::{POWER_CONDITION, START};
@@ -301,7 +369,12 @@ mod rules {
 
     /// Changes the state of the unit.
     pub(super) const fn state(row: Row) -> Row {
-        Row { serialization: Serialization::Unit, reservation: Reservation::Write, ..row }
+        Row {
+            serialization: Serialization::Unit,
+            reservation: Reservation::Write,
+            timeouts: Some(Timeouts::CACHE),
+            ..row
+        }
     }
 
     /// Asks about reservations.

@@ -23,18 +23,16 @@ commands! {
     /// SPC-4 "MODE SELECT (6) command".
     mode_select6 mode_select "MODE SELECT (6)" 0x15, 6 {
         PF: bool = 1, 4, 1;
+        /// The pages are saved.
+        SP: bool = 1, 0, 1;
         PARAMETER_LIST_LENGTH: u8 = 4, 7, 8;
-    } = 0 {
-        /// Nothing can be saved.
-        SP = 1, 0, 1;
     }
 
     /// SPC-4 "MODE SELECT (10) command".
     mode_select10 mode_select "MODE SELECT (10)" 0x55, 10 {
         PF: bool = 1, 4, 1;
+        /// The pages are saved.
+        SP: bool = 1, 0, 1;
         PARAMETER_LIST_LENGTH: u16 = 7, 7, 16;
-    } = 0 {
-        /// Nothing can be saved.
-        SP = 1, 0, 1;
     }
 }

@@ -1,0 +1,130 @@
+//! The pages that the unit itself fills.
+
+use super::Parameters;
+use crate::commands::View;
+use crate::counters::Counters;
+use crate::unit::Unit;
+use core::time::Duration;
+use felio_spec::Field;
+use felio_spec::log::{
+    NO_ADDRESS, SELF_TEST_RESULTS, TEMPERATURE_UNKNOWN, fua_statistics,
+    informational_exceptions as exceptions, self_test_result, statistics as general, temperature as layout,
+};
+use felio_spec::sense::code;
+
+/// felio's own counters, eight bytes each: parameter code and value.
+/// A number once given is never given to another counter.
+const COUNTERS: &[(u16, Read)] = &[
+    (0x0000, |counters| counters.reads.get()),
+    (0x0001, |counters| counters.read_blocks.get()),
+    (0x0002, |counters| counters.writes.get()),
+    (0x0003, |counters| counters.written_blocks.get()),
+    (0x0004, |counters| counters.verifies.get()),
+    (0x0005, |counters| counters.combines.get()),
+    (0x0006, |counters| counters.write_sames.get()),
+    (0x0007, |counters| counters.unmaps.get()),
+    (0x0008, |counters| counters.synchronizes.get()),
+    (0x0009, |counters| counters.failures.get()),
+];
+
+type Read = fn(&Counters) -> u64;
+
+//= SPC-4 "Temperature log page": what a file or a volume is stored on has no temperature that we could ask for.
+pub(super) fn temperature(_view: &View<'_>, parameters: &mut Parameters<'_>) {
+    const TEMPERATURE: u16 = 0;
+    const REFERENCE_TEMPERATURE: u16 = 1;
+    for code in [TEMPERATURE, REFERENCE_TEMPERATURE] {
+        let mut value = [0; layout::BYTES];
+        layout::TEMPERATURE.set(&mut value, TEMPERATURE_UNKNOWN);
+        parameters.binary(code, &value);
+    }
+}
+
+//= SPC-4 "Self-Test Results log page": the latest first, zeros where there was none
+pub(super) fn self_tests(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    use self_test_result as field;
+    let mut reports = view.unit.self_tests.reports(view.now);
+    for code in (1u16..).take(SELF_TEST_RESULTS) {
+        let mut value = [0; field::BYTES];
+        if let Some(report) = reports.next() {
+            let hours = report.at.0 / Duration::from_secs(3600).as_nanos().try_into().unwrap_or(u64::MAX);
+            let hours = u16::try_from(hours).unwrap_or(u16::MAX);
+            let address = report.failure.and_then(|sense| sense.information).unwrap_or(NO_ADDRESS);
+            field::SELF_TEST_CODE.set(&mut value, report.kind.code());
+            field::SELF_TEST_RESULTS.set(&mut value, report.result);
+            field::ACCUMULATED_POWER_ON_HOURS.set(&mut value, hours);
+            field::ADDRESS_OF_FIRST_FAILURE.set(&mut value, address);
+            if let Some(sense) = report.failure {
+                field::SELF_TEST_NUMBER.set(&mut value, READING);
+                field::SENSE_KEY.set(&mut value, sense.code.key.0);
+                field::ADDITIONAL_SENSE_CODE.set(&mut value, sense.code.asc);
+                field::ADDITIONAL_SENSE_CODE_QUALIFIER.set(&mut value, sense.code.ascq);
+            }
+        }
+        parameters.binary(code, &value);
+    }
+}
+
+/// SELF-TEST NUMBER: the one part that there is.
+const READING: u8 = 1;
+
+/// Commands and blocks; no time is measured for each command, so that the intervals stay zero and no Time Interval
+/// parameter says what they would be.
+//= SPC-4 "General Statistics and Performance log page"
+pub(super) fn statistics(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    const GENERAL: u16 = 1;
+    const FORCE_UNIT_ACCESS: u16 = 4;
+    let counters = &view.unit.counters;
+    let fill = |value: &mut [u8], fields: [(Field<u64>, u64); 4]| {
+        for (field, count) in fields {
+            field.set(value, count);
+        }
+    };
+    let mut value = [0; general::BYTES];
+    fill(
+        &mut value,
+        [
+            (general::NUMBER_OF_READ_COMMANDS, counters.reads.get()),
+            (general::NUMBER_OF_WRITE_COMMANDS, counters.writes.get()),
+            (general::NUMBER_OF_LOGICAL_BLOCKS_RECEIVED, counters.written_blocks.get()),
+            (general::NUMBER_OF_LOGICAL_BLOCKS_TRANSMITTED, counters.read_blocks.get()),
+        ],
+    );
+    parameters.binary(GENERAL, &value);
+    let mut value = [0; fua_statistics::BYTES];
+    fill(
+        &mut value,
+        [
+            (fua_statistics::NUMBER_OF_READ_FUA_COMMANDS, counters.fua_reads.get()),
+            (fua_statistics::NUMBER_OF_WRITE_FUA_COMMANDS, counters.fua_writes.get()),
+            (fua_statistics::NUMBER_OF_READ_FUA_NV_COMMANDS, 0),
+            (fua_statistics::NUMBER_OF_WRITE_FUA_NV_COMMANDS, 0),
+        ],
+    );
+    parameters.binary(FORCE_UNIT_ACCESS, &value);
+}
+
+/// The same counters stand in both pages that tell them.
+pub(super) fn reset_counters(unit: &mut Unit) {
+    unit.counters = Counters::default();
+}
+
+//= SPC-4 "Informational Exceptions log page"
+pub(super) fn informational_exceptions(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    const GENERAL: u16 = 0;
+    let mut value = [0; exceptions::BYTES];
+    if view.unit.mode.false_exception().is_some() {
+        let exception = code::FAILURE_PREDICTION_FALSE;
+        exceptions::ADDITIONAL_SENSE_CODE.set(&mut value, exception.asc);
+        exceptions::ADDITIONAL_SENSE_CODE_QUALIFIER.set(&mut value, exception.ascq);
+    }
+    exceptions::MOST_RECENT_TEMPERATURE_READING.set(&mut value, TEMPERATURE_UNKNOWN);
+    parameters.binary(GENERAL, &value);
+}
+
+/// The vendor's page.
+pub(super) fn counters(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    for (code, value) in COUNTERS {
+        parameters.counter(*code, 8, value(&view.unit.counters));
+    }
+}
