@@ -33,6 +33,7 @@ pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writabl
         space: false,
         rotational: facts.rotational,
         state: false,
+        passes: None,
     };
     let zeroes = facts.unmap.is_some_and(|unmap| unmap.zeroes);
     Arc::new(Disk::new(fd, policy, BlockSpace { zeroes }, limits))

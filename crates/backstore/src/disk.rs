@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::errno::failure;
 use crate::policy::Policy;
-use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, changes, fits};
+use crate::store::{Answer, Attempt, Entry, NOT_HERE, Store, changes, fits};
 use crate::transfer::Transfer;
 
 /// Space on a filesystem or device.
@@ -160,7 +160,7 @@ impl<S: Space> Store for Disk<S> {
             Op::Prefetch { at, len } => Answer::bare(self.prefetch(at, len)),
             Op::Size => Answer::bare(self.size()),
             Op::Space => Answer::bare(self.space()),
-            Op::Save(_) => Answer::bare(Err(NO_STATE)),
+            op @ (Op::Save(_) | Op::Pass(_)) => Answer::without(op, Err(NOT_HERE)),
         }
     }
 }

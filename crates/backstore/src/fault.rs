@@ -34,6 +34,8 @@ pub enum Kind {
     Space,
     /// [`Op::Save`].
     Save,
+    /// [`Op::Pass`].
+    Pass,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             Op::Size => Self::Size,
             Op::Space => Self::Space,
             Op::Save(_) => Self::Save,
+            Op::Pass(_) => Self::Pass,
         }
     }
 }

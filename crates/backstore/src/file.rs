@@ -43,6 +43,7 @@ pub(crate) fn store(
         unmap,
         rotational: None,
         state: false,
+        passes: None,
     };
     Arc::new(Disk::new(fd, policy, FileSpace, limits))
 }

@@ -99,6 +99,18 @@ pub fn of_device(fd: BorrowedFd<'_>, path: &Path) -> Identity {
     Identity { bytes, source: IdentitySource::DeviceName }
 }
 
+/// The identity of a SCSI device that says `name` of itself, or nothing, and was found under `path`.
+#[must_use]
+pub fn of_scsi(name: Option<&[u8]>, path: &Path) -> Identity {
+    match name {
+        Some(name) => Identity { bytes: hash("SCSI device", &[name]), source: IdentitySource::Device },
+        None => {
+            let bytes = hash("device name", &[path.as_os_str().as_encoded_bytes(), machine().as_bytes()]);
+            Identity { bytes, source: IdentitySource::DeviceName }
+        }
+    }
+}
+
 /// The identity of something that has none of its own: `words` say what it is, and whose (for example `ram:1G`, the
 /// target's name and the LUN).
 #[must_use]

@@ -18,7 +18,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use crate::helpers::{Helpers, Job, signal};
-use crate::store::{Answer, Attempt, Store, buffer};
+use crate::store::{Answer, Attempt, Store};
 use crate::sys::ring::{Finished, Ring};
 use crate::transfer::{Direction, Progress, progress};
 
@@ -182,7 +182,7 @@ impl Lane {
         match progress(direction, (at, len), before, moved) {
             Progress::Finished(result) => {
                 let result = self.store(store).judge(&op, result);
-                done.push(Completion { store, task, result, buf: buffer(op) });
+                done.push(Completion { store, task, result, buf: op.into_buf() });
             }
             Progress::At(now) => self.start(ticket, op, now),
             Progress::Interrupted => self.delegate(ticket, op),

@@ -27,6 +27,7 @@ mod granules;
 mod helpers;
 mod null;
 mod ram;
+mod scsi;
 mod store;
 #[allow(unsafe_code)]
 mod sys;

@@ -3,7 +3,7 @@
 use felio_hal::store::{Done, Failure, Limits, Mapping, Op, UnmapLimits, WriteCache};
 
 use crate::ram::ATOMIC;
-use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, TRANSFER_BYTES_MAX, changes, fits};
+use crate::store::{Answer, Attempt, Entry, NOT_HERE, Store, TRANSFER_BYTES_MAX, changes, fits};
 
 /// Nothing, of a certain size.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ impl Null {
                 space: false,
                 rotational: Some(false),
                 state: false,
+                passes: None,
             },
         }
     }
@@ -71,7 +72,7 @@ impl Store for Null {
             Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Prefetch { .. } => {
                 Answer::bare(Ok(Done::Done))
             }
-            Op::Save(_) => Answer::bare(Err(NO_STATE)),
+            op @ (Op::Save(_) | Op::Pass(_)) => Answer::without(op, Err(NOT_HERE)),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::identity::{self, Carry, Identity};
 use crate::null::Null;
 use crate::policy::{CacheMode, Policy};
 use crate::ram::Ram;
+use crate::scsi::Scsi;
 use crate::store::Store;
 use crate::{block, file};
 
@@ -43,6 +44,8 @@ pub struct Spec {
 pub enum Source {
     /// A file or block device.
     Path(PathBuf),
+    /// A SCSI device, to hand commands to.
+    Scsi(PathBuf),
     /// So many bytes of memory.
     Ram(u64),
     /// So many bytes of nothing.
@@ -113,6 +116,20 @@ pub enum OpenError {
     /// Its filesystem or device takes no writes.
     #[error("{path} cannot be written, its filesystem or device is read-only; export it with --read-only")]
     ReadOnly {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No such device.
+    #[error("{path} does not exist; `lsscsi -g` lists the SCSI devices of this machine")]
+    NoDevice {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It takes no SCSI commands.
+    #[error(
+        "{path} takes no SCSI commands; give the sg, st, sr or sd node of a SCSI device (`lsscsi -g` lists them)"
+    )]
+    NoScsi {
         /// Which.
         path: PathBuf,
     },
@@ -207,6 +224,7 @@ pub enum OpenError {
 pub fn open(spec: &Spec) -> Result<Opened, OpenError> {
     match &spec.source {
         Source::Path(path) => open_path(path, spec),
+        Source::Scsi(path) => At { path, spec }.open_scsi(),
         Source::Ram(bytes) => {
             let bytes = memory_bytes("ram", *bytes, spec)?;
             let store = Ram::new(bytes, !spec.read_only)
@@ -327,6 +345,23 @@ impl At<'_> {
         let identity = identity::of_device(fd.as_fd(), self.path);
         let store = block::store(fd, policy, &facts, !self.spec.read_only);
         Ok(Opened { limits: store.limits(), store, identity, unlocked })
+    }
+
+    fn open_scsi(&self) -> Result<Opened, OpenError> {
+        let found = fs::metadata(self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => OpenError::NoDevice { path: self.path.into() },
+            _ => self.error("look at", &error),
+        })?;
+        if !found.file_type().is_char_device() && !found.file_type().is_block_device() {
+            return Err(OpenError::NoScsi { path: self.path.into() });
+        }
+        // A tape or CD without a medium would not open otherwise.
+        let fd = self.open_fd(OFlags::NONBLOCK)?;
+        let unlocked = self.lock(fd.as_fd())?;
+        let identity = identity::of_scsi(Scsi::name(fd.as_fd()).as_deref(), self.path);
+        let store =
+            Scsi::new(fd, !self.spec.read_only).map_err(|_| OpenError::NoScsi { path: self.path.into() })?;
+        Ok(Opened { limits: store.limits(), store: Arc::new(store), identity, unlocked })
     }
 
     fn open_fd(&self, extra: OFlags) -> Result<OwnedFd, OpenError> {

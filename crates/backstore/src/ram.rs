@@ -8,7 +8,7 @@ use felio_hal::store::{AtomicLimits, Done, Failure, Limits, Mapping, Op, Space, 
 use rustix::io::Errno;
 
 use crate::granules::{GRANULE_BYTES, Granules};
-use crate::store::{Answer, Attempt, Entry, NO_STATE, Store, TRANSFER_BYTES_MAX, bytes, changes, fits};
+use crate::store::{Answer, Attempt, Entry, NOT_HERE, Store, TRANSFER_BYTES_MAX, bytes, changes, fits};
 use crate::sys::memory::Region;
 
 /// Offsets and lengths are multiples of this; memory itself is content with less.
@@ -56,6 +56,7 @@ impl Ram {
             space: true,
             rotational: Some(false),
             state: false,
+            passes: None,
         };
         Ok(Self { region: Region::new(len)?, written: Granules::new(size).ok_or(Errno::NOMEM)?, limits })
     }
@@ -140,7 +141,7 @@ impl Ram {
                 Done::Space(Space { used, available: self.limits.bytes.saturating_sub(used) })
             }
             Op::Flush | Op::Prefetch { .. } => Done::Done,
-            Op::Save(_) => return Answer::bare(Err(NO_STATE)),
+            op @ (Op::Save(_) | Op::Pass(_)) => return Answer::without(op, Err(NOT_HERE)),
         };
         Answer::bare(Ok(done))
     }

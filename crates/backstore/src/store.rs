@@ -62,7 +62,7 @@ impl Answer {
     /// The answer to an operation that was not done, whichever it is.
     #[must_use]
     pub fn without(op: Op, result: Result<Done, Failure>) -> Self {
-        Self { result, buf: buffer(op) }
+        Self { result, buf: op.into_buf() }
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn range(op: &Op) -> Option<(u64, u64)> {
         }
         Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => Some((*at, *len)),
         Op::Extent { at } => Some((*at, 1)),
-        Op::Flush | Op::Size | Op::Space | Op::Save(_) => None,
+        Op::Flush | Op::Size | Op::Space | Op::Save(_) | Op::Pass(_) => None,
     }
 }
 
@@ -106,23 +106,9 @@ pub(crate) const fn changes(op: &Op) -> bool {
     matches!(op, Op::Write { .. } | Op::WriteAtomic { .. } | Op::Unmap { .. } | Op::Zero { .. })
 }
 
-/// The buffer of an operation.
-pub(crate) fn buffer(op: Op) -> Option<Buf> {
-    match op {
-        Op::Read { buf, .. } | Op::Write { buf, .. } | Op::WriteAtomic { buf, .. } => Some(buf),
-        Op::Flush
-        | Op::Unmap { .. }
-        | Op::Zero { .. }
-        | Op::Extent { .. }
-        | Op::Prefetch { .. }
-        | Op::Size
-        | Op::Space
-        | Op::Save(_) => None,
-    }
-}
-
-/// What a store says that is asked to keep a document and has no place for it: see [`Stateful`](crate::state::Stateful).
-pub(crate) const NO_STATE: Failure = Failure::Other(libc::EOPNOTSUPP);
+/// What a store says that is asked to keep a document and has no place for it (see [`Stateful`](crate::state::Stateful)), or
+/// to pass a command to a device that it is not.
+pub(crate) const NOT_HERE: Failure = Failure::Other(libc::EOPNOTSUPP);
 
 /// A length in memory as a length on a medium.
 pub(crate) fn bytes(len: usize) -> u64 {

@@ -64,7 +64,7 @@ pub(crate) enum Direction {
 }
 
 /// Where a transfer stands after one system call or ring completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// At its end.
     Finished(Result<Done, Failure>),
@@ -251,7 +251,7 @@ impl Transfer {
     /// A durable write that finds no space has lost nothing but itself.
     pub(crate) fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
         use Durability::Durable;
-        match (op, result) {
+        match (op, &result) {
             (Op::Flush, Err(_)) | (Op::Write { durability: Durable, .. }, Err(Failure::Medium(_)))
                 if self.lazy =>
             {
@@ -537,7 +537,7 @@ mod tests {
         let transfer = transfer(CacheMode::WriteBack);
         assert_eq!(transfer.judge(&write(Durability::Cached), BROKEN), BROKEN);
         let full = Err(Failure::NoSpace);
-        assert_eq!(transfer.judge(&write(Durability::Durable), full), full);
+        assert_eq!(transfer.judge(&write(Durability::Durable), full.clone()), full);
         assert_eq!(transfer.judge(&FLUSH, Ok(Done::Done)), Ok(Done::Done));
     }
 

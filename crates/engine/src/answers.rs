@@ -55,7 +55,7 @@ impl Engine {
             }
             Run::PortGroups => self.set_port_groups(now, slot, data, pool),
             // A plan is made where the command arrives.
-            Run::Medium(_) => Next::Finish(Outcome::good(0)),
+            Run::Medium(_) | Run::Pass => Next::Finish(Outcome::good(0)),
         }
     }
 
@@ -83,6 +83,7 @@ impl Engine {
             | Run::ReserveOut(..)
             | Run::Overhaul(..)
             | Run::Control(_)
+            | Run::Pass
             | Run::Medium(_) => (Allocation::All, Ok(())),
         };
         if let Err(sense) = result {

@@ -11,6 +11,7 @@ use crate::commands::{ABSENT, Allocation, Entry, Run, find};
 use crate::config::TargetConfig;
 use crate::engine::{Engine, index};
 use crate::geometry::{Extent, Geometry};
+use crate::pass;
 use crate::progress::give_back;
 use crate::reservation;
 use crate::table::{Job, State, Table, Task};
@@ -151,7 +152,7 @@ impl Engine {
 
     fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
         let unit = &self.units[index(at)];
-        let found = find(unit, &command.cdb);
+        let found = pass::entry(unit, command).map_or_else(|| find(unit, &command.cdb), Ok);
         //= SAM-5 "Unit attention condition": all commands but INQUIRY, REPORT LUNS and REQUEST SENSE report it; the
         //= exceptions are named by command, so that even a CDB that we could not run reports it first.
         let rule = found.as_ref().map_or(AttentionRule::Report, |entry| entry.row.attention);
@@ -198,7 +199,7 @@ impl Engine {
         };
         let extent = match &job {
             Job::Medium(plan) => plan.extent_of_data(&unit.geometry, &buf),
-            Job::Entry => Ok(task.extent),
+            Job::Entry | Job::Pass(_) => Ok(task.extent),
         };
         match extent {
             Ok(extent) => {
@@ -256,6 +257,7 @@ impl Engine {
         let unit = &mut self.units[index(at)];
         if let Probe::Idle { after } = unit.probe
             && now >= after
+            && unit.config.limits.passes.is_none()
         {
             unit.probe = Probe::Asked;
             self.submissions.push_back(Submission { store: unit.config.store, task, op: Op::Size });
@@ -357,6 +359,10 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
         Run::Overhaul(list_bytes, _) => {
             (Job::Entry, Extent::default(), DataOut::List(list_bytes(&command.cdb)))
         }
+        Run::Pass if command.expect_out > 0 => {
+            (Job::Pass(0), Extent::default(), DataOut::List(command.expect_out.into()))
+        }
+        Run::Pass => (Job::Pass(command.expect_in), Extent::default(), DataOut::Nothing),
         Run::Parameters(..) | Run::Capacity(..) | Run::Ready | Run::Sense(..) | Run::Control(_) => {
             (Job::Entry, Extent::default(), DataOut::Nothing)
         }

@@ -88,6 +88,11 @@ const TABLE: [(Attention, Code); 23] = [
 ];
 
 impl Attention {
+    /// The condition that is reported with this code.
+    pub(crate) fn of(code: Code) -> Option<Self> {
+        TABLE.iter().find(|(_, other)| *other == code).map(|(attention, _)| *attention)
+    }
+
     fn bit(self) -> u32 {
         TABLE.iter().position(|(attention, _)| *attention == self).map_or(0, |at| 1 << at)
     }

@@ -80,6 +80,8 @@ pub enum Run {
     Overhaul(fn(&Cdb) -> u64, StartFn),
     /// Changes the state of the unit.
     Control(fn(&Unit, &Cdb) -> Result<Control, Sense>),
+    /// Handed on to the device that the unit is.
+    Pass,
     /// Reads or writes blocks.
     Medium(fn(&Geometry, &Cdb) -> Result<Plan, Sense>),
 }
@@ -163,6 +165,9 @@ impl Entry {
 
     /// Refuses what the standard reserves, and what the unit cannot do.
     pub fn check(&self, unit: &Unit, cdb: &[u8]) -> Result<(), Sense> {
+        if matches!(self.run, Run::Pass) {
+            return Ok(()); // The device looks for itself.
+        }
         self.row.check(cdb)?;
         match self.refused_by(unit).find(|field| field.read(cdb) != 0) {
             Some(field) => Err(Sense::invalid_field(field)),
@@ -506,6 +511,7 @@ mod tests {
                 Run::ParameterList(..) | Run::PortGroups | Run::ReserveOut(..) => Direction::Out,
                 Run::Ready | Run::Control(_) => Direction::None,
                 Run::Medium(_) | Run::Overhaul(..) => row.direction,
+                Run::Pass => unreachable!("no row of the table is handed on"),
             };
             assert_eq!(row.direction, want, "{}", row.name);
         }

@@ -25,6 +25,7 @@ mod nexus;
 mod order;
 mod overhaul;
 pub mod parameters;
+mod pass;
 mod power;
 mod progress;
 pub mod reservation;

@@ -8,11 +8,12 @@
 use crate::arrival::Addressee;
 use crate::attention::Attention;
 use crate::engine::{Engine, index};
+use crate::progress::give_back;
 use crate::table::{Effort, Fate, State, Task};
 use crate::work::Outcome;
 use core::time::Duration;
 use felio_hal::port::{LossReason, TaskManagement};
-use felio_hal::{NexusId, Op, Pool, PortRequest, PortTag, Submission, TaskId, Time};
+use felio_hal::{NexusId, Pool, PortRequest, PortTag, TaskId, Time};
 use felio_spec::Status;
 use felio_spec::cdb::Serialization;
 use felio_spec::sense::code;
@@ -407,10 +408,8 @@ impl Engine {
     fn withdraw(&mut self, id: TaskId, pool: &mut Pool) {
         self.starved.retain(|starved| *starved != id);
         let Some(at) = self.submissions.iter().position(|waiting| waiting.task == id) else { return };
-        let withdrawn = self.submissions.remove(at).map(|Submission { op, .. }| op);
-        if let Some(Op::Read { buf, .. } | Op::Write { buf, .. } | Op::WriteAtomic { buf, .. }) = withdrawn {
-            pool.give(buf);
-        }
+        let withdrawn = self.submissions.remove(at).and_then(|submission| submission.op.into_buf());
+        give_back(withdrawn, pool);
     }
 
     //= SAM-5 "QUERY ASYNCHRONOUS EVENT": UADE, sense key, additional sense code and qualifier

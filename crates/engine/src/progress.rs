@@ -3,6 +3,7 @@
 use crate::arrival::{Errand, full};
 use crate::engine::{Engine, index};
 use crate::failure;
+use crate::pass;
 use crate::table::{Fate, Job, State};
 use crate::unit::PROBE_INTERVAL;
 use crate::work::{self, Next, Outcome, Wanting, Work};
@@ -96,6 +97,7 @@ impl Engine {
                 self.follow(now, slot, next, pool);
                 return self.drive_overhaul(now, at, pool);
             }
+            (Ok(()), Job::Pass(bytes)) => pass::begin(task.cdb, bytes, data),
             (Ok(()), Job::Medium(plan)) => work::begin(&plan, &task.cdb, data, &mut unit.desk(pool)),
             (Err(sense), _) => {
                 give_back(data, pool);
@@ -215,6 +217,9 @@ impl Engine {
                 let nexus = task.nexus;
                 let next = self.take_effect(now, *deferred, nexus, at);
                 self.follow(now, slot, next, pool);
+            }
+            (State::InStore(_, Work::Pass(direction)), Ok(Done::Passed(passed))) => {
+                self.answer_passed(slot, direction, *passed, buf, pool);
             }
             (State::InStore(_, work), Ok(done)) => {
                 let next = work.handle_done(done, buf, &mut unit.desk(pool));

@@ -63,6 +63,8 @@ pub(crate) enum State {
 pub(crate) enum Job {
     /// The function of its entry.
     Entry,
+    /// A command for the device, with room for so many bytes of Data-In.
+    Pass(u32),
     /// Something with blocks.
     Medium(Plan),
 }

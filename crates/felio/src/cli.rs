@@ -30,7 +30,8 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FOR_PROGRAMS}"))]
 pub(crate) struct ExportArgs {
-    /// A file, a block device, ram:SIZE (memory, empty at each start) or null:SIZE (reads zeros, forgets writes).
+    /// A file, a block device, ram:SIZE (memory, empty at each start), null:SIZE (reads zeros, forgets writes) or scsi:DEVICE (a SCSI device
+    /// of this machine by its sg, st, sr or sd node: a disk, tape, CD or changer that answers for itself).
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
 

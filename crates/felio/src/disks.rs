@@ -112,7 +112,7 @@ fn twins(path: &str, twin: &str, what: &str) -> Failure {
 /// Whether two paths lead to one file or device.
 fn is_same_file(one: &str, other: &str) -> bool {
     let file = |path: &str| match source(path) {
-        Ok(Source::Path(path)) => std::fs::metadata(path).ok(),
+        Ok(Source::Path(path) | Source::Scsi(path)) => std::fs::metadata(path).ok(),
         _ => None,
     };
     let (Some(one), Some(other)) = (file(one), file(other)) else { return false };
@@ -172,7 +172,7 @@ fn disk(args: &ExportArgs, path: &str, block_bytes: u32, opened: Opened) -> Disk
     }
 }
 
-/// `ram:SIZE`, `null:SIZE`, or a path; a file of such a name is `./ram:SIZE`.
+/// `ram:SIZE`, `null:SIZE`, `scsi:DEVICE`, or a path; a file of such a name is `./ram:SIZE`.
 fn source(path: &str) -> Result<Source, Failure> {
     let sized = |text: &str| {
         size::parse(text).map_err(|error| Failure::new(Kind::Usage, format!("{path}: {text:?} is {error}")))
@@ -180,6 +180,7 @@ fn source(path: &str) -> Result<Source, Failure> {
     match path.split_once(':') {
         Some(("ram", text)) => Ok(Source::Ram(sized(text)?)),
         Some(("null", text)) => Ok(Source::Null(sized(text)?)),
+        Some(("scsi", path)) => Ok(Source::Scsi(path.into())),
         _ => Ok(Source::Path(path.into())),
     }
 }

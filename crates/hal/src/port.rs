@@ -222,11 +222,11 @@ pub struct Response {
 }
 
 /// Encoded sense data with the format bit already applied.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SenseData {
-    bytes: [u8; felio_spec::sense::SENSE_BYTES_MAX],
-    len: u8,
-}
+#[derive(Clone, PartialEq, Eq)]
+pub struct SenseData(Box<[u8]>);
+
+/// Longest sense data, SPC-4 "Sense data".
+const SENSE_DATA_BYTES_MAX: usize = 252;
 
 impl SenseData {
     /// Fixed or descriptor format, as the unit's control mode page says.
@@ -234,13 +234,19 @@ impl SenseData {
     pub fn new(sense: &Sense, descriptor: bool) -> Self {
         let mut bytes = [0; felio_spec::sense::SENSE_BYTES_MAX];
         let len = sense.encode(descriptor, &mut bytes);
-        Self { bytes, len: u8::try_from(len).unwrap_or(0) }
+        Self(bytes[..len].into())
+    }
+
+    /// Sense data of a device that speaks for itself.
+    #[must_use]
+    pub fn raw(bytes: &[u8]) -> Self {
+        Self(bytes[..bytes.len().min(SENSE_DATA_BYTES_MAX)].into())
     }
 
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.0
     }
 }
 

@@ -11,6 +11,9 @@
 use crate::buf::Buf;
 use crate::ids::{StoreId, TaskId};
 use crate::state::Save;
+use felio_spec::cdb::Direction;
+use felio_spec::inquiry::DeviceType;
+use felio_spec::{Cdb, Status};
 
 /// What one reactor drives.
 pub trait StoreQueue {
@@ -96,8 +99,44 @@ pub enum Op {
     Size,
     /// Asks how much space is used and left; only where [`Limits::space`].
     Space,
+    /// Hands a command to a SCSI device as it is; only where [`Limits::passes`] says that there is one.
+    Pass(Box<Pass>),
     /// Keeps a document of the unit, durably; only where [`Limits::state`] says that there is a place for it.
     Save(Box<Save>),
+}
+
+impl Op {
+    /// The buffer that the operation travels with.
+    #[must_use]
+    pub fn into_buf(self) -> Option<Buf> {
+        match self {
+            Self::Read { buf, .. } | Self::Write { buf, .. } | Self::WriteAtomic { buf, .. } => Some(buf),
+            Self::Pass(pass) => pass.data,
+            _ => None,
+        }
+    }
+}
+
+/// A command for a SCSI device.
+#[derive(Debug)]
+pub struct Pass {
+    /// Its CDB.
+    pub cdb: Cdb,
+    /// Which way its data go.
+    pub direction: Direction,
+    /// Data-Out, or room for Data-In.
+    pub data: Option<Buf>,
+}
+
+/// What a SCSI device answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// SCSI status.
+    pub status: Status,
+    /// Sense data, if it sent any.
+    pub sense: Vec<u8>,
+    /// Bytes that were transferred, at the front of the buffer.
+    pub transferred: usize,
 }
 
 /// Whether a completed write may still be lost.
@@ -118,12 +157,12 @@ pub struct Completion {
     pub task: TaskId,
     /// What became of it.
     pub result: Result<Done, Failure>,
-    /// The buffer of a read or write, whether or not it went well.
+    /// The buffer of a read, a write or a passed command, whether or not it went well.
     pub buf: Option<Buf>,
 }
 
 /// Success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// As asked.
     Done,
@@ -138,6 +177,8 @@ pub enum Done {
     Size(u64),
     /// To [`Op::Space`].
     Space(Space),
+    /// To [`Op::Pass`]: the device answered, be it with an error.
+    Passed(Box<Passed>),
 }
 
 /// What is at a place.
@@ -206,6 +247,8 @@ pub struct Limits {
     pub rotational: Option<bool>,
     /// [`Op::Save`] is done.
     pub state: bool,
+    /// It is a SCSI device of this type, that answers for itself: [`Op::Pass`] is done, and nothing that concerns blocks.
+    pub passes: Option<DeviceType>,
 }
 
 /// Whether writes are cached.

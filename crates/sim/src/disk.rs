@@ -105,6 +105,7 @@ impl Disk {
             space: false,
             rotational: Some(false),
             state: true,
+            passes: None,
         }
     }
 
@@ -255,6 +256,7 @@ impl Disk {
                 self.saved.insert(save.part, save.bytes);
                 (Ok(Done::Done), None)
             }
+            Op::Pass(pass) => (Err(Failure::Gone), pass.data),
         }
     }
 

@@ -359,6 +359,18 @@ fn encode_segment(segment: Segment, out: &mut [u8]) -> usize {
     COMMAND_SPECIFIC + 4 + ABRIDGED
 }
 
+/// Key, code and qualifier of sense data in either format.
+//= SPC-4 "Sense data": response code 70h and 71h, or 72h and 73h
+#[must_use]
+pub fn code_of(sense: &[u8]) -> Option<Code> {
+    let (key, asc, ascq) = match sense.first()? & 0x7f {
+        0x70 | 0x71 => (sense.get(2)?, sense.get(12)?, sense.get(13)?),
+        0x72 | 0x73 => (sense.get(1)?, sense.get(2)?, sense.get(3)?),
+        _ => return None,
+    };
+    Some(Code { key: SenseKey(key & 0x0f), asc: *asc, ascq: *ascq })
+}
+
 const fn pointer_to(in_cdb: bool, field: Bits) -> FieldPointer {
     let whole_bytes = field.msb == 7 && field.width.is_multiple_of(8);
     FieldPointer { in_cdb, byte: field.byte, bit: if whole_bytes { None } else { Some(field.msb) } }

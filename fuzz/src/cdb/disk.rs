@@ -50,6 +50,7 @@ impl Disk {
             extents: flags & 64 == 0,
             rotational: Some(flags & 128 != 0),
             state: flags & 1 == 0,
+            passes: None,
         }
     }
 
@@ -75,7 +76,7 @@ impl Disk {
             }
             Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => (*at, *len),
             Op::Extent { at } => (*at, self.block_bytes),
-            Op::Flush | Op::Space | Op::Size | Op::Save(_) => return,
+            Op::Flush | Op::Space | Op::Size | Op::Save(_) | Op::Pass(_) => return,
         };
         assert!(bytes > 0, "{op:?} moves nothing");
         assert_eq!((at % self.block_bytes, bytes % self.block_bytes), (0, 0), "{op:?} in whole blocks");
@@ -103,6 +104,7 @@ impl Disk {
             Op::Extent { at } => (failure.map_or_else(|| self.extent(at), Err), None),
             Op::Space => (failure.map_or(Err(Failure::Other(0)), Err), None),
             Op::Size => (failure.map_or(Ok(Done::Size(self.bytes)), Err), None),
+            Op::Pass(pass) => (Err(Failure::Gone), pass.data),
             Op::Flush | Op::Prefetch { .. } | Op::Save(_) => (failure.map_or(Ok(Done::Done), Err), None),
         };
         Completion { store, task, result, buf }

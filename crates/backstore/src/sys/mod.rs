@@ -1,7 +1,8 @@
-//! The only place of this crate with `unsafe`: a ring shared with the kernel, memory shared between reactors, an
-//! ioctl and a counter. Every function that leaves here is safe to call.
+//! The only place of this crate with `unsafe`: a ring shared with the kernel, memory shared between reactors,
+//! ioctls and a counter. Every function that leaves here is safe to call.
 
 pub(crate) mod device;
 pub(crate) mod memory;
 pub(crate) mod ring;
+pub(crate) mod sg;
 pub(crate) mod thread;

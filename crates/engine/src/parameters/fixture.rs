@@ -45,6 +45,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
             space: false,
             rotational: Some(false),
             state: true,
+            passes: None,
         },
         block_bytes: 512,
         physical_block_bytes: 4096,

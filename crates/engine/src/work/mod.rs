@@ -37,8 +37,9 @@ use crate::power::Power;
 use crate::selftest::SelfTest;
 use crate::table::Effort;
 use crate::unit::{Change, Unit};
-use felio_hal::store::{Done, Durability};
+use felio_hal::store::{Done, Durability, Pass};
 use felio_hal::{Buf, Op, Pool};
+use felio_spec::cdb::Direction;
 use felio_spec::sense::{Code, Sense, code};
 use felio_spec::{Cdb, Status};
 
@@ -434,6 +435,8 @@ pub(crate) enum Work {
     Unmap(provisioning::Unmap),
     /// GET LBA STATUS: the operation asks for an extent.
     LbaStatus(Box<provisioning::LbaStatus>),
+    /// The engine's own: a command that was handed to a device.
+    Pass(Direction),
     /// The engine's own: TEST UNIT READY and READ CAPACITY ask for the size.
     Size,
     /// The engine's own: a self-test reads a piece.
@@ -472,6 +475,8 @@ pub(crate) enum Wanting {
     LbaStatus(Extent, Report),
     /// The engine's own: a self-test.
     SelfTest(Box<SelfTest>),
+    /// A command for a device, with Data-In.
+    Pass(Box<Pass>),
     /// The engine's own: parameter data.
     Entry,
 }
@@ -568,6 +573,7 @@ impl Work {
             | Self::Generation { .. }
             | Self::Same(_)
             | Self::Zero { .. }
+            | Self::Pass(_)
             | Self::Size
             | Self::SelfTest(_)
             | Self::Save(_)
@@ -589,6 +595,7 @@ impl Wanting {
             Self::LbaStatus(extent, report) => {
                 Box::new(provisioning::LbaStatus::new(extent, report, buf)).ask(desk)
             }
+            Self::Pass(pass) => crate::pass::fill(pass, buf),
             Self::SelfTest(_) | Self::Entry => desk.finish_with(Some(buf), Outcome::good(0)),
         }
     }
@@ -599,7 +606,7 @@ impl Wanting {
             Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
             Self::Same(same) => Some(same.1),
-            Self::Read(_) | Self::LbaStatus(..) | Self::SelfTest(_) | Self::Entry => None,
+            Self::Read(_) | Self::LbaStatus(..) | Self::SelfTest(_) | Self::Pass(_) | Self::Entry => None,
         }
     }
 }
@@ -614,7 +621,8 @@ impl Next {
             | Op::Flush
             | Op::Unmap { .. }
             | Op::Zero { .. }
-            | Op::Save(_) => Effort::Write,
+            | Op::Save(_)
+            | Op::Pass(_) => Effort::Write,
         }
     }
 }

@@ -13,6 +13,7 @@ mod medium;
 mod mode;
 mod order;
 mod overhaul;
+mod pass;
 mod power;
 mod provisioning;
 mod removal;

@@ -7,8 +7,11 @@ use felio_engine::{Access, Engine, Identity, PortConfig, TargetConfig, UnitConfi
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, TaskManagement};
 use felio_hal::state::Saved;
-use felio_hal::store::{Done, Durability, Failure, Limits, Mapping, Space, UnmapLimits, WriteCache};
+use felio_hal::store::{
+    Done, Durability, Failure, Limits, Mapping, Pass, Passed, Space, UnmapLimits, WriteCache,
+};
 use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, StoreId, Submission, Time};
+use felio_spec::cdb::Direction;
 use felio_spec::status::{TaskManagementFunction, TaskManagementResponse};
 use felio_spec::{Cdb, Lun, Status, TaskAttribute};
 use std::collections::{HashMap, VecDeque};
@@ -83,6 +86,8 @@ pub(crate) struct Disk {
     pub(crate) saved: HashMap<&'static str, Vec<u8>>,
     /// What it says of its space.
     pub(crate) space: Space,
+    /// Of a unit that is a device: how it answers.
+    pub(crate) device: Device,
     /// What the next operation fails with.
     pub(crate) failure: Option<Failure>,
     pub(crate) log: Vec<String>,
@@ -97,6 +102,7 @@ impl Disk {
             (Op::Size, None) => Ok(Done::Size(self.bytes.len().try_into().expect("small"))),
             (Op::Space, None) => Ok(Done::Space(self.space)),
             (Op::Extent { at }, None) => Ok(self.extent(*at)),
+            (Op::Pass(pass), None) => Ok(Done::Passed(Box::new(self.device.answer(pass)))),
             (_, None) => Ok(Done::Done),
         };
         let went_well = result.is_ok();
@@ -123,6 +129,7 @@ impl Disk {
                 self.zero(at, len, !unmap);
                 None
             }
+            Op::Pass(pass) => self.device.transfer(*pass),
             Op::Save(save) => {
                 if went_well {
                     self.saved.insert(save.part, save.bytes);
@@ -152,6 +159,36 @@ impl Disk {
     }
 }
 
+/// A device that answers for itself.
+#[derive(Default)]
+pub(crate) struct Device {
+    pub(crate) data_in: Vec<u8>,
+    /// What it was sent last.
+    pub(crate) data_out: Vec<u8>,
+    /// Sense data, with which it fails.
+    pub(crate) sense: Vec<u8>,
+}
+
+impl Device {
+    fn answer(&self, pass: &Pass) -> Passed {
+        let room = pass.data.as_ref().map_or(0, |data| data.len());
+        let transferred = if pass.direction == Direction::In { room.min(self.data_in.len()) } else { room };
+        let status = if self.sense.is_empty() { Status::GOOD } else { Status::CHECK_CONDITION };
+        Passed { status, sense: self.sense.clone(), transferred }
+    }
+
+    fn transfer(&mut self, pass: Pass) -> Option<felio_hal::Buf> {
+        let mut data = pass.data?;
+        if pass.direction == Direction::In {
+            let bytes = data.len().min(self.data_in.len());
+            data[..bytes].copy_from_slice(&self.data_in[..bytes]);
+        } else {
+            self.data_out = data.to_vec();
+        }
+        Some(data)
+    }
+}
+
 fn name(op: &Op) -> String {
     let blocks = |bytes: usize| bytes / BLOCK;
     match op {
@@ -178,6 +215,7 @@ fn name(op: &Op) -> String {
         Op::Size => "size".into(),
         Op::Space => "space".into(),
         Op::Save(save) => format!("save {}", save.part),
+        Op::Pass(pass) => format!("pass {:?}", pass.cdb),
     }
 }
 
@@ -200,6 +238,7 @@ pub(crate) fn target() -> TargetConfig {
         space: false,
         rotational: Some(false),
         state: true,
+        passes: None,
     };
     let identity = Identity {
         vendor: "FELIO".into(),
@@ -257,6 +296,7 @@ impl Rig {
                 allocated: vec![false; blocks],
                 saved: HashMap::new(),
                 space: Space { used: 0, available: 0 },
+                device: Device::default(),
                 failure: None,
                 log: Vec::new(),
             },

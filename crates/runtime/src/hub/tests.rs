@@ -183,6 +183,7 @@ fn target() -> Arc<TargetConfig> {
         space: false,
         rotational: None,
         state: false,
+        passes: None,
     };
     let identity = felio_engine::Identity {
         vendor: "v".to_owned(),
