@@ -55,6 +55,8 @@ pub struct Disk {
     under_way: BTreeMap<(Time, u64), InFlight>,
     arrivals: u64,
     depth: usize,
+    /// The reactor that asks now.
+    reactor: u16,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Disk {
             under_way: BTreeMap::new(),
             arrivals: 0,
             depth: 64,
+            reactor: 0,
         }
     }
 
@@ -118,6 +121,11 @@ impl Disk {
     /// Time passes.
     pub fn advance(&mut self, now: Time) {
         self.now = now;
+    }
+
+    /// From now on the queue is that of this reactor: each hears of its own operations.
+    pub fn serve(&mut self, reactor: u16) {
+        self.reactor = reactor;
     }
 
     /// When the next operation completes.
@@ -288,14 +296,13 @@ impl StoreQueue for Disk {
     fn kick(&mut self) {}
 
     fn reap(&mut self, done: &mut Vec<Completion>) {
-        while let Some(entry) = self.under_way.first_entry() {
-            if entry.key().0 > self.now {
-                break;
-            }
-            let in_flight = entry.remove();
-            let completion = self.finish(in_flight);
-            done.push(completion);
-        }
+        let (now, reactor) = (self.now, self.reactor);
+        let is_due = |at: &(Time, u64), in_flight: &mut InFlight| {
+            at.0 <= now && in_flight.submission.task.reactor == reactor
+        };
+        let due: Vec<InFlight> =
+            self.under_way.extract_if(.., is_due).map(|(_, in_flight)| in_flight).collect();
+        done.extend(due.into_iter().map(|in_flight| self.finish(in_flight)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! One world: a hub as the program runs it, with initiators, links and a disk around it, driven by a clock that jumps.
+//! One world: one to four hubs as the program runs them, with initiators, links and a disk around them, driven by a clock that jumps.
 //!
 //! Everything that happens follows from the seed. [`World::run`] returns what it saw, or what went wrong.
 
@@ -8,32 +8,23 @@ use crate::initiator::{
     BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Shared, Standing, Wish, stamp_of,
 };
 use crate::net::Link;
+use crate::program::{Mail, Program, TARGET};
 use crate::random::Random;
 use crate::referee::{NOBODY, Referee};
-use felio_engine::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
-use felio_hal::buf::Budget;
 use felio_hal::store::WriteCache;
-use felio_hal::{NexusId, Pool, StoreId, StoreQueue, Time};
+use felio_hal::{NexusId, StoreQueue, Time};
 use felio_iscsi::config::{Config, Target};
 use felio_iscsi::connection::Connection;
 use felio_iscsi::limits::Limits;
-use felio_runtime::hub::{Event, Hub, HubConfig, Io, Message, Received, Sent};
+use felio_runtime::hub::{Event, Io, Message, Received, Sent};
 use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-const TARGET: &str = "iqn.2026-11.org.felio:sim";
-
-/// Buffers of the process: little, so that they run out.
-const BUDGET_BYTES: usize = 1 << 20;
-
 /// Longer than any world.
 const NEVER: Duration = Duration::from_secs(100_000);
-
-/// Turns in a row without time passing.
-const TURNS_MAX: u32 = 10_000;
 
 /// What a world saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +49,9 @@ pub struct Summary {
 pub struct World {
     random: Random,
     now: Time,
-    hub: Hub<Connection>,
+    program: Program,
+    /// Where the disk is at home.
+    home: u16,
     outside: Outside,
     initiators: Vec<Initiator>,
     shared: Shared,
@@ -69,10 +62,13 @@ pub struct World {
     end_at: Time,
 }
 
-/// What the hub reaches.
+/// What the hubs reach.
 struct Outside {
     random: Random,
     now: Time,
+    /// The reactor whose turn it is.
+    reactor: u16,
+    mail: Mail,
     disk: Disk,
     /// By initiator.
     links: Vec<Link>,
@@ -91,7 +87,9 @@ impl World {
         let faulty = random.chance(500);
         let faults = if faulty { Faults { medium: 5, no_space: 5, slow: 5 } } else { Faults::NONE };
         let disk = Disk::new(BLOCKS, write_cache, faults, random.fork());
-        let hub = hub(&disk);
+        let reactors = 1 + narrow(random.below(4));
+        let home = narrow(random.below(u64::from(reactors)));
+        let program = Program::new(&disk, reactors, home);
         let count = 1 + random.index(3);
         let initiators: Vec<Initiator> =
             (0..3u8).take(count).map(|n| Initiator::new(n, TARGET, random.fork())).collect();
@@ -108,6 +106,8 @@ impl World {
         let outside = Outside {
             random: random.fork(),
             now: Time(0),
+            reactor: 0,
+            mail: Mail::new(reactors),
             disk,
             links: initiators.iter().map(|_| Link::default()).collect(),
             owners: BTreeMap::new(),
@@ -117,7 +117,7 @@ impl World {
         let crash_at = Time(0) + Duration::from_millis(20 + random.below(400));
         let end_at = Time(0) + Duration::from_millis(600);
         let summary = Summary::default();
-        Self { random, now: Time(0), hub, outside, initiators, shared, summary, crash_at, end_at }
+        Self { random, now: Time(0), program, home, outside, initiators, shared, summary, crash_at, end_at }
     }
 
     /// Runs until the initiators have left, the target has stopped and all is checked.
@@ -153,7 +153,8 @@ impl World {
         let links =
             self.outside.links.iter().flat_map(|link| [link.up.next_arrival(), link.down.next_arrival()]);
         let initiators = self.initiators.iter().map(|initiator| Some(initiator.next_action));
-        let others = [self.outside.disk.next_completion(), self.hub.poll_timeout(), Some(self.crash_at)];
+        let (disk, mail) = (self.outside.disk.next_completion(), self.outside.mail.next_arrival());
+        let others = [disk, mail, self.program.next_timeout(), Some(self.crash_at)];
         let next =
             links.chain(initiators).chain(others).flatten().min().ok_or("nothing will ever happen again")?;
         // Something that is overdue happens now; time still passes, so that nothing can stop it.
@@ -170,19 +171,19 @@ impl World {
             self.move_initiator(who)?;
         }
         let readable: Vec<NexusId> = self.outside.readable();
-        readable.into_iter().for_each(|conn| self.hub.handle_readable(conn));
+        readable.into_iter().for_each(|conn| self.program.hub(conn.reactor).handle_readable(conn));
         let writable: Vec<NexusId> = self.outside.writable();
-        writable.into_iter().for_each(|conn| self.hub.handle_writable(conn));
-        let mut turns = 0;
-        self.hub.turn(self.now, &mut self.outside);
-        while self.hub.is_busy() {
-            turns += 1;
-            if turns > TURNS_MAX {
-                return Err("the hub is busy for ever".to_owned());
-            }
-            self.hub.turn(self.now, &mut self.outside);
+        writable.into_iter().for_each(|conn| self.program.hub(conn.reactor).handle_writable(conn));
+        (0..self.program.reactors()).try_for_each(|reactor| self.turn(reactor))
+    }
+
+    /// A reactor reads its letters and takes its turns.
+    fn turn(&mut self, reactor: u16) -> Result<(), String> {
+        self.outside.turn_to(reactor);
+        while let Some(message) = self.outside.mail.receive(self.now, reactor) {
+            self.program.hub(reactor).handle_message(message);
         }
-        Ok(())
+        self.program.turn(self.now, reactor, &mut self.outside)
     }
 
     fn move_initiator(&mut self, who: usize) -> Result<(), String> {
@@ -235,7 +236,10 @@ impl World {
         let connection = Connection::new(Arc::new(config), Limits::default(), peer, local, seed, self.now);
         self.outside.links[who] = Link::default();
         // Where there is no room the initiator comes again.
-        if let Some(conn) = self.hub.handle_accept(self.now, connection, peer, &mut self.outside) {
+        let reactor = narrow(self.random.below(u64::from(self.program.reactors())));
+        self.outside.turn_to(reactor);
+        let accepted = self.program.handle_accept(self.now, reactor, connection, peer, &mut self.outside);
+        if let Some(conn) = accepted {
             self.outside.owners.insert(conn, who);
             self.initiators[who].connect(self.now);
             self.outside.note(|| format!("initiator {who} connects as {conn:?}"));
@@ -249,7 +253,7 @@ impl World {
         link.up.cut(&mut self.random);
         self.initiators[who].handle_break(self.now);
         if let Some((conn, _)) = self.outside.owners.iter().find(|(_, owner)| **owner == who) {
-            self.hub.handle_readable(*conn);
+            self.program.hub(conn.reactor).handle_readable(*conn);
         }
         self.outside.owners.retain(|_, owner| *owner != who);
         Ok(())
@@ -260,7 +264,9 @@ impl World {
         let power = self.random.chance(500);
         self.outside
             .note(|| if power { "the power fails".to_owned() } else { "the program is killed".to_owned() });
-        self.hub = hub(&self.outside.disk);
+        let reactors = self.program.reactors();
+        self.program = Program::new(&self.outside.disk, reactors, self.home);
+        self.outside.mail = Mail::new(reactors);
         self.outside.owners.clear();
         self.outside.links.iter_mut().for_each(|link| *link = Link { broken: true, ..Link::default() });
         if power {
@@ -292,17 +298,17 @@ impl World {
     /// A graceful end of the program.
     fn stop(&mut self) -> Result<(), String> {
         let deadline = self.now + Duration::from_secs(120);
-        self.hub.handle_stop(self.now, Duration::from_secs(3));
+        self.program.handle_stop(self.now, Duration::from_secs(3));
         self.crash_at = deadline + Duration::from_secs(1);
-        while !self.hub.is_stopped() {
+        while !self.program.is_stopped() {
             if self.now >= deadline {
-                return Err(format!("the program does not stop: {:?}", self.hub));
+                return Err(format!("the program does not stop: {:?}", self.program));
             }
             self.advance()?;
             self.step()?;
         }
-        if !self.hub.engine().is_idle() {
-            return Err("the engine holds tasks after the end".to_owned());
+        if !self.program.is_idle() {
+            return Err("an engine holds tasks after the end".to_owned());
         }
         Ok(())
     }
@@ -320,6 +326,11 @@ impl World {
 }
 
 impl Outside {
+    fn turn_to(&mut self, reactor: u16) {
+        self.reactor = reactor;
+        self.disk.serve(reactor);
+    }
+
     fn note(&mut self, what: impl FnOnce() -> String) {
         let now = self.now;
         if let Some(log) = &mut self.log {
@@ -392,8 +403,8 @@ impl Io for Outside {
         &mut self.disk
     }
 
-    fn post(&mut self, _reactor: u16, message: Message) {
-        panic!("there is no other reactor to post {message:?} to");
+    fn post(&mut self, reactor: u16, message: Message) {
+        self.mail.post(self.now, self.reactor, reactor, message, &mut self.random);
     }
 
     fn tell(&mut self, event: Event) {
@@ -402,43 +413,10 @@ impl Io for Outside {
     }
 }
 
-fn hub(disk: &Disk) -> Hub<Connection> {
-    let identity = Identity {
-        vendor: "FELIO".to_owned(),
-        product: "DISK".to_owned(),
-        revision: "0.1".to_owned(),
-        serial: "1".to_owned(),
-        naa: [0x60; 16],
-    };
-    let unit = UnitConfig {
-        lun: 0,
-        home: 0,
-        store: StoreId(0),
-        limits: disk.limits(),
-        block_bytes: 512,
-        physical_block_bytes: 512,
-        read_only: false,
-        removable: false,
-        identity,
-        access: Access::default(),
-        saved: disk.saved(),
-    };
-    let target = TargetConfig {
-        ports: vec![PortConfig { target: TARGET.to_owned(), tag: 1, relative_port: 1 }],
-        epoch_millis: 0,
-        units: vec![unit],
-    };
-    let config = HubConfig {
-        reactor: 0,
-        reactors: 1,
-        connections_max: 16,
-        logins_max: 8,
-        sessions_max: 8,
-        tasks_max: 64,
-    };
-    Hub::new(config, &Arc::new(target), Pool::new(Budget::new(BUDGET_BYTES)))
-}
-
 const fn address(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn narrow(number: u64) -> u16 {
+    u16::try_from(number).unwrap_or(0)
 }
