@@ -10,6 +10,7 @@ use crate::answers::parameter_data;
 use crate::commands::{ABSENT, Allocation, Entry, Run, find};
 use crate::config::TargetConfig;
 use crate::engine::{Engine, index};
+use crate::gate::{Handed, Role};
 use crate::geometry::{Extent, Geometry};
 use crate::pass;
 use crate::progress::give_back;
@@ -34,21 +35,21 @@ pub(crate) struct LunMap {
 pub(crate) enum Addressee {
     /// No unit.
     Nobody,
-    /// A unit of another reactor.
-    Elsewhere,
-    /// The unit of this index.
+    /// The unit of this index, whose home is here.
     Unit(u32),
+    /// The unit of this index, whose home is another reactor.
+    Guest(u32),
 }
 
 impl LunMap {
     pub(crate) fn new(target: &TargetConfig, units: &[Unit]) -> Self {
         let numbers = target.units.iter().map(|unit| usize::from(unit.lun) + 1);
         let mut map = vec![Addressee::Nobody; numbers.max().unwrap_or(0)];
-        for unit in &target.units {
-            map[usize::from(unit.lun)] = Addressee::Elsewhere;
-        }
         for (at, unit) in (0u32..).zip(units) {
-            map[usize::from(unit.config.lun)] = Addressee::Unit(at);
+            map[usize::from(unit.config.lun)] = match unit.role {
+                Role::Home(_) => Addressee::Unit(at),
+                Role::Guest(_) => Addressee::Guest(at),
+            };
         }
         Self { units: map }
     }
@@ -60,16 +61,16 @@ impl LunMap {
 }
 
 /// A command that passed every check.
-struct Admitted {
+pub(crate) struct Admitted {
     entry: &'static Entry,
     job: Job,
-    extent: Extent,
+    pub(crate) extent: Extent,
     /// Data-Out to fetch first.
     solicit_bytes: u32,
 }
 
 /// A command that did not.
-struct Refused(Outcome);
+pub(crate) struct Refused(Outcome);
 
 impl From<Sense> for Refused {
     fn from(sense: Sense) -> Self {
@@ -83,8 +84,7 @@ impl Engine {
         match self.luns.find(command.lun) {
             Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
             Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
-            // The runtime sent it here by mistake, or a unit is moving: the initiator tries again.
-            Addressee::Elsewhere => self.respond(nexus, &command, Outcome::status(Status::BUSY, 0), false),
+            Addressee::Guest(unit) => self.arrive_as_guest(now, nexus, unit, command, pool),
         }
         self.settle(now, pool);
     }
@@ -98,17 +98,70 @@ impl Engine {
         self.settle(now, pool);
     }
 
-    fn arrive(&mut self, now: Time, nexus: NexusId, unit: u32, command: &Command, pool: &mut Pool) {
+    pub(crate) fn arrive(
+        &mut self,
+        now: Time,
+        nexus: NexusId,
+        unit: u32,
+        command: &Command,
+        pool: &mut Pool,
+    ) {
         self.probe(now, unit);
         self.units[index(unit)].rest.note(now);
+        match self.check(nexus, unit, command) {
+            Ok(admitted) => self.admit(now, nexus, unit, command, admitted, pool),
+            Err(refused) => self.refuse(nexus, unit, command, refused),
+        }
+    }
+
+    /// A command arrives with its data, which a guest fetched, to take its place before another of the same nexus.
+    pub(crate) fn arrive_with(
+        &mut self,
+        now: Time,
+        nexus: NexusId,
+        unit: u32,
+        command: &Command,
+        handed: Handed,
+        pool: &mut Pool,
+    ) {
+        let Handed { buf, before } = handed;
         let admitted = match self.check(nexus, unit, command) {
             Ok(admitted) => admitted,
-            Err(Refused(outcome)) => {
-                let descriptor = self.units[index(unit)].mode.descriptor_sense();
-                return self.respond(nexus, command, outcome, descriptor);
+            Err(refused) => {
+                pool.give(buf);
+                return self.refuse(nexus, unit, command, refused);
             }
         };
-        let Admitted { entry, job, extent, solicit_bytes } = admitted;
+        let Some(slot) = self.enter(nexus, unit, command, &admitted) else { return pool.give(buf) };
+        if let Some(newer) = self.find(nexus, unit, before) {
+            self.units[index(unit)].tasks.put_before(&mut self.table, slot, newer);
+        }
+        if let Some(task) = self.table.get_mut(slot) {
+            task.state = State::Gathering(admitted.job);
+        }
+        self.take_data(now, slot, buf, pool);
+    }
+
+    /// A command that passed every check becomes a task.
+    pub(crate) fn admit(
+        &mut self,
+        now: Time,
+        nexus: NexusId,
+        unit: u32,
+        command: &Command,
+        admitted: Admitted,
+        pool: &mut Pool,
+    ) {
+        let Some(slot) = self.enter(nexus, unit, command, &admitted) else { return };
+        match admitted.solicit_bytes {
+            0 => self.begin_or_wait(now, slot, admitted.job, None, pool),
+            bytes => self.gather(slot, admitted.job, bytes),
+        }
+    }
+
+    /// A command joins the task set, if there is room; otherwise it is answered.
+    fn enter(&mut self, nexus: NexusId, unit: u32, command: &Command, admitted: &Admitted) -> Option<u32> {
+        let Admitted { entry, extent, .. } = *admitted;
         let task = Task {
             nexus,
             tag: command.tag,
@@ -123,23 +176,28 @@ impl Engine {
         let nexuses = self.nexuses.count();
         let Some(owner) = self.nexuses.get_mut(nexus) else {
             // Its nexus is gone, or was never announced: nobody waits for an answer.
-            return self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
+            self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
+            return None;
         };
         let room = self.table.has_room(owner.tasks, nexuses);
         let Some(slot) = room.then(|| self.table.insert(task)).flatten() else {
             let status = full(owner.tasks);
-            return self.respond(nexus, command, Outcome::status(status, 0), false);
+            self.respond(nexus, command, Outcome::status(status, 0), false);
+            return None;
         };
         owner.tasks += 1;
         let unit = &mut self.units[index(unit)];
         unit.tasks.insert(&mut self.table, slot);
-        if matches!(job, Job::Medium(_)) {
+        if matches!(admitted.job, Job::Medium(_)) {
             unit.rest.note_use();
         }
-        match solicit_bytes {
-            0 => self.begin_or_wait(now, slot, job, None, pool),
-            bytes => self.gather(slot, job, bytes),
-        }
+        Some(slot)
+    }
+
+    /// Answers a command that did not pass a check.
+    fn refuse(&mut self, nexus: NexusId, unit: u32, command: &Command, refused: Refused) {
+        let descriptor = self.units[index(unit)].mode.descriptor_sense();
+        self.respond(nexus, command, refused.0, descriptor);
     }
 
     /// Asks for a task's data.
@@ -150,7 +208,7 @@ impl Engine {
         self.requests.push_back((task.nexus, PortRequest::Solicit { tag: task.tag, task: id, bytes }));
     }
 
-    fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
+    pub(crate) fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
         let unit = &self.units[index(at)];
         let found = pass::entry(unit, command).map_or_else(|| find(unit, &command.cdb), Ok);
         //= SAM-5 "Unit attention condition": all commands but INQUIRY, REPORT LUNS and REQUEST SENSE report it; the
@@ -204,6 +262,9 @@ impl Engine {
         match extent {
             Ok(extent) => {
                 task.extent = extent;
+                if !self.may_begin(slot) {
+                    return self.hand_over(slot, buf);
+                }
                 self.begin_or_wait(now, slot, job, Some(buf), pool);
             }
             Err(sense) => {
@@ -217,10 +278,19 @@ impl Engine {
     /// A task has its data: it begins, or waits for its turn.
     fn begin_or_wait(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-        let tasks = &mut self.units[index(task.unit)].tasks;
-        match (tasks.blocker(&self.table, slot), self.table.get_mut(slot)) {
-            (Some(blocker), Some(task)) => tasks.park(task, State::Dormant(job, data, blocker)),
-            _ => self.begin(now, slot, job, data, pool),
+        if self.units[index(task.unit)].tasks.is_plain() {
+            return self.begin(now, slot, job, data, pool);
+        }
+        match self.units[index(task.unit)].tasks.blocker(&self.table, slot).or_else(|| self.fence(slot)) {
+            Some(blocker) => self.park(slot, State::Dormant(job, data, blocker)),
+            None => self.begin(now, slot, job, data, pool),
+        }
+    }
+
+    /// A task waits for its turn.
+    pub(crate) fn park(&mut self, slot: u32, state: State) {
+        if let Some(task) = self.table.get_mut(slot) {
+            self.units[index(task.unit)].tasks.park(task, state);
         }
     }
 
@@ -252,7 +322,7 @@ impl Engine {
     }
 
     /// While commands arrive, looks once in a while whether the store was resized.
-    fn probe(&mut self, now: Time, at: u32) {
+    pub(crate) fn probe(&mut self, now: Time, at: u32) {
         let task = probe_id(&self.table, self.reactor, at);
         let unit = &mut self.units[index(at)];
         if let Probe::Idle { after } = unit.probe

@@ -7,7 +7,8 @@
 
 use crate::arrival::LunMap;
 use crate::attention::Attention;
-use crate::config::TargetConfig;
+use crate::config::{TargetConfig, UnitConfig};
+use crate::gate::Peers;
 use crate::management::Functions;
 use crate::nexus::Nexuses;
 use crate::reservation::Path;
@@ -29,7 +30,7 @@ const STARVED_RETRY: Duration = Duration::from_millis(1);
 pub struct Engine {
     pub(crate) target: Arc<TargetConfig>,
     pub(crate) reactor: u16,
-    /// The units whose home is here.
+    /// All units, in the order of the configuration: those whose home is here, and those of which this engine is a guest.
     pub(crate) units: Vec<Unit>,
     pub(crate) luns: LunMap,
     pub(crate) table: Table,
@@ -46,14 +47,19 @@ pub struct Engine {
     pub(crate) writer: Writer,
     pub(crate) requests: VecDeque<(NexusId, PortRequest)>,
     pub(crate) submissions: VecDeque<Submission>,
+    pub(crate) peers: Peers,
 }
 
 impl Engine {
-    /// Serves the units of `target` whose home is `reactor`, with at most `tasks_max` commands at a time.
+    /// Serves the units of `target`, as the home of those whose home is `reactor` and as a guest of the others, with at most
+    /// `tasks_max` commands at a time.
     #[must_use]
     pub fn new(target: Arc<TargetConfig>, reactor: u16, tasks_max: u32) -> Self {
-        let homed = target.units.iter().filter(|unit| unit.home == reactor);
-        let units: Vec<Unit> = homed.cloned().map(Unit::new).collect();
+        let unit = |config: &UnitConfig| match config.home == reactor {
+            true => Unit::new(config.clone()),
+            false => Unit::guest(config.clone()),
+        };
+        let units: Vec<Unit> = target.units.iter().map(unit).collect();
         let tasks = usize::try_from(tasks_max).unwrap_or(0);
         Self {
             luns: LunMap::new(&target, &units),
@@ -67,6 +73,7 @@ impl Engine {
             writer: Writer::new(),
             requests: VecDeque::with_capacity(tasks),
             submissions: VecDeque::with_capacity(tasks + units.len()),
+            peers: Peers::default(),
             target,
             reactor,
             units,
@@ -101,7 +108,8 @@ impl Engine {
     /// The next answer or wish for a port.
     #[must_use]
     pub fn poll_request(&mut self) -> Option<(NexusId, PortRequest)> {
-        self.requests.pop_front()
+        // Before an initiator hears of a change, every guest has.
+        if self.peers.voiding > 0 { None } else { self.requests.pop_front() }
     }
 
     /// The next operation for a store.
@@ -122,7 +130,7 @@ impl Engine {
     /// Whether there is no task, answered or not.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.table.is_empty() && self.functions.is_empty()
+        self.table.is_empty() && self.functions.is_empty() && self.peers.voiding == 0
     }
 
     /// Whether a task of this nexus is still under way, be it only in a store: until then a session of the same initiator port
@@ -147,6 +155,12 @@ impl Engine {
         }
         if !self.starved.is_empty() {
             self.starved_retry = now + STARVED_RETRY;
+        }
+        if !self.peers.promises.is_empty() {
+            self.keep_promises();
+        }
+        while let Some(unit) = self.nexuses.poll_revoked() {
+            self.void_passes(unit);
         }
     }
 

@@ -19,7 +19,10 @@ mod config;
 mod counters;
 mod engine;
 mod failure;
+mod gate;
 mod geometry;
+mod guest;
+mod home;
 mod management;
 mod nexus;
 mod order;
@@ -41,6 +44,7 @@ pub use config::{
 };
 pub use counters::Counters;
 pub use engine::Engine;
+pub use gate::Letter;
 pub use geometry::{Geometry, TRANSFER_BYTES_MAX};
 pub use unit::Unit;
 pub use writer::Writer;

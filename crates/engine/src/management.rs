@@ -59,7 +59,7 @@ enum Then {
 
 /// How a task ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+pub(crate) enum Ending {
     /// The port forgets it; its initiator knows why.
     Abandon,
     /// TASK ABORTED.
@@ -70,7 +70,7 @@ enum Ending {
 
 /// Whether a task is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gone {
+pub(crate) enum Gone {
     Now,
     /// Once its operation is home.
     Later,
@@ -96,11 +96,16 @@ impl Engine {
         pool: &mut Pool,
     ) {
         let TaskManagement { tag, function, lun, referenced } = management;
-        match (function, self.luns.find(lun)) {
+        let addressee = match self.luns.find(lun) {
+            Addressee::Guest(unit) if self.forward_function(nexus, unit, management, pool) => return,
+            Addressee::Guest(unit) => Addressee::Unit(unit),
+            other => other,
+        };
+        match (function, addressee) {
             (Function::ITNexusReset, _) => self.reset_nexus(now, nexus, tag, pool),
             (Function::TargetWarmReset, _) => self.reset_target(now, nexus, tag, Then::Nothing, pool),
             (Function::TargetColdReset, _) => self.reset_target(now, nexus, tag, Then::CloseAll, pool),
-            (_, Addressee::Nobody | Addressee::Elsewhere) => self.reply(nexus, tag, Answer::IncorrectLun),
+            (_, Addressee::Nobody | Addressee::Guest(_)) => self.reply(nexus, tag, Answer::IncorrectLun),
             (Function::LogicalUnitReset, Addressee::Unit(unit)) => {
                 self.reset_unit(now, nexus, tag, unit, pool)
             }
@@ -152,7 +157,9 @@ impl Engine {
         }
         for pending in &mut self.functions.pending {
             // Only the last is looked at: however many functions wait for however many tasks, each task counts once.
-            while pending.waits_for.pop_if(|id| self.table.slot(*id).is_none()).is_some() {}
+            let (table, endings) = (&self.table, &self.peers.endings);
+            let has_ended = |id: &mut TaskId| table.slot(*id).is_none() && !endings.contains(id);
+            while pending.waits_for.pop_if(has_ended).is_some() {}
         }
         self.answer_functions(|pending| pending.waits_for.is_empty(), Ok(()));
     }
@@ -235,11 +242,11 @@ impl Engine {
         }
     }
 
-    fn select(&self, chosen: impl Fn(&Task) -> bool) -> Vec<u32> {
+    pub(crate) fn select(&self, chosen: impl Fn(&Task) -> bool) -> Vec<u32> {
         self.table.iter().filter(|(_, task)| chosen(task)).map(|(slot, _)| slot).collect()
     }
 
-    fn find(&self, nexus: NexusId, unit: u32, referenced: Option<PortTag>) -> Option<u32> {
+    pub(crate) fn find(&self, nexus: NexusId, unit: u32, referenced: Option<PortTag>) -> Option<u32> {
         let tag = referenced?;
         let is_it =
             |task: &Task| task.nexus == nexus && task.unit == unit && task.tag == tag && is_open(task);
@@ -264,6 +271,7 @@ impl Engine {
     //= SAM-5 "CLEAR TASK SET": with TST=000b, the tasks of every nexus
     fn clear_task_set(&mut self, now: Time, nexus: NexusId, tag: PortTag, unit: u32, pool: &mut Pool) {
         let tasks = self.select(|task| task.unit == unit);
+        self.end_abroad(unit, nexus);
         if !self.units[index(unit)].mode.task_aborted_status() {
             // Not who only waits for an operation of a command that was answered.
             let open = tasks.iter().filter_map(|slot| self.table.get(*slot)).filter(|task| is_open(task));
@@ -276,6 +284,7 @@ impl Engine {
     //= SAM-5 "Logical unit reset"
     fn reset_unit(&mut self, now: Time, nexus: NexusId, tag: PortTag, unit: u32, pool: &mut Pool) {
         let tasks = self.select(|task| task.unit == unit);
+        self.end_abroad(unit, nexus);
         self.end_all(now, nexus, tag, tasks, Then::Nothing, pool);
         self.units[index(unit)].reset();
         self.refresh_obstacles(unit);
@@ -335,8 +344,10 @@ impl Engine {
         then: Then,
         pool: &mut Pool,
     ) {
+        let called = core::mem::take(&mut self.peers.called);
         let who = Waiting::Function { nexus, tag, then };
-        let waits_for = self.end_for(nexus, slots, pool);
+        let mut waits_for = self.end_for(nexus, slots, pool);
+        waits_for.extend(called);
         if waits_for.is_empty() {
             return self.answer_waiting(who, Ok(()));
         }
@@ -359,7 +370,7 @@ impl Engine {
     }
 
     /// Ends one task.
-    fn end(&mut self, slot: u32, ending: Ending, pool: &mut Pool) -> Gone {
+    pub(crate) fn end(&mut self, slot: u32, ending: Ending, pool: &mut Pool) -> Gone {
         let id = self.table.id(slot);
         let Some(task) = self.table.get_mut(slot) else { return Gone::Now };
         let (nexus, tag, unit) = (task.nexus, task.tag, task.unit);
@@ -372,11 +383,15 @@ impl Engine {
             }
             State::InStore(effort, _) if !self.submissions.iter().any(|waiting| waiting.task == id) => {
                 // What concerns the whole unit goes on doing so.
-                if *effort == Effort::Write && task.class != Serialization::Unit {
+                let writes = *effort == Effort::Write && task.class != Serialization::Unit;
+                if writes {
                     self.units[index(unit)].tasks.reclassify(task, Serialization::Exclusive);
                 }
                 let fate = if ending == Ending::Aborted { Fate::TaskAborted } else { Fate::Silent };
                 core::mem::replace(&mut task.state, State::Doomed(fate)).release(pool);
+                if writes {
+                    let _ = self.fence(slot); // It has begun: the fence is for those who come now.
+                }
                 self.say(nexus, tag, ending);
                 return Gone::Later;
             }
@@ -428,7 +443,7 @@ const ONE: u8 = 0x10;
 const MORE_THAN_ONE: u8 = 0x20;
 
 /// Whether a task is still to be answered.
-const fn is_open(task: &Task) -> bool {
+pub(crate) const fn is_open(task: &Task) -> bool {
     !matches!(task.state, State::Doomed(Fate::Silent))
 }
 

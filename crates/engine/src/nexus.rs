@@ -5,6 +5,7 @@
 //! Invariant: a nexus whose slot was given to another is not found by its old name.
 
 use crate::attention::{Attention, Attentions};
+use crate::gate::{Abroad, Pass};
 use crate::reservation::Path;
 use felio_hal::NexusId;
 use felio_spec::reservation::Obstacle;
@@ -22,15 +23,29 @@ pub(crate) struct Nexus {
     /// Slots that its commands hold, answered or not: who has others work for nothing has his share like everybody.
     pub(crate) tasks: u32,
     /// What it must be told, by index of the unit.
-    attentions: Vec<Attentions>,
+    pub(crate) attentions: Vec<Attentions>,
     /// What keeps its commands from running, by index of the unit.
     obstacles: Vec<Option<Obstacle>>,
+    /// By index of the unit: at its home what was granted, at a guest what may be done.
+    pub(crate) passes: Vec<Pass>,
+    /// Commands at homes elsewhere that hold up later ones.
+    pub(crate) abroad: Vec<Abroad>,
 }
 
 impl Nexus {
     /// What is pending on a unit.
     pub(crate) fn pending(&self, unit: u32) -> Attentions {
         self.attentions.get(index(unit)).copied().unwrap_or(Attentions::NONE)
+    }
+
+    /// The pass for a unit.
+    pub(crate) fn pass(&self, unit: u32) -> Pass {
+        self.passes.get(index(unit)).copied().unwrap_or(Pass::NONE)
+    }
+
+    /// The pass for a unit.
+    pub(crate) fn pass_mut(&mut self, unit: u32) -> Option<&mut Pass> {
+        self.passes.get_mut(index(unit))
     }
 
     /// What is pending on a unit.
@@ -58,6 +73,8 @@ pub(crate) struct Nexuses {
     count: u32,
     /// Initiator ports that were here before, and at which target port, the latest last.
     known: VecDeque<(String, usize)>,
+    /// Units whose passes hold no more.
+    revoked: Vec<u32>,
 }
 
 /// How many initiator ports are remembered after they have gone; a forgotten one is told of power on instead.
@@ -90,8 +107,17 @@ impl Nexuses {
         }
         assert!(seats[slot].is_none(), "a port's slot has one nexus at a time");
         self.count += 1;
-        seats[slot] =
-            Some(Nexus { id, port, path, tasks: 0, attentions: vec![pending; obstacles.len()], obstacles });
+        let units = obstacles.len();
+        seats[slot] = Some(Nexus {
+            id,
+            port,
+            path,
+            tasks: 0,
+            attentions: vec![pending; units],
+            obstacles,
+            passes: vec![Pass::NONE; units],
+            abroad: Vec::new(),
+        });
     }
 
     /// A nexus is gone.
@@ -134,19 +160,39 @@ impl Nexuses {
 
     /// Establishes a condition of a unit for the nexus of that name, while it exists.
     pub(crate) fn attend_path(&mut self, unit: u32, attention: Attention, path: &Path) {
-        let concerned = self.iter_mut().filter(|nexus| nexus.path == *path);
-        for pending in concerned.filter_map(|nexus| nexus.pending_mut(unit)) {
-            pending.insert(attention);
-        }
+        self.establish(unit, attention, |nexus| nexus.path == *path);
     }
 
     /// Establishes a condition of a unit for every nexus that `concerned` picks.
     pub(crate) fn attend(&mut self, unit: u32, attention: Attention, concerned: impl Fn(NexusId) -> bool) {
-        for nexus in self.seats.iter_mut().flatten().flatten().filter(|nexus| concerned(nexus.id)) {
-            if let Some(pending) = nexus.pending_mut(unit) {
+        self.establish(unit, attention, |nexus| concerned(nexus.id));
+    }
+
+    /// Where there is something to be told, something has changed: no pass holds any more.
+    fn establish(&mut self, unit: u32, attention: Attention, concerned: impl Fn(&Nexus) -> bool) {
+        let mut passes = false;
+        for nexus in self.seats.iter_mut().flatten().flatten() {
+            passes |= nexus.pass(unit) != Pass::NONE;
+            if concerned(nexus)
+                && let Some(pending) = nexus.pending_mut(unit)
+            {
                 pending.insert(attention);
             }
         }
+        if passes && !self.revoked.contains(&unit) {
+            self.revoked.push(unit);
+        }
+    }
+
+    /// The next unit whose passes must become void.
+    pub(crate) fn poll_revoked(&mut self) -> Option<u32> {
+        self.revoked.pop()
+    }
+
+    /// Takes back all passes for a unit. Whether there were any.
+    pub(crate) fn void(&mut self, unit: u32) -> bool {
+        let passes = self.seats.iter_mut().flatten().flatten().filter_map(|nexus| nexus.pass_mut(unit));
+        passes.fold(false, |any, pass| core::mem::take(pass) != Pass::NONE || any)
     }
 
     fn seat(&mut self, id: NexusId) -> Option<&mut Option<Nexus>> {

@@ -8,6 +8,7 @@
 //! Invariant: as long as no task of the set is out of the ordinary (`special` is zero), SIMPLE reads and writes begin
 //! without a look at any other task.
 
+use crate::geometry::Extent;
 use crate::table::{Links, NIL, State, Table, Task};
 use felio_hal::TaskId;
 use felio_spec::TaskAttribute;
@@ -22,6 +23,17 @@ pub(crate) struct TaskSet {
     special: u32,
     /// Tasks that may not begin yet.
     dormant: u32,
+}
+
+/// What a task wants of its task set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// Its place.
+    pub(crate) attribute: TaskAttribute,
+    /// What may run beside it,
+    pub(crate) class: Serialization,
+    /// on which blocks.
+    pub(crate) extent: Extent,
 }
 
 /// How two tasks get along.
@@ -79,6 +91,28 @@ impl TaskSet {
         self.join(table, links.previous, links.next);
     }
 
+    /// Moves a task in front of another.
+    pub(crate) fn put_before(&mut self, table: &mut Table, slot: u32, other: u32) {
+        if table.get(slot).is_none() || table.get(other).is_none() || slot == other {
+            return;
+        }
+        let links = table.links(slot);
+        self.join(table, links.previous, links.next);
+        let previous = table.links(other).previous;
+        self.join(table, previous, slot);
+        self.join(table, slot, other);
+    }
+
+    /// Whether no task is out of the ordinary.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.special == 0
+    }
+
+    /// All tasks, in their order.
+    pub(crate) fn iter<'a>(&self, table: &'a Table) -> impl Iterator<Item = (u32, &'a Task)> {
+        walk(table, self.first, |links| links.next)
+    }
+
     /// A task waits for its turn.
     pub(crate) fn park(&mut self, task: &mut Task, state: State) {
         task.state = state;
@@ -103,12 +137,9 @@ impl TaskSet {
         if self.special == 0 {
             return None;
         }
-        // A task that still waits for its data holds up nobody: the initiator may never send them.
-        let before = |(_, older): &(u32, &Task)| {
-            goes_before(older, task)
-                || ((older.state.is_begun() || is_dormant(older)) && excludes(older, task))
-        };
-        let beside = |(_, newer): &(u32, &Task)| newer.state.is_begun() && excludes(newer, task);
+        let claim = task.claim();
+        let before = |(_, older): &(u32, &Task)| must_wait(older, claim);
+        let beside = |(_, newer): &(u32, &Task)| newer.state.is_begun() && excludes(newer.claim(), claim);
         // The nearest first: those who want the same blocks wait in a chain, not all for the one in front.
         let Links { previous, next } = table.links(slot);
         let found = walk(table, previous, |links| links.previous).find(before);
@@ -169,6 +200,35 @@ fn walk(table: &Table, mut at: u32, step: fn(Links) -> u32) -> impl Iterator<Ite
     })
 }
 
+impl Task {
+    pub(crate) const fn claim(&self) -> Claim {
+        Claim { attribute: self.attribute, class: self.class, extent: self.extent }
+    }
+}
+
+impl Claim {
+    /// Whether a task with this claim holds back one that comes after it.
+    pub(crate) fn holds_back(self, newer: Self) -> bool {
+        goes_before(self, newer) || excludes(self, newer)
+    }
+}
+
+/// Whether a task that is to begin must wait for an older one.
+pub(crate) fn must_wait(older: &Task, claim: Claim) -> bool {
+    // A task that still waits for its data holds up nobody: the initiator may never send them.
+    goes_before(older.claim(), claim)
+        || ((older.state.is_begun() || is_dormant(older)) && excludes(older.claim(), claim))
+}
+
+/// Whether guests of the unit must know of a task before it begins.
+pub(crate) fn needs_fence(claim: Claim) -> bool {
+    match (claim.attribute, claim.class) {
+        (_, Serialization::Exclusive | Serialization::Unit) => true,
+        (TaskAttribute::Simple, _) | (TaskAttribute::HeadOfQueue, Serialization::Free) => false,
+        (TaskAttribute::HeadOfQueue | TaskAttribute::Ordered | TaskAttribute::Aca, _) => true,
+    }
+}
+
 /// Whether others may have to wait for the task, or it for them.
 fn is_special(task: &Task) -> bool {
     let class = matches!(task.class, Serialization::Exclusive | Serialization::Unit);
@@ -181,7 +241,7 @@ const fn is_dormant(task: &Task) -> bool {
 
 /// Whether the task set's order wants `older` to end before `task` begins.
 //= SAM-5 "Task attributes": SIMPLE waits for older ORDERED and HEAD OF QUEUE tasks, ORDERED for all older ones.
-fn goes_before(older: &Task, task: &Task) -> bool {
+fn goes_before(older: Claim, task: Claim) -> bool {
     match task.attribute {
         TaskAttribute::HeadOfQueue => false,
         TaskAttribute::Ordered => true,
@@ -191,7 +251,7 @@ fn goes_before(older: &Task, task: &Task) -> bool {
     }
 }
 
-fn excludes(other: &Task, task: &Task) -> bool {
+fn excludes(other: Claim, task: Claim) -> bool {
     match MATRIX[row(other.class)][row(task.class)] {
         Company::Beside => false,
         Company::Apart => other.extent.overlaps(task.extent),

@@ -68,7 +68,10 @@ impl Engine {
         match core::mem::replace(&mut task.state, State::Deciding) {
             State::Dormant(job, data, _) => {
                 self.units[index(task.unit)].tasks.left_dormant();
-                self.begin(now, slot, job, data, pool);
+                match self.fence(slot) {
+                    Some(blocker) => self.park(slot, State::Dormant(job, data, blocker)),
+                    None => self.begin(now, slot, job, data, pool),
+                }
             }
             other => task.state = other,
         }
@@ -164,6 +167,9 @@ impl Engine {
     /// Frees the slot of a task whose operation is home, or was never handed out; what it holds is the caller's.
     pub(crate) fn let_go(&mut self, slot: u32) -> Option<State> {
         let unit = self.table.get(slot)?.unit;
+        if !self.units[index(unit)].tasks.is_plain() {
+            self.lower(unit, self.table.id(slot));
+        }
         self.units[index(unit)].tasks.remove(&mut self.table, slot);
         let task = self.table.remove(slot)?;
         if let Some(nexus) = self.nexuses.get_mut(task.nexus) {

@@ -6,6 +6,7 @@ use crate::alua::PortGroups;
 use crate::attention::Attention;
 use crate::config::UnitConfig;
 use crate::counters::Counters;
+use crate::gate::{Gate, Keeper, Role, Snapshot};
 use crate::geometry::Geometry;
 use crate::order::TaskSet;
 use crate::overhaul::Condition;
@@ -21,7 +22,7 @@ use crate::thin::Thin;
 use crate::work::{Desk, Generations};
 use core::cell::Cell;
 use core::time::Duration;
-use felio_hal::state::Save;
+use felio_hal::state::{Save, Saved};
 use felio_hal::store::{Durability, WriteCache};
 use felio_hal::{NexusId, Pool, Time};
 use felio_spec::Row;
@@ -71,6 +72,8 @@ pub struct Unit {
     pub(crate) thin: Thin,
     /// When its size was last asked for, and whether the answer is still out.
     pub(crate) probe: Probe,
+    /// Whether its home is here.
+    pub(crate) role: Role,
 }
 
 /// Looking whether the store was resized.
@@ -199,6 +202,7 @@ impl Unit {
             tasks: TaskSet::new(),
             thin: Thin::default(),
             probe,
+            role: Role::Home(Keeper::default()),
         }
     }
 
@@ -240,6 +244,23 @@ impl Unit {
             all: raised.then_some(Attention::FailurePredicted),
             flush: was_cached && !self.mode.write_cache_enabled(),
         }
+    }
+
+    /// A unit whose home is elsewhere, and with it everything that was saved.
+    pub(crate) fn guest(config: UnitConfig) -> Self {
+        let config = UnitConfig { saved: Saved::default(), ..config };
+        Self { role: Role::Guest(Gate::default()), ..Self::new(config) }
+    }
+
+    /// The unit as guests need to know it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { geometry: self.geometry, mode: self.mode.clone(), groups: self.groups.clone() }
+    }
+
+    /// The unit is as its home says.
+    pub(crate) fn adopt(&mut self, snapshot: Snapshot) {
+        let Snapshot { geometry, mode, groups } = snapshot;
+        (self.geometry, self.mode, self.groups) = (geometry, mode, groups);
     }
 
     /// What a write must promise that asks for nothing special.

@@ -249,6 +249,7 @@ impl Initiator {
             if self.tasks.is_empty() && self.functions.is_empty() && self.peer.has_window() {
                 self.peer.log_out(LogoutReason::CLOSE_SESSION, 0);
                 self.standing = Standing::Leaving;
+                self.next_action = now + PATIENCE;
             }
             return Ok(Wish::None);
         }
@@ -280,6 +281,9 @@ impl Initiator {
         }
         if matches!(self.standing, Standing::LoggingIn) && now >= self.next_action {
             return Err(format!("initiator {}: its login hangs", self.number));
+        }
+        if matches!(self.standing, Standing::Leaving) && now >= self.next_action {
+            return Err(format!("initiator {}: its logout hangs", self.number));
         }
         Ok(())
     }

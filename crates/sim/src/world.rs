@@ -26,6 +26,9 @@ use std::time::Duration;
 /// Longer than any world.
 const NEVER: Duration = Duration::from_secs(100_000);
 
+/// Moments in a row at which something is overdue.
+const OVERDUE_MAX: u32 = 100_000;
+
 /// What a world saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -60,6 +63,8 @@ pub struct World {
     crash_at: Time,
     /// Until when the initiators work.
     end_at: Time,
+    /// How often in a row something was due at once.
+    overdue: u32,
 }
 
 /// What the hubs reach.
@@ -117,7 +122,19 @@ impl World {
         let crash_at = Time(0) + Duration::from_millis(20 + random.below(400));
         let end_at = Time(0) + Duration::from_millis(600);
         let summary = Summary::default();
-        Self { random, now: Time(0), program, home, outside, initiators, shared, summary, crash_at, end_at }
+        Self {
+            random,
+            now: Time(0),
+            program,
+            home,
+            outside,
+            initiators,
+            shared,
+            summary,
+            crash_at,
+            end_at,
+            overdue: 0,
+        }
     }
 
     /// Runs until the initiators have left, the target has stopped and all is checked.
@@ -150,13 +167,18 @@ impl World {
 
     /// Jumps to the next thing that happens.
     fn advance(&mut self) -> Result<(), String> {
-        let links =
-            self.outside.links.iter().flat_map(|link| [link.up.next_arrival(), link.down.next_arrival()]);
+        // What is on the way of a broken link arrives nowhere.
+        let links = self.outside.links.iter().filter(|link| !link.broken);
+        let links = links.flat_map(|link| [link.up.next_arrival(), link.down.next_arrival()]);
         let initiators = self.initiators.iter().map(|initiator| Some(initiator.next_action));
         let (disk, mail) = (self.outside.disk.next_completion(), self.outside.mail.next_arrival());
         let others = [disk, mail, self.program.next_timeout(), Some(self.crash_at)];
         let next =
             links.chain(initiators).chain(others).flatten().min().ok_or("nothing will ever happen again")?;
+        self.overdue = if next > self.now { 0 } else { self.overdue + 1 };
+        if self.overdue > OVERDUE_MAX {
+            return Err(format!("something is due and is not done: {others:?}"));
+        }
         // Something that is overdue happens now; time still passes, so that nothing can stop it.
         self.now = next.max(self.now + Duration::from_nanos(100));
         self.outside.now = self.now;

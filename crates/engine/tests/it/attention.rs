@@ -133,12 +133,3 @@ fn changed_mode_parameters_are_told_to_the_others() {
     assert_eq!(ready(&mut rig, ALICE), NOTHING);
     assert_eq!(ready(&mut rig, BOB), MODE_CHANGED);
 }
-
-#[test]
-fn a_unit_of_another_reactor_is_busy_here() {
-    let mut target = target();
-    target.units[0].home = 1;
-    let mut rig = Rig::silent(target, 8, 1 << 20);
-    rig.login(ALICE);
-    assert_eq!(rig.run(ALICE, &TEST_UNIT_READY, &[]).status, Status::BUSY);
-}

@@ -6,6 +6,7 @@ mod atomic;
 mod attention;
 mod cdb;
 mod chaos;
+mod cores;
 mod keeping;
 mod log;
 mod management;

@@ -2,8 +2,9 @@
 //!
 //! [`Io`] has two implementors: the Linux reactor and the simulator. Nothing in it blocks.
 
+use felio_engine::Letter;
 use felio_hal::port::{Login, LoginKind, LossReason, Refusal, TaskManagement};
-use felio_hal::{Buf, Command, NexusId, PortRequest, StoreId, StoreQueue, TaskId};
+use felio_hal::{Buf, NexusId, PortRequest, StoreId, StoreQueue, TaskId};
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
@@ -53,16 +54,16 @@ pub enum Sent {
     Broken,
 }
 
-/// From one hub to another. On the data path where a unit's home is another reactor than its port's; otherwise for sessions,
-/// memory and stopping.
+/// From one hub to another: between engines where a unit's home is another reactor than its port's, and for sessions, memory and
+/// stopping.
 #[derive(Debug)]
 pub enum Message {
-    /// A command for a unit that is at home here.
-    Command {
-        /// From where.
-        nexus: NexusId,
-        /// The command.
-        command: Command,
+    /// From the sender's engine to the engine here.
+    Letter {
+        /// The sender.
+        from: u16,
+        /// What it says.
+        letter: Letter,
     },
     /// Data that a task here solicited.
     DataOut {
@@ -71,7 +72,7 @@ pub enum Message {
         /// The data.
         buf: Buf,
     },
-    /// A task management function for a unit that is at home here, or for all.
+    /// A task management function that several reactors carry out.
     TaskManagement {
         /// From where.
         nexus: NexusId,

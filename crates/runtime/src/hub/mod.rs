@@ -314,6 +314,7 @@ impl<P: Port> Hub<P> {
             let mut moved = self.route_messages(now, io);
             moved |= self.submit_all(io);
             moved |= self.complete_all(now, io);
+            moved |= self.route_letters(io);
             moved |= self.route_requests(now, io);
             if !moved {
                 return;

@@ -1,7 +1,8 @@
 //! Who gets what: port events to engines, engine requests to ports, and both across reactors.
 //!
-//! A command goes to the reactor where its unit is at home; answers go to the reactor of the port. A buffer that travels is given back
-//! where it ends. Sessions are registered with the first reactor ([`REGISTRAR`]).
+//! A command goes to the engine here, which forwards it if the unit is at home elsewhere and it may not run it itself; answers go to
+//! the reactor of the port. A buffer that travels is given back where it ends. Sessions are registered with the first reactor
+//! ([`REGISTRAR`]).
 //!
 //! Invariant: messages between two reactors keep their order, so that every engine knows of a nexus before its first command and
 //! forgets it after its last.
@@ -134,12 +135,9 @@ impl<P: Port> Hub<P> {
     fn route_event(&mut self, now: Time, key: Key, event: PortEvent, end: Option<End>, io: &mut impl Io) {
         let nexus = self.nexus(key);
         match event {
-            PortEvent::Command(command) => match self.home(command.lun) {
-                home if home == self.config.reactor => {
-                    self.engine.handle_command(now, nexus, command, &mut self.pool);
-                }
-                home => io.post(home, Message::Command { nexus, command }),
-            },
+            PortEvent::Command(command) => {
+                self.engine.handle_command(now, nexus, command, &mut self.pool);
+            }
             PortEvent::DataOut { task, buf } if task.reactor == self.config.reactor => {
                 self.engine.handle_data_out(now, task, buf, &mut self.pool);
             }
@@ -152,8 +150,8 @@ impl<P: Port> Hub<P> {
 
     fn route_message(&mut self, now: Time, message: Message, io: &mut impl Io) {
         match message {
-            Message::Command { nexus, command } => {
-                self.engine.handle_command(now, nexus, command, &mut self.pool);
+            Message::Letter { from, letter } => {
+                self.engine.handle_letter(now, from, letter, &mut self.pool);
             }
             Message::DataOut { task, buf } => {
                 self.engine.handle_data_out(now, task, buf, &mut self.pool);
@@ -161,7 +159,10 @@ impl<P: Port> Hub<P> {
             Message::TaskManagement { nexus, function } => {
                 self.engine.handle_task_management(now, nexus, function, &mut self.pool);
             }
-            Message::Request { nexus, request } => self.route_request(now, nexus, request, io),
+            Message::Request { nexus, request } => {
+                self.engine.handle_answer(nexus, &request);
+                self.route_request(now, nexus, request, io);
+            }
             Message::Register { nexus, login } => {
                 self.ask_register(io, |register| register.handle_login(nexus, login))
             }
@@ -204,7 +205,7 @@ impl<P: Port> Hub<P> {
         number.and_then(|number| self.homes.get(number)).copied().unwrap_or(self.config.reactor)
     }
 
-    /// A function that names a unit goes to its home; one that names the target goes to every reactor and is answered once all have.
+    /// A function is for the engine here, which forwards it if need be; or for several, and answered once all have.
     fn route_task_management(
         &mut self,
         now: Time,
@@ -212,25 +213,38 @@ impl<P: Port> Hub<P> {
         function: TaskManagement,
         io: &mut impl Io,
     ) {
-        let everywhere = matches!(
-            function.function,
+        let (own, home) = (self.config.reactor, self.home(function.lun));
+        let is_carried_out_by = |reactor: u16| match function.function {
             TaskManagementFunction::TargetWarmReset
-                | TaskManagementFunction::TargetColdReset
-                | TaskManagementFunction::ITNexusReset
-        );
-        if !everywhere {
-            let home = self.home(function.lun);
-            return self.post_task_management(now, home, nexus, function, io);
+            | TaskManagementFunction::TargetColdReset
+            | TaskManagementFunction::ITNexusReset => true,
+            // Tasks of the nexus itself: those that run here, and those at home.
+            TaskManagementFunction::AbortTaskSet | TaskManagementFunction::QueryTaskSet => {
+                reactor == own || reactor == home
+            }
+            _ => reactor == own,
+        };
+        let reactors: Vec<u16> =
+            (0..self.config.reactors).filter(|reactor| is_carried_out_by(*reactor)).collect();
+        if let Ok(left @ 2..) = u16::try_from(reactors.len()) {
+            let response = TaskManagementResponse::FunctionComplete;
+            self.fanouts.push(Fanout { nexus, tag: function.tag, left, response });
         }
-        self.fanouts.push(Fanout {
-            nexus,
-            tag: function.tag,
-            left: self.config.reactors,
-            response: TaskManagementResponse::FunctionComplete,
-        });
-        for reactor in 0..self.config.reactors {
+        // What was forwarded before comes before.
+        self.route_letters(io);
+        for reactor in reactors {
             self.post_task_management(now, reactor, nexus, function, io);
         }
+    }
+
+    /// Carries what the engine has to say to others.
+    pub(super) fn route_letters(&mut self, io: &mut impl Io) -> bool {
+        let mut moved = false;
+        while let Some((to, letter)) = self.engine.poll_letter() {
+            moved = true;
+            io.post(to, Message::Letter { from: self.config.reactor, letter });
+        }
+        moved
     }
 
     fn post_task_management(
@@ -350,6 +364,7 @@ impl<P: Port> Hub<P> {
         };
         let peer = connection.peer;
         if login.kind == LoginKind::Normal {
+            self.route_letters(io);
             self.forget(now, nexus);
             self.broadcast(io, || Message::NexusLoss { nexus });
             self.losses.push(Loss { nexus, left: self.config.reactors });

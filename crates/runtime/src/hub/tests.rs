@@ -430,7 +430,7 @@ fn a_command_goes_to_the_reactor_where_its_unit_is_at_home() {
     world.incoming = VecDeque::from([48]);
     hub.handle_readable(NexusId { reactor: 0, slot: 0, generation: 0 });
     settle(&mut hub, &mut world);
-    assert!(matches!(world.posted[..], [(1, Message::Command { .. })]));
+    assert!(matches!(world.posted[..], [(1, Message::Letter { from: 0, .. })]));
 }
 
 #[test]

@@ -171,7 +171,7 @@ mod rules {
 
     /// Asks about the unit; answered to anyone while the unit's port group is active.
     pub(super) const fn ready(row: Row) -> Row {
-        Row { medium: Medium::Read, reservation: Reservation::Ready, place: Place::Local, ..row }
+        Row { medium: Medium::Read, reservation: Reservation::Ready, ..row }
     }
 
     /// Asks for the capacity. SPC-4 lets a port group in standby answer more than its list: initiators that find their
@@ -186,7 +186,6 @@ mod rules {
             direction: Direction::In,
             attention: Attention::Bypass,
             alua: Alua::Always,
-            place: Place::Local,
             overhaul: Overhaul::Allowed,
             ..row
         }
@@ -205,13 +204,7 @@ mod rules {
 
     /// Asks what we can do.
     pub(super) const fn abilities(row: Row) -> Row {
-        Row {
-            direction: Direction::In,
-            reservation: Reservation::Read,
-            place: Place::Local,
-            overhaul: Overhaul::Allowed,
-            ..row
-        }
+        Row { direction: Direction::In, reservation: Reservation::Read, overhaul: Overhaul::Allowed, ..row }
     }
 
     /// Tells of the target port groups.

@@ -1,0 +1,218 @@
+//! A unit's home towards its guests: who may run what there, and what must be quiet there first. See [`crate::gate`].
+//!
+//! Whoever adds a reason why a READ or WRITE is answered otherwise than by running it adds it to [`Engine::pass`]. Whoever changes
+//! such a reason does so in a command of class `Unit`, or establishes a unit attention for it, or calls [`Engine::void_passes`].
+
+use crate::arrival::Addressee;
+use crate::attention::{Attention, Attentions};
+use crate::engine::{Engine, index};
+use crate::gate::{Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
+use crate::geometry::Extent;
+use crate::order::needs_fence;
+use crate::progress::give_back;
+use crate::table::{NIL, State};
+use felio_hal::port::{PortRequest, TaskManagement};
+use felio_hal::{Command, NexusId, Pool, PortTag, TaskId, Time};
+use felio_spec::Cdb;
+use felio_spec::cdb::{Alua, Reservation, Serialization};
+use felio_spec::commands::read16;
+use felio_spec::reservation::Verdict;
+use felio_spec::status::TaskManagementFunction as Function;
+
+impl Engine {
+    /// Another engine wrote.
+    pub fn handle_letter(&mut self, now: Time, from: u16, letter: Letter, pool: &mut Pool) {
+        match letter.0 {
+            Content::Command { nexus, command, handed } => {
+                self.receive(now, nexus, command, handed, pool);
+            }
+            Content::TaskManagement { nexus, function } => {
+                self.handle_task_management(now, nexus, function, pool);
+            }
+            Content::Done { of, .. } if of.slot == NIL => self.end_ended(of),
+            Content::Done { unit, of } => self.end_raising(from, unit, of),
+            Content::Voided => self.peers.voiding -= 1,
+            Content::Bereft { unit, nexuses } => {
+                self.nexuses.attend(unit, Attention::CommandsCleared, |id| nexuses.contains(&id));
+            }
+            Content::Look { unit } => {
+                self.probe(now, unit);
+                let rest = &mut self.units[index(unit)].rest;
+                rest.note(now);
+                rest.note_use();
+            }
+            to_guest => self.handle_guest_letter(from, to_guest, pool),
+        }
+        self.settle(now, pool);
+    }
+
+    /// The next letter to another engine. Letters to one engine must arrive in order, and before any request that is polled after them.
+    #[must_use]
+    pub fn poll_letter(&mut self) -> Option<(u16, Letter)> {
+        self.peers.outbox.pop_front()
+    }
+
+    /// What a nexus of another reactor may do there without asking.
+    pub(crate) fn pass(&self, nexus: NexusId, at: u32) -> Pass {
+        let Some(who) = self.nexuses.get(nexus) else { return Pass::NONE };
+        let told = who.pending(at) == Attentions::NONE;
+        let quiet = self.keeper(at).is_some_and(|keeper| !keeper.is_changing());
+        let active = self.units[index(at)].check_medium(&read16::ROW).is_ok()
+            && self.check_access(nexus, at, Alua::Active, Extent::default()).is_ok();
+        if !(told && quiet && active) {
+            return Pass::NONE;
+        }
+        let allowed = |rule| {
+            let verdict = who.obstacle(at).map(|obstacle| obstacle.verdict(rule, &Cdb::new(&[])));
+            verdict.is_none_or(|verdict| verdict == Verdict::Allowed)
+        };
+        Pass { read: allowed(Reservation::Read), write: allowed(Reservation::Write) }
+    }
+
+    /// Voids every pass for a unit. Nothing that is said from now on leaves before all guests know.
+    pub(crate) fn void_passes(&mut self, unit: u32) {
+        let Role::Home(keeper) = &mut self.units[index(unit)].role else { return };
+        if self.nexuses.void(unit) {
+            for guest in &keeper.guests {
+                self.peers.voiding += 1;
+                self.peers.write(*guest, Content::Void { unit });
+            }
+        }
+    }
+
+    /// A task that may begin as far as this engine knows: whether it must wait until guests are quiet, and then its own name.
+    pub(crate) fn fence(&mut self, slot: u32) -> Option<TaskId> {
+        let id = self.table.id(slot);
+        let task = self.table.get(slot)?;
+        let (at, claim) = (task.unit, task.claim());
+        let Role::Home(keeper) = &mut self.units[index(at)].role else { return None };
+        if keeper.guests.is_empty() || !needs_fence(claim) {
+            return None;
+        }
+        if let Some(raised) = keeper.raised.iter().find(|raised| raised.task == id) {
+            return (!raised.waits_for.is_empty()).then_some(id);
+        }
+        keeper.raised.push(Raised { task: id, class: claim.class, waits_for: keeper.guests.clone() });
+        for guest in &keeper.guests {
+            let shadow = Shadow { task: id, claim };
+            self.peers.write(*guest, Content::Raise { unit: at, shadow });
+        }
+        if claim.class == Serialization::Unit {
+            self.nexuses.void(at);
+        }
+        Some(id)
+    }
+
+    /// A task has ended: guests need not know of it any more.
+    pub(crate) fn lower(&mut self, unit: u32, task: TaskId) {
+        let Role::Home(keeper) = &mut self.units[index(unit)].role else { return };
+        let Some(at) = keeper.raised.iter().position(|raised| raised.task == task) else { return };
+        keeper.raised.swap_remove(at);
+        for guest in &keeper.guests {
+            self.peers.write(*guest, Content::Lower { unit, task });
+        }
+    }
+
+    /// Ends all tasks of a unit at its guests, for a function of `by` that begins now.
+    pub(crate) fn end_abroad(&mut self, unit: u32, by: NexusId) {
+        let tas = self.units[index(unit)].mode.task_aborted_status();
+        let Role::Home(keeper) = &self.units[index(unit)].role else { return };
+        if keeper.guests.is_empty() {
+            return;
+        }
+        self.peers.functions = self.peers.functions.wrapping_add(1);
+        for reactor in keeper.guests.iter().copied() {
+            let function = TaskId { reactor, slot: NIL, generation: self.peers.functions };
+            self.peers.endings.push(function);
+            self.peers.called.push(function);
+            self.peers.write(reactor, Content::End { unit, function, by, tas });
+        }
+        self.void_passes(unit);
+    }
+
+    fn keeper(&self, unit: u32) -> Option<&Keeper> {
+        match &self.units[index(unit)].role {
+            Role::Home(keeper) => Some(keeper),
+            Role::Guest(_) => None,
+        }
+    }
+
+    /// A command that a guest forwarded.
+    fn receive(
+        &mut self,
+        now: Time,
+        nexus: NexusId,
+        command: Command,
+        handed: Option<Handed>,
+        pool: &mut Pool,
+    ) {
+        let Addressee::Unit(unit) = self.luns.find(command.lun) else {
+            give_back(handed.map(|handed| handed.buf), pool);
+            return self.handle_command(now, nexus, command, pool);
+        };
+        match handed {
+            None => self.arrive(now, nexus, unit, &command, pool),
+            Some(handed) => self.arrive_with(now, nexus, unit, &command, handed, pool),
+        }
+        self.consider(nexus, unit);
+    }
+
+    /// Gives a nexus the pass that it may have, if it has not got it.
+    fn consider(&mut self, nexus: NexusId, at: u32) {
+        let pass = self.pass(nexus, at);
+        let unit = &mut self.units[index(at)];
+        let Some(granted) = self.nexuses.get_mut(nexus).and_then(|nexus| nexus.pass_mut(at)) else { return };
+        let Role::Home(keeper) = &mut unit.role else { return };
+        if pass == Pass::NONE || pass == *granted || nexus.reactor == self.reactor {
+            return;
+        }
+        if !keeper.guests.contains(&nexus.reactor) {
+            // A new guest knows no shadows: it comes when there are none.
+            if !unit.tasks.is_plain() {
+                return;
+            }
+            keeper.guests.push(nexus.reactor);
+        }
+        *granted = pass;
+        let snapshot = Box::new(unit.snapshot());
+        self.peers.write(nexus.reactor, Content::Grant { nexus, unit: at, pass, snapshot });
+    }
+
+    /// A guest is quiet, as far as a raised task asks.
+    fn end_raising(&mut self, from: u16, at: u32, task: TaskId) {
+        let unit = &mut self.units[index(at)];
+        let Role::Home(keeper) = &mut unit.role else { return };
+        let Some(raised) = keeper.raised.iter_mut().find(|raised| raised.task == task) else { return };
+        raised.waits_for.retain(|reactor| *reactor != from);
+        if !raised.waits_for.is_empty() {
+            return;
+        }
+        if let Some(slot) = self.table.slot(task)
+            && let Some(State::Dormant(.., blocker)) = self.table.get_mut(slot).map(|task| &mut task.state)
+            && *blocker == task
+        {
+            blocker.slot = NIL;
+        }
+        self.unsettle(at);
+    }
+
+    /// The tasks of a guest that a function waits for have ended.
+    fn end_ended(&mut self, function: TaskId) {
+        self.peers.endings.retain(|ending| *ending != function);
+        self.conclude();
+    }
+}
+
+/// Whether a function concerns the tasks of all nexuses.
+pub(crate) const fn concerns_all(function: &TaskManagement) -> bool {
+    matches!(function.function, Function::LogicalUnitReset | Function::ClearTaskSet)
+}
+
+/// The command that a request ends, if it ends one.
+pub(crate) const fn ended_by(request: &PortRequest) -> Option<PortTag> {
+    match request {
+        PortRequest::Respond(response) => Some(response.tag),
+        PortRequest::Abandon { tag } => Some(*tag),
+        _ => None,
+    }
+}

@@ -1,0 +1,347 @@
+//! Two engines: the home of a unit and a guest, with the letters between them.
+
+use crate::cdb::{TEST_UNIT_READY, compare_and_write, read10, write10};
+use crate::rig::{ALICE, BLOCK, target};
+use felio_engine::{Engine, Letter};
+use felio_hal::buf::Budget;
+use felio_hal::port::{Login, LoginKind, TaskManagement};
+use felio_hal::store::Done;
+use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, Submission, TaskId, Time};
+use felio_spec::status::TaskManagementFunction as Function;
+use felio_spec::{Cdb, Lun, Status, TaskAttribute};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An initiator whose session is on the guest's reactor. Alice's is at the unit's home.
+const CAROL: NexusId = NexusId { reactor: 1, slot: 0, generation: 0 };
+const NOW: Time = Time(1);
+const HOME: usize = 0;
+const GUEST: usize = 1;
+/// MODE SELECT (6) of the control page: D_SENSE.
+const MODE_SELECT: [u8; 6] = [0x15, 0x10, 0, 0, 16, 0];
+const CONTROL_PAGE: [u8; 16] = [0, 0, 0, 0, 0x0a, 10, 0x04, 0x10, 0, 0, 0, 0, 0xff, 0xff, 0, 0];
+
+struct Pair {
+    engines: [Engine; 2],
+    pool: Pool,
+    /// Under way from each engine.
+    letters: [VecDeque<Letter>; 2],
+    /// Under way at each engine's stores.
+    stores: [Vec<Submission>; 2],
+    /// Data-Out that is wanted.
+    wanted: Vec<(TaskId, usize)>,
+    /// What ports were asked, in order.
+    said: Vec<String>,
+    tags: u32,
+}
+
+impl Pair {
+    /// Both are logged in and have been told of it, and Carol's commands run on her own reactor.
+    fn new() -> Self {
+        let target = Arc::new(target());
+        let engine = |reactor| Engine::new(Arc::clone(&target), reactor, 16);
+        let mut pair = Self {
+            engines: [engine(0), engine(1)],
+            pool: Pool::new(Budget::new(1 << 20)),
+            letters: Default::default(),
+            stores: Default::default(),
+            wanted: Vec::new(),
+            said: Vec::new(),
+            tags: 0,
+        };
+        for nexus in [ALICE, CAROL] {
+            let login = Login {
+                initiator_port: format!("iqn.2026-01.net.x:i{},i,0x1", nexus.reactor),
+                initiator: "iqn.2026-01.net.x:i".into(),
+                target: "iqn.2026-01.net.x:t".into(),
+                target_port_tag: 1,
+                kind: LoginKind::Normal,
+                session: 0,
+            };
+            pair.engines.iter_mut().for_each(|engine| engine.handle_login(NOW, nexus, &login));
+            pair.send(nexus, &TEST_UNIT_READY);
+            pair.settle();
+            pair.send(nexus, &TEST_UNIT_READY);
+            pair.settle();
+        }
+        (pair.tags, pair.said) = (0, Vec::new());
+        pair
+    }
+
+    fn send(&mut self, nexus: NexusId, cdb: &[u8]) {
+        self.send_as(TaskAttribute::Simple, nexus, cdb, 0);
+    }
+
+    fn send_as(&mut self, attribute: TaskAttribute, nexus: NexusId, cdb: &[u8], bytes: usize) {
+        self.tags += 1;
+        let command = Command {
+            tag: PortTag(self.tags),
+            lun: Lun::default(),
+            attribute,
+            cdb: Cdb::new(cdb),
+            expect_out: u32::try_from(bytes).expect("small"),
+            expect_in: u32::MAX,
+        };
+        self.engines[usize::from(nexus.reactor)].handle_command(NOW, nexus, command, &mut self.pool);
+        self.collect();
+    }
+
+    /// A write of one block; its data are wanted.
+    fn write(&mut self, nexus: NexusId, lba: u32) {
+        self.send_as(TaskAttribute::Simple, nexus, &write10(lba, 1), BLOCK);
+    }
+
+    fn manage(&mut self, nexus: NexusId, function: Function) {
+        let management = TaskManagement { tag: PortTag(99), function, lun: Lun::default(), referenced: None };
+        let engine = &mut self.engines[usize::from(nexus.reactor)];
+        engine.handle_task_management(NOW, nexus, management, &mut self.pool);
+        self.collect();
+    }
+
+    /// The next data that are wanted: `bytes`, or zeros.
+    fn give_data(&mut self, bytes: &[u8]) {
+        let (task, len) = self.wanted.remove(0);
+        let mut buf = self.pool.take(len).expect("within budget");
+        buf.fill(0);
+        buf[..bytes.len()].copy_from_slice(bytes);
+        // They arrive at the reactor of the port, and go to that of the task.
+        self.engines[usize::from(task.reactor)].handle_data_out(NOW, task, buf, &mut self.pool);
+        self.collect();
+    }
+
+    /// All that is under way at an engine's stores is done; blocks read are zeros.
+    fn store(&mut self, at: usize) {
+        for Submission { store, task, op } in core::mem::take(&mut self.stores[at]) {
+            let (result, buf) = match op {
+                Op::Read { mut buf, .. } => {
+                    buf.fill(0);
+                    (Done::Done, Some(buf))
+                }
+                Op::Write { buf, .. } => (Done::Done, Some(buf)),
+                Op::Size => (Done::Size(target().units[0].limits.bytes), None),
+                _ => (Done::Done, None),
+            };
+            let completion = Completion { store, task, result: Ok(result), buf };
+            self.engines[at].handle_completion(NOW, completion, &mut self.pool);
+        }
+        self.collect();
+    }
+
+    /// Takes what the engines hand out.
+    fn collect(&mut self) {
+        for at in [HOME, GUEST] {
+            while let Some((_, letter)) = self.engines[at].poll_letter() {
+                self.letters[at].push_back(letter);
+            }
+            while let Some(submission) = self.engines[at].poll_submission() {
+                self.stores[at].push(submission);
+            }
+            while let Some((nexus, request)) = self.engines[at].poll_request() {
+                if usize::from(nexus.reactor) != at {
+                    self.engines[GUEST].handle_answer(nexus, &request);
+                }
+                match request {
+                    PortRequest::Solicit { task, bytes, .. } => {
+                        self.wanted.push((task, usize::try_from(bytes).expect("small")));
+                    }
+                    PortRequest::Respond(response) if response.status == Status::GOOD => {
+                        self.said.push(format!("{} good", response.tag.0));
+                        response.data.into_iter().for_each(|buf| self.pool.give(buf));
+                    }
+                    PortRequest::Respond(response) => {
+                        let sense = response.sense.expect("a check condition");
+                        let (tag, code) = (response.tag.0, &sense.bytes()[12..14]);
+                        self.said.push(format!("{tag} sense {code:02x?}"));
+                    }
+                    PortRequest::Abandon { tag } => self.said.push(format!("{} abandoned", tag.0)),
+                    PortRequest::TaskManagementResult { .. } => self.said.push("managed".to_owned()),
+                    other => self.said.push(format!("{other:?}")),
+                }
+            }
+        }
+    }
+
+    /// All letters arrive, and those that answer them.
+    fn carry(&mut self) {
+        while self.letters.iter().any(|letters| !letters.is_empty()) {
+            for (from, to) in [(HOME, GUEST), (GUEST, HOME)] {
+                while let Some(letter) = self.letters[from].pop_front() {
+                    let reactor = u16::try_from(from).expect("small");
+                    self.engines[to].handle_letter(NOW, reactor, letter, &mut self.pool);
+                }
+            }
+            self.collect();
+        }
+    }
+
+    /// Everything happens that can.
+    fn settle(&mut self) {
+        self.carry();
+        while self.stores.iter().any(|store| !store.is_empty()) {
+            self.store(HOME);
+            self.store(GUEST);
+            self.carry();
+        }
+    }
+
+    #[track_caller]
+    fn check_said(&mut self, want: &[&str]) {
+        assert_eq!(core::mem::take(&mut self.said), want);
+    }
+
+    /// How many operations are under way at home and at the guest.
+    fn under_way(&self) -> [usize; 2] {
+        [self.stores[HOME].len(), self.stores[GUEST].len()]
+    }
+}
+
+#[test]
+fn a_session_reads_and_writes_on_its_own_reactor() {
+    let mut pair = Pair::new();
+    pair.send(CAROL, &read10(0, 1));
+    pair.write(CAROL, 1);
+    pair.give_data(&[]);
+    assert_eq!(pair.under_way(), [0, 2]);
+    pair.store(GUEST);
+    pair.check_said(&["1 good", "2 good"]);
+}
+
+#[test]
+fn what_a_guest_would_refuse_its_home_refuses() {
+    let mut pair = Pair::new();
+    pair.send(CAROL, &read10(u32::MAX, 1));
+    pair.check_said(&[]);
+    pair.carry();
+    pair.check_said(&["1 sense [21, 00]"]);
+}
+
+#[test]
+fn compare_and_write_waits_for_what_overlaps_at_a_guest() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.give_data(&[]);
+    pair.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    pair.give_data(&[]);
+    pair.carry();
+    assert_eq!(pair.under_way(), [0, 1], "the write");
+    // What overlaps goes home and waits there; what does not goes on here.
+    pair.send(CAROL, &read10(7, 1));
+    pair.send(CAROL, &read10(8, 1));
+    pair.carry();
+    assert_eq!(pair.under_way(), [0, 2]);
+    pair.store(GUEST);
+    pair.check_said(&["1 good", "4 good"]);
+    pair.settle();
+    pair.check_said(&["2 good", "3 good"]);
+    pair.send(CAROL, &read10(7, 1));
+    assert_eq!(pair.under_way(), [0, 1], "here again");
+}
+
+#[test]
+fn a_write_whose_data_come_too_late_is_handed_over() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    let write = pair.wanted.remove(0);
+    pair.give_data(&[]);
+    pair.carry();
+    assert_eq!(pair.under_way(), [1, 0], "who waits for data holds up nobody");
+    pair.wanted.push(write);
+    pair.give_data(&[]);
+    pair.carry();
+    assert_eq!(pair.under_way(), [1, 0], "but does not come between");
+    pair.settle();
+    pair.check_said(&["2 good", "1 good"]);
+}
+
+#[test]
+fn mode_select_voids_passes_and_other_sessions_are_told() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.give_data(&[]);
+    pair.write(CAROL, 8);
+    pair.send_as(TaskAttribute::Simple, ALICE, &MODE_SELECT, CONTROL_PAGE.len());
+    let write = pair.wanted.remove(0);
+    pair.give_data(&CONTROL_PAGE);
+    pair.carry();
+    pair.check_said(&[]);
+    pair.settle();
+    pair.check_said(&["1 good", "3 good"]);
+    pair.wanted.push(write);
+    pair.give_data(&[]);
+    pair.settle();
+    pair.check_said(&["2 sense [2a, 01]"]);
+    pair.send(CAROL, &read10(0, 1));
+    assert_eq!(pair.under_way(), [0, 1], "told, she has a pass again");
+}
+
+#[test]
+fn ordered_waits_for_older_commands_at_a_guest_and_newer_ones_follow_it() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
+    pair.send(CAROL, &read10(7, 1));
+    pair.carry();
+    assert_eq!(pair.under_way(), [0, 0]);
+    pair.give_data(&[]);
+    pair.carry();
+    assert_eq!(pair.under_way(), [0, 1]);
+    pair.store(GUEST);
+    pair.carry();
+    assert_eq!(pair.under_way(), [1, 0]);
+    pair.settle();
+    pair.check_said(&["1 good", "2 good", "3 good"]);
+}
+
+#[test]
+fn a_write_that_is_handed_over_keeps_its_place_before_an_ordered_one() {
+    let mut pair = Pair::new();
+    pair.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    pair.write(CAROL, 7);
+    pair.give_data(&[]);
+    pair.carry();
+    assert_eq!(pair.under_way(), [1, 0], "the comparison");
+    pair.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
+    pair.carry();
+    pair.give_data(&[]);
+    pair.settle();
+    pair.check_said(&["1 good", "2 good", "3 good"]);
+}
+
+#[test]
+fn a_reset_ends_tasks_at_guests_and_waits_for_their_stores() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.give_data(&[]);
+    pair.manage(ALICE, Function::LogicalUnitReset);
+    pair.carry();
+    pair.check_said(&["1 abandoned"]);
+    pair.store(GUEST);
+    pair.carry();
+    pair.check_said(&["managed"]);
+    pair.send(CAROL, &read10(0, 1));
+    pair.carry();
+    pair.check_said(&["2 sense [29, 03]"]);
+}
+
+#[test]
+fn clear_task_set_tells_the_sessions_of_guests() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.manage(ALICE, Function::ClearTaskSet);
+    pair.carry();
+    pair.check_said(&["1 abandoned", "managed"]);
+    pair.send(CAROL, &read10(0, 1));
+    pair.carry();
+    pair.check_said(&["2 sense [2f, 00]"]);
+}
+
+#[test]
+fn a_reset_of_the_sessions_own_ends_what_it_sent_before_and_nothing_else() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.manage(CAROL, Function::LogicalUnitReset);
+    pair.send(CAROL, &read10(0, 1));
+    pair.settle();
+    pair.check_said(&["1 abandoned", "managed", "2 sense [29, 03]"]);
+}
