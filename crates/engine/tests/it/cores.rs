@@ -17,9 +17,9 @@ const CAROL: NexusId = NexusId { reactor: 1, slot: 0, generation: 0 };
 const NOW: Time = Time(1);
 const HOME: usize = 0;
 const GUEST: usize = 1;
-/// MODE SELECT (6) of the control page: D_SENSE.
+/// MODE SENSE (6) and MODE SELECT (6) of the control page.
+const MODE_SENSE: [u8; 6] = [0x1a, 0x08, 0x0a, 0, 16, 0];
 const MODE_SELECT: [u8; 6] = [0x15, 0x10, 0, 0, 16, 0];
-const CONTROL_PAGE: [u8; 16] = [0, 0, 0, 0, 0x0a, 10, 0x04, 0x10, 0, 0, 0, 0, 0xff, 0xff, 0, 0];
 
 struct Pair {
     engines: [Engine; 2],
@@ -32,6 +32,8 @@ struct Pair {
     wanted: Vec<(TaskId, usize)>,
     /// What ports were asked, in order.
     said: Vec<String>,
+    /// The last Data-In.
+    data: Vec<u8>,
     tags: u32,
 }
 
@@ -47,6 +49,7 @@ impl Pair {
             stores: Default::default(),
             wanted: Vec::new(),
             said: Vec::new(),
+            data: Vec::new(),
             tags: 0,
         };
         for nexus in [ALICE, CAROL] {
@@ -146,12 +149,21 @@ impl Pair {
                     }
                     PortRequest::Respond(response) if response.status == Status::GOOD => {
                         self.said.push(format!("{} good", response.tag.0));
-                        response.data.into_iter().for_each(|buf| self.pool.give(buf));
+                        if let Some(buf) = response.data {
+                            self.data = buf.to_vec();
+                            self.pool.give(buf);
+                        }
                     }
                     PortRequest::Respond(response) => {
-                        let sense = response.sense.expect("a check condition");
-                        let (tag, code) = (response.tag.0, &sense.bytes()[12..14]);
-                        self.said.push(format!("{tag} sense {code:02x?}"));
+                        let tag = response.tag.0;
+                        self.said.push(match response.sense {
+                            // Descriptor or fixed format.
+                            Some(sense) => match sense.bytes() {
+                                [0x72, _, asc, ascq, ..] => format!("{tag} sense [{asc:02x}, {ascq:02x}]"),
+                                bytes => format!("{tag} sense {:02x?}", &bytes[12..14]),
+                            },
+                            None => format!("{tag} status {:#x}", response.status.0),
+                        });
                     }
                     PortRequest::Abandon { tag } => self.said.push(format!("{} abandoned", tag.0)),
                     PortRequest::TaskManagementResult { .. } => self.said.push("managed".to_owned()),
@@ -260,13 +272,17 @@ fn mode_select_voids_passes_and_other_sessions_are_told() {
     pair.write(CAROL, 7);
     pair.give_data(&[]);
     pair.write(CAROL, 8);
-    pair.send_as(TaskAttribute::Simple, ALICE, &MODE_SELECT, CONTROL_PAGE.len());
+    pair.send(ALICE, &MODE_SENSE);
+    pair.check_said(&["3 good"]);
+    let mut page = core::mem::take(&mut pair.data);
+    (page[0], page[6]) = (0, page[6] ^ 0x04);
+    pair.send_as(TaskAttribute::Simple, ALICE, &MODE_SELECT, page.len());
     let write = pair.wanted.remove(0);
-    pair.give_data(&CONTROL_PAGE);
+    pair.give_data(&page);
     pair.carry();
     pair.check_said(&[]);
     pair.settle();
-    pair.check_said(&["1 good", "3 good"]);
+    pair.check_said(&["1 good", "4 good"]);
     pair.wanted.push(write);
     pair.give_data(&[]);
     pair.settle();
@@ -315,25 +331,25 @@ fn a_reset_ends_tasks_at_guests_and_waits_for_their_stores() {
     pair.give_data(&[]);
     pair.manage(ALICE, Function::LogicalUnitReset);
     pair.carry();
-    pair.check_said(&["1 abandoned"]);
+    pair.check_said(&[]);
     pair.store(GUEST);
     pair.carry();
-    pair.check_said(&["managed"]);
+    pair.check_said(&["1 status 0x40", "managed"]);
     pair.send(CAROL, &read10(0, 1));
     pair.carry();
     pair.check_said(&["2 sense [29, 03]"]);
 }
 
 #[test]
-fn clear_task_set_tells_the_sessions_of_guests() {
+fn clear_task_set_ends_what_waits_for_data_at_a_guest() {
     let mut pair = Pair::new();
     pair.write(CAROL, 7);
     pair.manage(ALICE, Function::ClearTaskSet);
     pair.carry();
-    pair.check_said(&["1 abandoned", "managed"]);
+    pair.check_said(&["1 status 0x40", "managed"]);
     pair.send(CAROL, &read10(0, 1));
-    pair.carry();
-    pair.check_said(&["2 sense [2f, 00]"]);
+    pair.settle();
+    pair.check_said(&["2 good"]);
 }
 
 #[test]
@@ -343,5 +359,5 @@ fn a_reset_of_the_sessions_own_ends_what_it_sent_before_and_nothing_else() {
     pair.manage(CAROL, Function::LogicalUnitReset);
     pair.send(CAROL, &read10(0, 1));
     pair.settle();
-    pair.check_said(&["1 abandoned", "managed", "2 sense [29, 03]"]);
+    pair.check_said(&["1 abandoned", "2 sense [29, 03]", "managed"]);
 }
