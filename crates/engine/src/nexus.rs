@@ -192,7 +192,7 @@ impl Nexuses {
     /// Takes back all passes for a unit. Whether there were any.
     pub(crate) fn void(&mut self, unit: u32) -> bool {
         let passes = self.seats.iter_mut().flatten().flatten().filter_map(|nexus| nexus.pass_mut(unit));
-        passes.fold(false, |any, pass| core::mem::take(pass) != Pass::NONE || any)
+        passes.filter_map(|pass| (core::mem::take(pass) != Pass::NONE).then_some(())).count() > 0
     }
 
     fn seat(&mut self, id: NexusId) -> Option<&mut Option<Nexus>> {
