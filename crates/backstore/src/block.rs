@@ -32,6 +32,7 @@ pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writabl
         extents: false,
         space: false,
         rotational: facts.rotational,
+        protection: felio_hal::store::Protection::Impossible,
         state: false,
         passes: None,
     };

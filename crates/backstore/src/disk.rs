@@ -160,7 +160,11 @@ impl<S: Space> Store for Disk<S> {
             Op::Prefetch { at, len } => Answer::bare(self.prefetch(at, len)),
             Op::Size => Answer::bare(self.size()),
             Op::Space => Answer::bare(self.space()),
-            op @ (Op::Save(_) | Op::Pass(_)) => Answer::without(op, Err(NOT_HERE)),
+            op @ (Op::Save(_)
+            | Op::Pass(_)
+            | Op::ReadProtected { .. }
+            | Op::WriteProtected { .. }
+            | Op::Protect { .. }) => Answer::without(op, Err(NOT_HERE)),
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::store::{Answer, Attempt, Entry, Store, range};
 /// A kind of operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// [`Op::Read`].
+    /// [`Op::Read`], [`Op::ReadProtected`].
     Read,
-    /// [`Op::Write`], [`Op::WriteAtomic`].
+    /// [`Op::Write`], [`Op::WriteAtomic`], [`Op::WriteProtected`].
     Write,
     /// [`Op::Flush`].
     Flush,
@@ -32,6 +32,8 @@ pub enum Kind {
     Size,
     /// [`Op::Space`].
     Space,
+    /// [`Op::Protect`].
+    Protect,
     /// [`Op::Save`].
     Save,
     /// [`Op::Pass`].
@@ -43,8 +45,9 @@ impl Kind {
     #[must_use]
     pub const fn of(op: &Op) -> Self {
         match op {
-            Op::Read { .. } => Self::Read,
-            Op::Write { .. } | Op::WriteAtomic { .. } => Self::Write,
+            Op::Read { .. } | Op::ReadProtected { .. } => Self::Read,
+            Op::Write { .. } | Op::WriteAtomic { .. } | Op::WriteProtected { .. } => Self::Write,
+            Op::Protect { .. } => Self::Protect,
             Op::Flush => Self::Flush,
             Op::Unmap { .. } => Self::Unmap,
             Op::Zero { .. } => Self::Zero,

@@ -42,6 +42,7 @@ pub(crate) fn store(
         space: true,
         unmap,
         rotational: None,
+        protection: felio_hal::store::Protection::Impossible,
         state: false,
         passes: None,
     };

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod lane;
 pub mod open;
 pub mod policy;
+pub mod protect;
 pub mod state;
 
 mod block;
@@ -39,5 +40,6 @@ pub use lane::{Engine, Lane, LaneConfig, LaneError};
 pub use null::Null;
 pub use open::{OpenError, Opened, Source, Spec, open};
 pub use policy::CacheMode;
+pub use protect::Protect;
 pub use ram::Ram;
 pub use store::{Answer, Attempt, Entry, Store};

@@ -30,6 +30,7 @@ impl Null {
                 extents: true,
                 space: false,
                 rotational: Some(false),
+                protection: felio_hal::store::Protection::Impossible,
                 state: false,
                 passes: None,
             },
@@ -72,7 +73,11 @@ impl Store for Null {
             Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Prefetch { .. } => {
                 Answer::bare(Ok(Done::Done))
             }
-            op @ (Op::Save(_) | Op::Pass(_)) => Answer::without(op, Err(NOT_HERE)),
+            op @ (Op::Save(_)
+            | Op::Pass(_)
+            | Op::ReadProtected { .. }
+            | Op::WriteProtected { .. }
+            | Op::Protect { .. }) => Answer::without(op, Err(NOT_HERE)),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Opening changes nothing in what is there: an existing file is never made longer or shorter. A writable file or device
 //! is locked against a second felio (`flock`; devices also by `O_EXCL`, against mounts).
 
+mod protected;
+
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,7 +18,9 @@ use rustix::io::Errno;
 
 use crate::identity::{self, Carry, Identity};
 use crate::null::Null;
+use crate::open::protected::Age;
 use crate::policy::{CacheMode, Policy};
+use crate::protect::{ProtectError, Wish};
 use crate::ram::Ram;
 use crate::scsi::Scsi;
 use crate::store::Store;
@@ -35,6 +39,8 @@ pub struct Spec {
     pub read_only: bool,
     /// The logical unit's block.
     pub block_bytes: u32,
+    /// How it shall be formatted with protection information.
+    pub protection: Wish,
     /// What tells memory from other memory, such as the target's name and the LUN.
     pub label: String,
 }
@@ -208,6 +214,26 @@ pub enum OpenError {
         /// Why not.
         source: io::Error,
     },
+    /// There is no place for protection information.
+    #[error(
+        "{what} cannot keep protection information: {why}; leave out --protection, or export a file or ram:SIZE"
+    )]
+    NoProtection {
+        /// Which.
+        what: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The file with protection information does not go with the disk.
+    #[error("{path} cannot be used: {source}; {next}")]
+    Protection {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: ProtectError,
+        /// What to do.
+        next: String,
+    },
     /// Anything else.
     #[error("{path}: {call}: {source}")]
     System {
@@ -229,10 +255,12 @@ pub fn open(spec: &Spec) -> Result<Opened, OpenError> {
             let bytes = memory_bytes("ram", *bytes, spec)?;
             let store = Ram::new(bytes, !spec.read_only)
                 .map_err(|errno| OpenError::Memory { bytes, source: errno.into() })?;
-            Ok(opened_memory(Arc::new(store), format!("ram:{bytes} {}", spec.label)))
+            let opened = opened_memory(Arc::new(store), format!("ram:{bytes} {}", spec.label));
+            protected::in_memory(opened, spec)
         }
         Source::Null(bytes) => {
             let bytes = memory_bytes("null", *bytes, spec)?;
+            protected::refuse("null", "it forgets what is written", spec)?;
             let store = Null::new(bytes, !spec.read_only);
             Ok(opened_memory(Arc::new(store), format!("null:{bytes} {}", spec.label)))
         }
@@ -255,10 +283,16 @@ fn opened_memory(store: Arc<dyn Store>, words: String) -> Opened {
 fn open_path(path: &Path, spec: &Spec) -> Result<Opened, OpenError> {
     let at = At { path, spec };
     match fs::metadata(path) {
-        Ok(found) if found.file_type().is_block_device() => at.open_device(),
-        Ok(found) if found.is_file() => at.open_file(),
+        Ok(found) if found.file_type().is_block_device() => {
+            protected::refuse(&path.display().to_string(), "there is no file to keep it beside", spec)?;
+            at.open_device()
+        }
+        Ok(found) if found.is_file() => protected::beside_file(at.open_file()?, path, spec, Age::Old),
         Ok(found) => Err(OpenError::Kind { path: path.into(), found: kind_name(found.file_type()) }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => at.create_file(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let opened = protected::beside_file(at.create_file()?, path, spec, Age::New);
+            opened.inspect_err(|_| drop(fs::remove_file(path)))
+        }
         Err(error) => Err(at.error("look at", &error)),
     }
 }

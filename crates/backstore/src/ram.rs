@@ -55,6 +55,7 @@ impl Ram {
             extents: true,
             space: true,
             rotational: Some(false),
+            protection: felio_hal::store::Protection::Impossible,
             state: false,
             passes: None,
         };
@@ -141,7 +142,11 @@ impl Ram {
                 Done::Space(Space { used, available: self.limits.bytes.saturating_sub(used) })
             }
             Op::Flush | Op::Prefetch { .. } => Done::Done,
-            op @ (Op::Save(_) | Op::Pass(_)) => return Answer::without(op, Err(NOT_HERE)),
+            op @ (Op::Save(_)
+            | Op::Pass(_)
+            | Op::ReadProtected { .. }
+            | Op::WriteProtected { .. }
+            | Op::Protect { .. }) => return Answer::without(op, Err(NOT_HERE)),
         };
         Answer::bare(Ok(done))
     }

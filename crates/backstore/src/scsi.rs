@@ -56,6 +56,7 @@ impl Scsi {
             unmap: None,
             extents: false,
             rotational: None,
+            protection: felio_hal::store::Protection::Impossible,
             state: false,
             atomic: None,
             space: false,

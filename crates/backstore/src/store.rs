@@ -91,8 +91,9 @@ pub(crate) fn range(op: &Op) -> Option<(u64, u64)> {
             Some((*at, bytes(buf.len())))
         }
         Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => Some((*at, *len)),
-        Op::Extent { at } => Some((*at, 1)),
-        Op::Flush | Op::Size | Op::Space | Op::Save(_) | Op::Pass(_) => None,
+        // How much of it is blocks, the store knows that keeps the rest.
+        Op::Extent { at } | Op::ReadProtected { at, .. } | Op::WriteProtected { at, .. } => Some((*at, 1)),
+        Op::Flush | Op::Size | Op::Space | Op::Save(_) | Op::Pass(_) | Op::Protect { .. } => None,
     }
 }
 
@@ -103,11 +104,20 @@ pub(crate) fn fits(op: &Op, size: u64) -> bool {
 
 /// Whether the operation changes data.
 pub(crate) const fn changes(op: &Op) -> bool {
-    matches!(op, Op::Write { .. } | Op::WriteAtomic { .. } | Op::Unmap { .. } | Op::Zero { .. })
+    matches!(
+        op,
+        Op::Write { .. }
+            | Op::WriteAtomic { .. }
+            | Op::Unmap { .. }
+            | Op::Zero { .. }
+            | Op::WriteProtected { .. }
+            | Op::Protect { .. }
+    )
 }
 
 /// What a store says that is asked to keep a document and has no place for it (see [`Stateful`](crate::state::Stateful)), or
-/// to pass a command to a device that it is not.
+/// to pass a command to a device that it is not, or for protection information and keeps none (see
+/// [`Protect`](crate::protect::Protect)).
 pub(crate) const NOT_HERE: Failure = Failure::Other(libc::EOPNOTSUPP);
 
 /// A length in memory as a length on a medium.

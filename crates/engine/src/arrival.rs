@@ -14,6 +14,7 @@ use crate::gate::{Handed, Role};
 use crate::geometry::{Extent, Geometry};
 use crate::pass;
 use crate::progress::give_back;
+use crate::protection;
 use crate::reservation;
 use crate::table::{Job, State, Table, Task};
 use crate::unit::{PROBE_INTERVAL, Probe, Unit};
@@ -405,7 +406,11 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
     Ok(match &entry.run {
         Run::Medium(function) => {
             let plan = function(geometry, &command.cdb)?;
-            let (extent, data_out) = (plan.extent(), plan.data_out(geometry));
+            let data_out = match geometry.protection {
+                None => plan.data_out(geometry),
+                Some(_) => protection::data_out(&plan, entry.row, &command.cdb, geometry),
+            };
+            let extent = plan.extent();
             (Job::Medium(plan), extent, data_out)
         }
         Run::ParameterList(length, _) => {

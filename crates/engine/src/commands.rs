@@ -13,6 +13,7 @@ use crate::parameters::{
     self, buffer, capacity, defects, diagnostic, identifying, log, luns, mode, sense, state, supported,
     timestamp,
 };
+use crate::protection;
 use crate::reservation::{self, Service, report};
 use crate::unit::{Change, Control, Unit};
 use crate::work::{self, Plan};
@@ -156,7 +157,7 @@ impl Entry {
     /// The row as it holds for a unit: a field that asks for what the unit cannot do is none of it.
     #[must_use]
     pub fn row_for(&self, unit: &Unit) -> Row {
-        let mut row = *self.row;
+        let mut row = protection::row_for(self.row, unit);
         for field in self.refused_by(unit) {
             field.write(&mut row.usage, 0);
         }
@@ -168,7 +169,9 @@ impl Entry {
         if matches!(self.run, Run::Pass) {
             return Ok(()); // The device looks for itself.
         }
-        self.row.check(cdb)?;
+        if let Err(refusal) = self.row.check(cdb) {
+            protection::check(self.row, unit, cdb, refusal)?;
+        }
         match self.refused_by(unit).find(|field| field.read(cdb) != 0) {
             Some(field) => Err(Sense::invalid_field(field)),
             None => Ok(()),

@@ -1,9 +1,10 @@
 //! What a store's failure is called: one table.
 
 use crate::geometry::Geometry;
+use crate::protection;
 use crate::table::Effort;
 use felio_hal::store::Failure;
-use felio_spec::sense::{Sense, code};
+use felio_spec::sense::{Code, Sense, code};
 
 /// The sense data of a failed operation.
 //= SPC-4 "Sense key and sense code definitions"; INFORMATION is the address of the block, SBC-3 "Reporting defects".
@@ -16,11 +17,12 @@ pub(crate) fn sense(failure: Failure, effort: Effort, geometry: &Geometry) -> Se
         (Failure::NoSpace, _) => code::SPACE_ALLOCATION_FAILED.into(),
         (Failure::WriteProtected, _) => code::WRITE_PROTECTED.into(),
         (Failure::Gone, _) => code::LU_NOT_READY_MANUAL.into(),
+        (Failure::Protection { flaw, at }, _) => medium(protection::flawed(flaw), Some(at), geometry),
         (Failure::Other(_), _) => code::INTERNAL_TARGET_FAILURE.into(),
     }
 }
 
-fn medium(code: felio_spec::sense::Code, at: Option<u64>, geometry: &Geometry) -> Sense {
+fn medium(code: Code, at: Option<u64>, geometry: &Geometry) -> Sense {
     let information = at.map(|byte| byte / u64::from(geometry.block_bytes));
     Sense { information, ..Sense::new(code) }
 }

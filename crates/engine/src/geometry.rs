@@ -6,8 +6,9 @@
 //! [`Geometry::check`] again.
 
 use crate::config::UnitConfig;
-use felio_hal::store::{AtomicLimits, UnmapLimits, WriteCache};
+use felio_hal::store::{AtomicLimits, Protection, UnmapLimits, WriteCache};
 use felio_spec::field::Bits;
+use felio_spec::protection::{Kind, TUPLE_BYTES};
 use felio_spec::sense::{Sense, code};
 
 /// Longest transfer of one command, bytes.
@@ -42,6 +43,8 @@ pub struct Geometry {
     pub atomic: Option<AtomicLimits>,
     /// The store knows which blocks are allocated.
     pub extents: bool,
+    /// What stands behind each block; changes when the unit is formatted.
+    pub protection: Option<Kind>,
 }
 
 /// What WRITE ATOMIC takes, in blocks.
@@ -99,15 +102,21 @@ impl Geometry {
         assert!(config.block_bytes > 0, "a unit needs blocks of some size");
         let limits = &config.limits;
         let transfer_bytes_max = limits.transfer_bytes_max.min(TRANSFER_BYTES_MAX);
+        // Whatever the unit is formatted with, a transfer of the longest kind fits in a buffer.
+        let sent_bytes = match limits.protection {
+            Protection::Impossible => config.block_bytes,
+            Protection::Off | Protection::On(_) => config.block_bytes + TUPLE_BYTES,
+        };
         Self {
             blocks: limits.bytes / u64::from(config.block_bytes),
             block_bytes: config.block_bytes,
             physical_block_bytes: config.physical_block_bytes,
-            transfer_blocks_max: (transfer_bytes_max / config.block_bytes).max(1),
+            transfer_blocks_max: (transfer_bytes_max / sent_bytes).max(1),
             write_cache: limits.write_cache,
             unmap: limits.unmap,
             atomic: limits.atomic.filter(|atomic| atomic.bytes_max >= config.block_bytes),
             extents: limits.extents,
+            protection: limits.protection.kind(),
         }
     }
 
@@ -152,6 +161,12 @@ impl Geometry {
     #[must_use]
     pub fn piece_blocks_max(&self) -> u64 {
         u64::from((PIECE_BYTES_MAX / self.block_bytes).clamp(1, self.transfer_blocks_max))
+    }
+
+    /// The same blocks, each with what stands behind it: how they are transferred and stored with protection information.
+    #[must_use]
+    pub const fn whole(&self) -> Self {
+        Self { block_bytes: self.block_bytes + TUPLE_BYTES, ..*self }
     }
 
     /// The last block's address; zero for a unit without blocks.
@@ -229,6 +244,7 @@ mod tests {
             unmap: None,
             atomic: None,
             extents: false,
+            protection: None,
         }
     }
 

@@ -31,6 +31,7 @@ pub mod parameters;
 mod pass;
 mod power;
 mod progress;
+mod protection;
 pub mod reservation;
 mod selftest;
 mod table;

@@ -4,6 +4,7 @@ use crate::arrival::{Errand, full};
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::pass;
+use crate::protection;
 use crate::table::{Fate, Job, State};
 use crate::unit::PROBE_INTERVAL;
 use crate::work::{self, Next, Outcome, Wanting, Work};
@@ -101,7 +102,13 @@ impl Engine {
                 return self.drive_overhaul(now, at, pool);
             }
             (Ok(()), Job::Pass(bytes)) => pass::begin(task.cdb, bytes, data),
-            (Ok(()), Job::Medium(plan)) => work::begin(&plan, &task.cdb, data, &mut unit.desk(pool)),
+            (Ok(()), Job::Medium(plan)) => {
+                let desk = &mut unit.desk(pool);
+                match unit.geometry.protection {
+                    None => work::begin(&plan, &task.cdb, data, desk),
+                    Some(kind) => protection::begin(kind, &plan, task.entry.row, &task.cdb, data, desk),
+                }
+            }
             (Err(sense), _) => {
                 give_back(data, pool);
                 Next::Finish(Outcome::check(sense, 0))

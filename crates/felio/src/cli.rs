@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use felio_backstore::CacheMode;
 use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
+use felio_spec::protection::Kind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -55,6 +56,13 @@ pub(crate) struct ExportArgs {
     /// Offer media that initiators can eject and load again, and keep in while they use them.
     #[arg(long)]
     pub(crate) removable: bool,
+
+    /// Keep protection information (T10 PI, DIF) for every block, of type 1, 2 or 3, or 0 to let initiators choose by FORMAT UNIT.
+    ///
+    /// It is kept in a file beside the disk (disk.img.protection), and used from then on whether or not this is given again. Blocks that initiators
+    /// write without it get some, and what no longer belongs together is refused to readers. Every write is durable before it is acknowledged.
+    #[arg(long, value_name = "TYPE", value_parser = parse_protection)]
+    pub(crate) protection: Option<Protection>,
 
     /// Logical block, bytes [default: 512, or the device's own]
     #[arg(long, value_name = "BYTES", value_parser = parse_block)]
@@ -131,6 +139,10 @@ pub(crate) struct ExportArgs {
     pub(crate) json: bool,
 }
 
+/// `--protection`: a type, or 0 for none yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Protection(pub(crate) Option<Kind>);
+
 /// `--io`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum IoChoice {
@@ -146,6 +158,7 @@ const EXAMPLES: &str = "\
 Examples:
   felio export disk.img --size 1G                     a new 1 GiB disk for this machine
   felio export ram:4G                                 a disk in memory
+  felio export disk.img --size 1G --protection 1      a checksum beside each block, checked when it is read
   felio export /dev/sdb --portal 0.0.0.0:3260 --allow 10.0.0.0/8
   felio export a.img b.img --portal [::]:3260 --chap-user alice --chap-password-file secret
   felio export a.img --portal 10.0.0.1:3260,1 --portal 10.0.1.1:3260,2 --alua 1=active_optimized,preferred --alua 2=standby
@@ -196,6 +209,11 @@ fn parse_block(text: &str) -> Result<u32, String> {
         "4096" | "4k" | "4K" => Ok(4096),
         _ => Err("a logical block has 512 or 4096 bytes".to_owned()),
     }
+}
+
+fn parse_protection(text: &str) -> Result<Protection, String> {
+    let kind = text.parse().ok().and_then(Kind::from_number);
+    kind.map(Protection).ok_or_else(|| "a protection type is 0, 1, 2 or 3".to_owned())
 }
 
 fn parse_physical_block(text: &str) -> Result<u32, String> {
@@ -256,6 +274,15 @@ mod tests {
     #[test]
     fn mutual_chap_needs_chap() {
         assert!(parse("felio export ram:1G --mutual-chap-user a --mutual-chap-password-file f").is_err());
+    }
+
+    #[test]
+    fn protection_is_a_type_by_number() {
+        let protection = |words| parse(words).map(|args| args.protection).ok();
+        assert_eq!(protection("felio export a"), Some(None));
+        assert_eq!(protection("felio export a --protection 0"), Some(Some(Protection(None))));
+        assert_eq!(protection("felio export a --protection 2"), Some(Some(Protection(Some(Kind::Type2)))));
+        assert_eq!(protection("felio export a --protection 4"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::failure::{Failure, Kind};
 use crate::identity::Uuid;
 use crate::size;
 use felio_backstore::identity::IdentitySource;
+use felio_backstore::protect::Wish;
 use felio_backstore::state::{Folder, Stateful};
 use felio_backstore::{OpenError, Opened, Source, Spec, Store};
 use felio_hal::state::{Saved, StateStore};
@@ -130,6 +131,7 @@ fn open_one(args: &ExportArgs, lun: usize, path: &str) -> Result<Disk, Failure> 
         source,
         cache: args.cache,
         read_only: args.read_only,
+        protection: args.protection.map_or(Wish::AsItIs, |wish| Wish::Be(wish.0)),
         block_bytes: args.block_size.unwrap_or(BLOCK_BYTES),
         label: label(args, lun),
     };

@@ -18,6 +18,7 @@ use felio_iscsi::config::{Allow, Auth, Config, Target};
 use felio_iscsi::limits::Limits;
 use felio_iscsi::name::IscsiName;
 use felio_runtime::{Event, Notice, Runtime, RuntimeConfig, StartError};
+use felio_spec::protection;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
@@ -282,6 +283,7 @@ fn lun_line(lun: u16, disk: &Disk) -> LunLine {
         removable: disk.removable,
         write_cache: disk.limits.write_cache == WriteCache::On,
         thin: disk.limits.unmap.is_some(),
+        protection: disk.limits.protection.kind().map_or(0, protection::Kind::number),
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct LunLine {
     /// Writes may be lost by a power cut until they are flushed.
     pub(crate) write_cache: bool,
     pub(crate) thin: bool,
+    /// The protection type; zero is none.
+    pub(crate) protection: u8,
 }
 
 /// The first thing that is printed.
@@ -270,9 +272,13 @@ fn ready_text(ready: &Ready) -> String {
             (false, false) => "",
         };
         let block = lun.block_bytes;
+        let protection = match lun.protection {
+            0 => String::new(),
+            number => format!(", protection type {number}"),
+        };
         let _ = writeln!(
             text,
-            "  LUN {:<4} {}, {}, {block}-byte blocks{cache}",
+            "  LUN {:<4} {}, {}, {block}-byte blocks{cache}{protection}",
             lun.lun,
             lun.path,
             size::show(lun.bytes)
@@ -340,6 +346,7 @@ mod tests {
                 removable: false,
                 write_cache: true,
                 thin: true,
+                protection: 0,
             }],
             pid: 1,
             version: "0",

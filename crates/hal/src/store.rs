@@ -13,6 +13,7 @@ use crate::ids::{StoreId, TaskId};
 use crate::state::Save;
 use felio_spec::cdb::Direction;
 use felio_spec::inquiry::DeviceType;
+use felio_spec::protection::{Flaw, Kind};
 use felio_spec::{Cdb, Status};
 
 /// What one reactor drives.
@@ -65,6 +66,30 @@ pub enum Op {
         /// Whether completion promises durability.
         durability: Durability,
     },
+    /// Fills the whole buffer with blocks from offset `at`, the protection information of each behind it, unchecked. Offsets
+    /// are those of the blocks alone. Only where [`Protection::On`].
+    ReadProtected {
+        /// First byte of the first block.
+        at: u64,
+        /// Filled on success.
+        buf: Buf,
+    },
+    /// Writes blocks from offset `at`, the protection information of each behind it, unchecked. Only where
+    /// [`Protection::On`].
+    WriteProtected {
+        /// First byte of the first block.
+        at: u64,
+        /// The blocks; what they are afterwards is the store's business.
+        buf: Buf,
+        /// Whether completion promises durability.
+        durability: Durability,
+    },
+    /// Formats: from now on the store keeps protection information of this type, or none. The blocks stay as they are;
+    /// the protection information of each becomes all ones. Only unless [`Protection::Impossible`].
+    Protect {
+        /// The type.
+        kind: Option<Kind>,
+    },
     /// Makes every completed write durable.
     Flush,
     /// Deallocates a range; it reads as zeros afterwards where [`UnmapLimits::zeroes`] says so.
@@ -110,7 +135,11 @@ impl Op {
     #[must_use]
     pub fn into_buf(self) -> Option<Buf> {
         match self {
-            Self::Read { buf, .. } | Self::Write { buf, .. } | Self::WriteAtomic { buf, .. } => Some(buf),
+            Self::Read { buf, .. }
+            | Self::Write { buf, .. }
+            | Self::WriteAtomic { buf, .. }
+            | Self::ReadProtected { buf, .. }
+            | Self::WriteProtected { buf, .. } => Some(buf),
             Self::Pass(pass) => pass.data,
             _ => None,
         }
@@ -214,6 +243,13 @@ pub enum Failure {
     Gone,
     /// The store ended before the range did: it was made shorter by someone else.
     Short,
+    /// The block at this byte offset and its protection information do not belong together.
+    Protection {
+        /// How that shows.
+        flaw: Flaw,
+        /// Where.
+        at: u64,
+    },
     /// Anything else, by errno.
     Other(i32),
 }
@@ -245,6 +281,8 @@ pub struct Limits {
     pub space: bool,
     /// Rotating medium, if known.
     pub rotational: Option<bool>,
+    /// Protection information.
+    pub protection: Protection,
     /// [`Op::Save`] is done.
     pub state: bool,
     /// It is a SCSI device of this type, that answers for itself: [`Op::Pass`] is done, and nothing that concerns blocks.
@@ -269,6 +307,28 @@ pub struct AtomicLimits {
     pub granularity_bytes: u32,
     /// Offsets are multiples of this, bytes.
     pub alignment_bytes: u32,
+}
+
+/// Whether a store keeps protection information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// It cannot.
+    Impossible,
+    /// It can, and does not: type 0.
+    Off,
+    /// It does, of this type. What comes without is given some, what goes without was checked.
+    On(Kind),
+}
+
+impl Protection {
+    /// The type, if there is one.
+    #[must_use]
+    pub const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Impossible | Self::Off => None,
+            Self::On(kind) => Some(kind),
+        }
+    }
 }
 
 /// What can be deallocated.

@@ -107,6 +107,7 @@ impl Disk {
             extents: true,
             space: false,
             rotational: Some(false),
+            protection: felio_hal::store::Protection::Impossible,
             state: true,
             passes: None,
         }
@@ -265,6 +266,11 @@ impl Disk {
                 (Ok(Done::Done), None)
             }
             Op::Pass(pass) => (Err(Failure::Gone), pass.data),
+            // Its limits say that it keeps no protection information.
+            Op::ReadProtected { buf, .. } | Op::WriteProtected { buf, .. } => {
+                (Err(Failure::Other(EOPNOTSUPP)), Some(buf))
+            }
+            Op::Protect { .. } => (Err(Failure::Other(EOPNOTSUPP)), None),
         }
     }
 
@@ -276,6 +282,9 @@ impl Disk {
         }
     }
 }
+
+/// Operation not supported.
+const EOPNOTSUPP: i32 = 95;
 
 impl StoreQueue for Disk {
     fn submit(&mut self, submission: Submission) -> Result<(), Submission> {

@@ -146,6 +146,8 @@ pub struct Row {
     /// Fields of the standard that stand for something we do not do: only zero is accepted, as in reserved bits, but
     /// the field pointer names the field.
     pub refused: &'static [Bits],
+    /// RDPROTECT and its kind: refused like these, but on units with protection information.
+    pub protect: Option<Bits>,
     /// Data direction.
     pub direction: Direction,
     /// Effect on the medium.
@@ -195,6 +197,7 @@ impl Row {
             length,
             usage: usage(opcode, length, fields),
             refused: &[],
+            protect: None,
             direction: Direction::None,
             medium: Medium::Untouched,
             attention: Attention::Report,
@@ -237,6 +240,22 @@ impl Row {
         }
     }
 
+    /// The row with a field that is evaluated on units with protection information.
+    #[must_use]
+    pub const fn protected_by(mut self, field: Bits) -> Self {
+        self.protect = Some(field);
+        self
+    }
+
+    /// The row as it holds on a unit with protection information.
+    #[must_use]
+    pub const fn protected(mut self) -> Self {
+        if let Some(field) = self.protect {
+            field.write(&mut self.usage, u64::MAX);
+        }
+        self
+    }
+
     /// Refuses a CDB that is too short or has a bit set where nothing is evaluated.
     //= SPC-4 "Reserved bits, bytes and fields": checking is our right; the field pointer names the bit.
     pub fn check(&self, cdb: &[u8]) -> Result<(), Sense> {
@@ -254,7 +273,11 @@ impl Row {
             let surplus = got & !allowed;
             if let Some(bit) = surplus.checked_ilog2() {
                 let msb = u8::try_from(bit).unwrap_or(7);
-                let named = self.refused.iter().find(|field| field.read(cdb) != 0 && field.byte <= byte);
+                let named = self
+                    .refused
+                    .iter()
+                    .chain(&self.protect)
+                    .find(|field| field.read(cdb) != 0 && field.byte <= byte);
                 return Err(Sense::invalid_field(*named.unwrap_or(&Bits { byte, msb, width: 1 })));
             }
         }

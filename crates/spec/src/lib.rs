@@ -2,8 +2,8 @@
 //!
 //! A reader starts with [`field`] (how a bit field is named), then [`cdb`] (what a command's row says),
 //! [`commands`] (the rows) and [`sense`] (what a failure is called). Parameter data are layouts: [`inquiry`], [`vpd`],
-//! [`mode`], [`log`], [`report`], [`reservation`], [`alua`]; names of initiator ports are in [`transport_id`]. Nothing here owns
-//! state, allocates or knows a transport.
+//! [`mode`], [`log`], [`report`], [`reservation`], [`alua`]; names of initiator ports are in [`transport_id`];
+//! [`protection`] is what stands behind each block. Nothing here owns state, allocates or knows a transport.
 //!
 //! Invariant: no function panics, whatever bytes it is given.
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ pub mod log;
 pub mod lun;
 pub mod medium;
 pub mod mode;
+pub mod protection;
 pub mod report;
 pub mod reservation;
 pub mod sense;

@@ -78,6 +78,7 @@ pub const PAGES: &[ModePage] = &[
             (control::EXTENDED_SELF_TEST_COMPLETION_TIME.bits, 60 * EXTENDED_SELF_TEST_MINUTES),
         ],
         changeable: &[
+            Changeable::to_any(control::DPICZ),
             Changeable::to_any(control::D_SENSE),
             Changeable::to_any(control::SWP),
             Changeable::to_any(control::TAS),

@@ -31,6 +31,8 @@ impl PageCode {
     pub const BLOCK_DEVICE_CHARACTERISTICS: Self = Self(0xb1);
     /// SBC-3 "Logical Block Provisioning VPD page".
     pub const LOGICAL_BLOCK_PROVISIONING: Self = Self(0xb2);
+    /// SBC-4 "Supported Block Lengths And Protection Types VPD page".
+    pub const BLOCK_LENGTHS_AND_PROTECTION_TYPES: Self = Self(0xb4);
     /// SBC-3 "Referrals VPD page".
     pub const REFERRALS: Self = Self(0xb3);
 }
@@ -62,6 +64,8 @@ layouts! {
         CRD_SUP: bool = 6, 2, 1;
         NV_SUP: bool = 6, 1, 1;
         V_SUP: bool = 6, 0, 1;
+        /// SPC-5: nothing is checked of Data-Out either, where its tags say so.
+        NO_PI_CHK: bool = 7, 5, 1;
         LUICLR: bool = 7, 0, 1;
         R_SUP: bool = 8, 4, 1;
         EXTENDED_SELF_TEST_COMPLETION_MINUTES: u16 = 10, 7, 16;
@@ -236,6 +240,21 @@ layouts! {
         VBULS: bool = 8, 0, 1;
     }
 
+    /// SBC-4 "Supported Block Lengths And Protection Types VPD page": one descriptor.
+    block_length_descriptor, 8 {
+        LOGICAL_BLOCK_LENGTH: u32 = 0, 7, 32;
+        P_I_I_SUP: bool = 4, 6, 1;
+        NO_PI_CHK: bool = 4, 3, 1;
+        GRD_CHK: bool = 4, 2, 1;
+        APP_CHK: bool = 4, 1, 1;
+        REF_CHK: bool = 4, 0, 1;
+        /// Type 3 is supported, and so on.
+        T3PS: bool = 5, 3, 1;
+        T2PS: bool = 5, 2, 1;
+        T1PS: bool = 5, 1, 1;
+        T0PS: bool = 5, 0, 1;
+    }
+
     /// SBC-3 "Logical Block Provisioning VPD page".
     logical_block_provisioning, 8 {
         THRESHOLD_EXPONENT: u8 = 4, 7, 8;
@@ -286,3 +305,6 @@ pub mod third_party {
     /// Held Data.
     pub const HELD_DATA: u16 = 0xc001;
 }
+
+/// SPT: types 1, 2 and 3.
+pub const PROTECTION_TYPES_ALL: u8 = 0b111;

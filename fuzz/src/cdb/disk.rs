@@ -49,6 +49,7 @@ impl Disk {
             space: false,
             extents: flags & 64 == 0,
             rotational: Some(flags & 128 != 0),
+            protection: felio_hal::store::Protection::Impossible,
             state: flags & 1 == 0,
             passes: None,
         }
@@ -77,6 +78,9 @@ impl Disk {
             Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => (*at, *len),
             Op::Extent { at } => (*at, self.block_bytes),
             Op::Flush | Op::Space | Op::Size | Op::Save(_) | Op::Pass(_) => return,
+            Op::ReadProtected { .. } | Op::WriteProtected { .. } | Op::Protect { .. } => {
+                panic!("nobody keeps protection information here")
+            }
         };
         assert!(bytes > 0, "{op:?} moves nothing");
         assert_eq!((at % self.block_bytes, bytes % self.block_bytes), (0, 0), "{op:?} in whole blocks");
@@ -104,6 +108,9 @@ impl Disk {
             Op::Extent { at } => (failure.map_or_else(|| self.extent(at), Err), None),
             Op::Space => (failure.map_or(Err(Failure::Other(0)), Err), None),
             Op::Size => (failure.map_or(Ok(Done::Size(self.bytes)), Err), None),
+            Op::ReadProtected { .. } | Op::WriteProtected { .. } | Op::Protect { .. } => {
+                unreachable!("checked")
+            }
             Op::Pass(pass) => (Err(Failure::Gone), pass.data),
             Op::Flush | Op::Prefetch { .. } | Op::Save(_) => (failure.map_or(Ok(Done::Done), Err), None),
         };

@@ -9,6 +9,8 @@ use felio_spec::Status;
 pub(super) struct Mirror {
     content: Vec<u8>,
     block_bytes: usize,
+    /// Whether what becomes of an ORWRITE depends on earlier ones.
+    generations: bool,
 }
 
 /// What a command does to blocks.
@@ -19,6 +21,8 @@ enum Deed {
     Verify,
     Compare,
     Or,
+    /// ORWRITE (32): as it was, or bits set or cleared, by what the unit remembers.
+    Generation,
     Same,
     Unmap,
 }
@@ -26,9 +30,9 @@ enum Deed {
 /// First byte and length of a field.
 type Place = (usize, usize);
 
-/// Operation code, and where address and count stand.
+/// Operation code (of CDBs of 32 bytes: and service action), and where address and count stand.
 #[rustfmt::skip]
-const DEEDS: [(u8, Deed, Place, Place); 19] = [
+const DEEDS: [(u16, Deed, Place, Place); 25] = [
     (0x08, Deed::Read, (1, 3), (4, 1)), (0x28, Deed::Read, (2, 4), (7, 2)),
     (0xa8, Deed::Read, (2, 4), (6, 4)), (0x88, Deed::Read, (2, 8), (10, 4)),
     (0x0a, Deed::Write, (1, 3), (4, 1)), (0x2a, Deed::Write, (2, 4), (7, 2)),
@@ -39,22 +43,53 @@ const DEEDS: [(u8, Deed, Place, Place); 19] = [
     (0x8b, Deed::Or, (2, 8), (10, 4)),
     (0x41, Deed::Same, (2, 4), (7, 2)), (0x93, Deed::Same, (2, 8), (10, 4)),
     (0x42, Deed::Unmap, (2, 4), (7, 2)),
+    (0x7f09, Deed::Read, LONG_LBA, LONG_COUNT), (0x7f0b, Deed::Write, LONG_LBA, LONG_COUNT),
+    (0x7f0a, Deed::Verify, LONG_LBA, LONG_COUNT), (0x7f0c, Deed::Write, LONG_LBA, LONG_COUNT),
+    (0x7f0d, Deed::Same, LONG_LBA, LONG_COUNT), (0x7f0e, Deed::Generation, LONG_LBA, LONG_COUNT),
 ];
+
+const LONG_LBA: Place = (12, 8);
+const LONG_COUNT: Place = (28, 4);
+
+/// What a command is found by.
+fn key(cdb: &[u8]) -> u16 {
+    match cdb {
+        [0x7f, .., _] if cdb.len() > 9 => 0x7f00 | u16::from(cdb[9]),
+        [opcode, ..] => u16::from(*opcode),
+        [] => 0,
+    }
+}
+
+/// Where BYTCHK, NDOB and their like stand.
+fn flags(cdb: &[u8]) -> u8 {
+    if cdb[0] == 0x7f { cdb[10] } else { cdb[1] }
+}
 
 impl Mirror {
     /// A unit that holds `content`.
     pub(super) fn new(content: &[u8], block_bytes: u64) -> Self {
-        Self { content: content.to_vec(), block_bytes: usize::try_from(block_bytes).expect("a block") }
+        Self {
+            content: content.to_vec(),
+            block_bytes: usize::try_from(block_bytes).expect("a block"),
+            generations: false,
+        }
     }
 
     /// Looks at the end of a command, and at what the store holds behind it.
     pub(super) fn follow(&mut self, cdb: &[u8], out: &[u8], ended: &Ended, content: &[u8]) {
-        let found = DEEDS.iter().find(|(opcode, ..)| cdb.first() == Some(opcode));
+        let found = DEEDS.iter().find(|(opcode, ..)| key(cdb) == *opcode);
         if let Some((_, deed, lba, count)) = found.filter(|_| ended.status == Status::GOOD) {
             let (lba, count) = (field(cdb, *lba), field(cdb, *count));
             let lba = if cdb[0] < 0x20 { lba & 0x1f_ffff } else { lba };
             let count = if cdb[0] < 0x20 && count == 0 { 256 } else { count };
-            self.apply(*deed, (lba, count), cdb, out, &ended.data);
+            let judged = matches!(deed, Deed::Generation) || (matches!(deed, Deed::Or) && self.generations);
+            if judged {
+                self.generations |= cdb[0] == 0x7f && cdb[2] & 7 == 1;
+                let range = lba * self.block_bytes..(lba + count) * self.block_bytes;
+                self.content[range.clone()].copy_from_slice(&content[range]);
+            } else {
+                self.apply(*deed, (lba, count), cdb, out, &ended.data);
+            }
         }
         assert!(self.content == content, "{cdb:02x?} ended with {:?} and left other blocks", ended.status);
     }
@@ -76,7 +111,7 @@ impl Mirror {
                 let came = length.min(out.len() / block_bytes * block_bytes);
                 place[..came].copy_from_slice(&out[..came]);
             }
-            Deed::Verify => match cdb[1] >> 1 & 3 {
+            Deed::Verify => match flags(cdb) >> 1 & 3 {
                 0 => {}
                 1 => assert_eq!(&out[..length], place, "{cdb:02x?} compares"),
                 _ => place
@@ -91,9 +126,11 @@ impl Mirror {
             Deed::Same => {
                 // Without a block (NDOB, or a deallocation that brings none) it is zeros.
                 let zeros = vec![0; block_bytes];
-                let block = if cdb[0] == 0x93 && cdb[1] & 1 != 0 || out.is_empty() { &zeros } else { out };
+                let block =
+                    if cdb[0] != 0x41 && flags(cdb) & 1 != 0 || out.is_empty() { &zeros } else { out };
                 place.chunks_mut(block_bytes).for_each(|place| place.copy_from_slice(&block[..block_bytes]));
             }
+            Deed::Generation => unreachable!("judged"),
             Deed::Unmap => self.unmap(&out[..out.len().min(count)]),
         }
     }

@@ -165,6 +165,7 @@ pub(crate) fn spec(path: &Path, size: Option<u64>, cache: CacheMode) -> Spec {
         cache,
         read_only: false,
         block_bytes: 512,
+        protection: felio_backstore::protect::Wish::AsItIs,
         label: String::new(),
     }
 }

@@ -10,6 +10,7 @@ use core::time::Duration;
 use felio_hal::store::{Done, Failure};
 use felio_hal::{Buf, Pool, Submission, Time};
 use felio_spec::Sense;
+use felio_spec::protection::Kind;
 
 /// How often one that wants a buffer looks for it.
 const RETRY: Duration = Duration::from_millis(10);
@@ -64,7 +65,17 @@ impl Engine {
         let unit = &mut self.units[index(at)];
         let Condition::Busy(overhaul) = &mut unit.condition else { return give_back(buf, pool) };
         let is_over = match result {
-            Ok(_) => overhaul.handle_done(buf, &unit.geometry),
+            Ok(_) => {
+                if let Some(kind) = overhaul.protecting()
+                    && unit.geometry.protection != kind
+                {
+                    unit.geometry.protection = kind;
+                    unit.mode.own_application_tags(kind.is_some_and(Kind::application_tag_owner));
+                    let asker = overhaul.asker;
+                    self.nexuses.attend(at, Attention::CapacityChanged, |nexus| Some(nexus) != asker);
+                }
+                overhaul.handle_done(buf, &unit.geometry)
+            }
             Err(_) => {
                 give_back(buf, pool);
                 overhaul.handle_failure()

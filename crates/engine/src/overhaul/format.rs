@@ -1,6 +1,7 @@
 //! FORMAT UNIT: what its CDB and list ask for.
 //!
-//! Capacity, block length and defects stay as they are: there is no list of defects to add to or to leave out.
+//! Capacity, block length and defects stay as they are: there is no list of defects to add to or to leave out. What stands
+//! behind the blocks may change.
 
 use super::{Condition, Kind, Method, Overhaul, Pattern, Start};
 use crate::unit::Unit;
@@ -8,6 +9,7 @@ use crate::work::Answer;
 use felio_spec::commands::format_unit as cdb_field;
 use felio_spec::field::{Bits, Field};
 use felio_spec::medium::{FFMT_FAST, FFMT_WHOLE, IP_DEFAULT, IP_REPEAT, format_long, format_short, pattern};
+use felio_spec::protection::Kind as Protection;
 use felio_spec::sense::code;
 use felio_spec::{Cdb, Sense};
 
@@ -34,7 +36,7 @@ pub(crate) fn format_unit(unit: &Unit, cdb: &Cdb, list: &[u8]) -> Result<Option<
     } else {
         Options::DEFAULT
     };
-    protect(cdb.get(cdb_field::FMTPINFO), &options)?;
+    let protection = protection(unit, cdb.get(cdb_field::FMTPINFO), &options)?;
     let unmap = unit.geometry.unmap.is_some_and(|unmap| unmap.zeroes);
     let method = match options.pattern {
         _ if fast => Method::Keep,
@@ -44,7 +46,8 @@ pub(crate) fn format_unit(unit: &Unit, cdb: &Cdb, list: &[u8]) -> Result<Option<
         //= SBC-3 "Logical block provisioning": formatting leaves no block mapped where it can be avoided
         _ => Method::Zero { unmap },
     };
-    Ok(Some(Start { overhaul: Overhaul::new(Kind::Format, method), answer: options.answer }))
+    let overhaul = Box::new(Overhaul { protection, ..*Overhaul::new(Kind::Format, method) });
+    Ok(Some(Start { overhaul, answer: options.answer }))
 }
 
 /// What a list asks for.
@@ -61,18 +64,28 @@ struct Options<'a> {
 const USAGE: Field<u8> = format_short::PROTECTION_FIELD_USAGE;
 const INTERVAL: Field<u8> = format_long::PROTECTION_INTERVAL_EXPONENT;
 
-//= SBC-3 "FMTPINFO field and PROTECTION FIELD USAGE field": type 0 alone
-fn protect(fmtpinfo: u8, options: &Options<'_>) -> Result<(), Sense> {
-    if fmtpinfo != 0 {
+/// FMTPINFO, PROTECTION FIELD USAGE, and the type that the two ask for.
+//= SBC-3 "FMTPINFO field and PROTECTION FIELD USAGE field"
+const TYPES: [(u8, u8, Option<Protection>); 4] = [
+    (0b00, 0b000, None),
+    (0b10, 0b000, Some(Protection::Type1)),
+    (0b11, 0b000, Some(Protection::Type2)),
+    (0b11, 0b001, Some(Protection::Type3)),
+];
+
+/// What shall stand behind the blocks; nothing, where nothing ever can.
+fn protection(unit: &Unit, fmtpinfo: u8, options: &Options<'_>) -> Result<Option<Option<Protection>>, Sense> {
+    let possible = unit.config.limits.protection != felio_hal::store::Protection::Impossible;
+    if !TYPES.iter().any(|row| row.0 == fmtpinfo) || (fmtpinfo != 0 && !possible) {
         return Err(Sense::invalid_field(cdb_field::FMTPINFO.bits));
     }
-    if options.usage != 0 {
+    let Some((.., kind)) = TYPES.iter().find(|row| (row.0, row.1) == (fmtpinfo, options.usage)) else {
         return Err(Sense::invalid_parameter(USAGE.bits));
-    }
+    };
     if options.interval != 0 {
         return Err(Sense::invalid_parameter(INTERVAL.bits));
     }
-    Ok(())
+    Ok(possible.then_some(*kind))
 }
 
 impl<'a> Options<'a> {

@@ -22,6 +22,7 @@ use core::cmp::min;
 use felio_hal::{Buf, NexusId, Op, Pool, Time};
 use felio_spec::Row;
 use felio_spec::cdb::{Medium, Overhaul as Rule};
+use felio_spec::protection::Kind as Protection;
 use felio_spec::sense::{Code, Sense, code};
 use record::Record;
 
@@ -81,6 +82,8 @@ pub(crate) struct Pattern {
 pub(crate) struct Overhaul {
     kind: Kind,
     method: Method,
+    /// What shall stand behind the blocks afterwards, where that is anybody's business.
+    protection: Option<Option<Protection>>,
     stage: Stage,
     /// Whether the store is at it.
     is_under_way: bool,
@@ -108,6 +111,8 @@ enum Stage {
     Blocks,
     /// Makes it durable.
     Flush,
+    /// Formats what stands behind the blocks.
+    Protect(Option<Protection>),
     /// Puts on record that all is well.
     Conclude,
     /// Puts on record that it is not.
@@ -228,6 +233,7 @@ impl Overhaul {
         Box::new(Self {
             kind,
             method,
+            protection: None,
             stage: Stage::Announce,
             is_under_way: false,
             is_abandoned: false,
@@ -271,6 +277,7 @@ impl Overhaul {
             Stage::Announce => self.save(self.record()),
             Stage::Blocks => self.next_piece(geometry, pool),
             Stage::Flush => Step::Submit(Op::Flush),
+            Stage::Protect(kind) => Step::Submit(Op::Protect { kind }),
             Stage::Conclude | Stage::Fail if !keeps_records => Step::Done,
             Stage::Conclude => self.save(Record::Sound),
             Stage::Fail => self.save(Record::Failed(self.kind)),
@@ -295,10 +302,19 @@ impl Overhaul {
             Stage::Flush if self.pass + 1 < self.passes() => {
                 (self.pass, self.lba, self.stage) = (self.pass + 1, 0, Stage::Blocks);
             }
-            Stage::Flush => self.stage = Stage::Conclude,
+            Stage::Flush => self.stage = self.protection.map_or(Stage::Conclude, Stage::Protect),
+            Stage::Protect(_) => self.stage = Stage::Conclude,
             Stage::Conclude | Stage::Fail => return true,
         }
         false
+    }
+
+    /// What stands behind the blocks once the operation that is under way has ended well, if it changes that.
+    const fn protecting(&self) -> Option<Option<Protection>> {
+        match self.stage {
+            Stage::Protect(kind) => Some(kind),
+            _ => None,
+        }
     }
 
     /// The operation has failed. Whether nothing is left to do.

@@ -29,6 +29,10 @@ pub fn read_capacity16(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<
     data.set(0, field::RETURNED_LBA, geometry.last_lba());
     data.set(0, field::LOGICAL_BLOCK_LENGTH, geometry.block_bytes);
     data.set(0, field::LOGICAL_BLOCKS_PER_PHYSICAL_BLOCK_EXPONENT, physical_exponent(geometry));
+    if let Some(kind) = geometry.protection {
+        data.set(0, field::PROT_EN, true);
+        data.set(0, field::P_TYPE, kind.p_type());
+    }
     data.set(0, field::LBPME, geometry.unmap.is_some());
     data.set(0, field::LBPRZ, geometry.unmap.is_some_and(|unmap| unmap.zeroes));
     Ok(())
@@ -43,6 +47,8 @@ fn check_lba(cdb: &Cdb, pmi: Field<bool>, lba: Field<u64>) -> Result<(), Sense> 
 mod tests {
     use super::*;
     use crate::parameters::fixture::{self, ask};
+    use felio_hal::store::Protection;
+    use felio_spec::protection::Kind;
 
     const CDB16: [u8; 16] = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
 
@@ -65,6 +71,15 @@ mod tests {
         let mut want = vec![0, 0, 0, 0, 0, 0x1f, 0xff, 0xff, 0, 0, 2, 0, 0, 3, 0xc0, 0];
         want.resize(32, 0);
         assert_eq!(ask(&fixture::target(), read_capacity16, &CDB16), Ok(want));
+    }
+
+    #[test]
+    fn the_long_form_tells_of_protection() {
+        for (kind, byte) in [(Kind::Type1, 0b001), (Kind::Type2, 0b011), (Kind::Type3, 0b101)] {
+            let mut target = fixture::target();
+            target.units[0].limits.protection = Protection::On(kind);
+            assert_eq!(ask(&target, read_capacity16, &CDB16).map(|data| data[12]), Ok(byte));
+        }
     }
 
     #[test]

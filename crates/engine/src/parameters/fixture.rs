@@ -44,6 +44,7 @@ pub(crate) fn unit(lun: u16) -> UnitConfig {
             extents: true,
             space: false,
             rotational: Some(false),
+            protection: felio_hal::store::Protection::Impossible,
             state: true,
             passes: None,
         },

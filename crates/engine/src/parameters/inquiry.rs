@@ -22,6 +22,7 @@ pub fn inquiry(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sens
     standard(qualifier(view), DeviceType::DIRECT_ACCESS, data);
     data.set(0, standard::RMB, view.unit.config.removable);
     data.set(0, standard::TPGS, view.unit.groups.tpgs().bits());
+    data.set(0, standard::PROTECT, vpd::protection_is_possible(view));
     data.set(0, standard::MULTIP, view.target.ports.len() > 1);
     let identity = &view.unit.config.identity;
     let bytes = data.as_mut_slice();

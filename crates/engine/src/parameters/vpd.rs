@@ -8,14 +8,14 @@ use crate::parameters::inquiry::qualifier;
 use crate::parameters::ports;
 use crate::thin::threshold_exponent;
 use crate::writer::Writer;
-use felio_hal::store::WriteCache;
+use felio_hal::store::{Protection, WriteCache};
 use felio_spec::commands::inquiry::PAGE_CODE;
 use felio_spec::inquiry::{DeviceType, Qualifier};
 use felio_spec::mode::{ALL_PAGES, ALL_SUBPAGES, EXTENDED_SELF_TEST_MINUTES};
 use felio_spec::sense::{SENSE_BYTES_MAX, Sense};
 use felio_spec::vpd::{
-    self, PageCode, block_device_characteristics, block_limits, extended_inquiry, header,
-    logical_block_provisioning, mode_page_policy_descriptor, power_condition,
+    self, PageCode, block_device_characteristics, block_length_descriptor, block_limits, extended_inquiry,
+    header, logical_block_provisioning, mode_page_policy_descriptor, power_condition,
 };
 
 /// A page and the function that writes what follows its header.
@@ -25,7 +25,7 @@ struct Page {
 }
 
 /// The pages, in ascending order.
-static PAGES: [Page; 11] = [
+static PAGES: [Page; 12] = [
     Page { code: PageCode::SUPPORTED_PAGES, body: supported_pages },
     Page { code: PageCode::UNIT_SERIAL_NUMBER, body: unit_serial_number },
     Page { code: PageCode::DEVICE_IDENTIFICATION, body: ports::device_identification },
@@ -37,6 +37,7 @@ static PAGES: [Page; 11] = [
     Page { code: PageCode::BLOCK_DEVICE_CHARACTERISTICS, body: block_device_characteristics },
     Page { code: PageCode::LOGICAL_BLOCK_PROVISIONING, body: logical_block_provisioning },
     Page { code: PageCode::REFERRALS, body: ports::referrals },
+    Page { code: PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES, body: block_lengths },
 ];
 
 /// The page of that code.
@@ -104,6 +105,13 @@ fn unit_serial_number(view: &View<'_>, data: &mut Writer) {
 fn extended_inquiry(view: &View<'_>, data: &mut Writer) {
     use extended_inquiry as field;
     fill(data, field::BYTES);
+    if protection_is_possible(view) {
+        data.set(0, field::SPT, vpd::PROTECTION_TYPES_ALL);
+        data.set(0, field::NO_PI_CHK, true);
+        for checked in [field::GRD_CHK, field::APP_CHK, field::REF_CHK] {
+            data.set(0, checked, true);
+        }
+    }
     data.set(0, field::HEADSUP, true);
     data.set(0, field::ORDSUP, true);
     data.set(0, field::SIMPSUP, true);
@@ -205,6 +213,27 @@ fn logical_block_provisioning(view: &View<'_>, data: &mut Writer) {
     data.set(0, field::PROVISIONING_TYPE, vpd::PROVISIONING_THIN);
 }
 
+//= SBC-4 "Supported Block Lengths And Protection Types VPD page"
+fn block_lengths(view: &View<'_>, data: &mut Writer) {
+    use block_length_descriptor as field;
+    let base = data.len();
+    data.zeros(field::BYTES);
+    data.set(base, field::LOGICAL_BLOCK_LENGTH, view.unit.geometry.block_bytes);
+    data.set(base, field::T0PS, true);
+    if protection_is_possible(view) {
+        let told = [field::T1PS, field::T2PS, field::T3PS];
+        let checked = [field::NO_PI_CHK, field::GRD_CHK, field::APP_CHK, field::REF_CHK];
+        for bit in told.into_iter().chain(checked) {
+            data.set(base, bit, true);
+        }
+    }
+}
+
+/// Whether the unit has protection information, or can be formatted to have some.
+pub(crate) fn protection_is_possible(view: &View<'_>) -> bool {
+    view.unit.config.limits.protection != Protection::Impossible
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +248,16 @@ mod tests {
 
     fn check(code: PageCode, want: &[u8]) {
         assert_eq!(get(&fixture::target(), code), want);
+    }
+
+    #[test]
+    fn block_lengths_come_with_their_protection_types() {
+        let page = |flags, types| [0, 0xb4, 0, 8, 0, 0, 2, 0, flags, types, 0, 0];
+        let mut target = fixture::target();
+        assert_eq!(get(&target, PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES), page(0, 0x01));
+        target.units[0].limits.protection = Protection::Off;
+        assert_eq!(get(&target, PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES), page(0x0f, 0x0f));
+        assert_eq!(get(&target, PageCode::EXTENDED_INQUIRY)[4..8], [0x3f, 0x07, 0x01, 0x20]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::generation::{Generations, Policy, Verdict};
 use super::{Desk, Next, Outcome, Plan, Wanting, Work};
 use crate::geometry::{Extent, Geometry};
+use crate::unit::Unit;
 use felio_hal::{Buf, Op};
 use felio_spec::commands::{check_length, compare_and_write as caw, orwrite16 as or16, orwrite32 as or32};
 use felio_spec::sense::code;
@@ -77,38 +78,52 @@ enum How {
     And(Generations),
 }
 
+/// What becomes of an ORWRITE.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Decision {
+    /// It sets bits.
+    Or,
+    /// It clears bits; then the generations are these.
+    And(Generations),
+    /// Its data are thrown away, and it ends well.
+    Discard,
+    /// ORWRITE GENERATION DOES NOT MATCH.
+    Refuse,
+}
+
+/// What becomes of an ORWRITE, made from that CDB.
 //= SBC-3 "ORWgeneration code processing": ORWRITE (16) is as if it expected generation zero
-pub(super) fn begin_orwrite(extent: Extent, fua: bool, data: Buf, desk: &mut Desk<'_>) -> Next {
-    begin_set(0, Combine { extent, fua, how: How::Or, data }, desk)
-}
-
-/// Starts an ORWRITE (32); its CDB was checked.
-pub(super) fn begin_generation(extent: Extent, fua: bool, cdb: &Cdb, data: Buf, desk: &mut Desk<'_>) -> Next {
-    let expected = cdb.get(or32::EXPECTED_ORWGENERATION);
-    let Ok(Operation::Clear(policy)) = Operation::of(cdb) else {
-        return begin_set(expected, Combine { extent, fua, how: How::Or, data }, desk);
+pub(crate) fn decide(plan: &Plan, cdb: &Cdb, unit: &Unit) -> Decision {
+    let generations = unit.generations.get();
+    let (expected, operation) = match plan {
+        Plan::OrwriteGeneration { .. } => (cdb.get(or32::EXPECTED_ORWGENERATION), Operation::of(cdb)),
+        _ => (0, Ok(Operation::Set)),
     };
-    match desk.unit.generations.get().change(expected, cdb.get(or32::NEW_ORWGENERATION), policy) {
-        Some(next) => begin(Box::new(Combine { extent, fua, how: How::And(next), data }), desk),
-        None => refuse(data, desk),
+    if let Ok(Operation::Clear(policy)) = operation {
+        let changed = generations.change(expected, cdb.get(or32::NEW_ORWGENERATION), policy);
+        return changed.map_or(Decision::Refuse, Decision::And);
+    }
+    match generations.judge(expected) {
+        Verdict::Perform => Decision::Or,
+        Verdict::Discard => Decision::Discard,
+        Verdict::Refuse => Decision::Refuse,
     }
 }
 
-fn begin_set(expected: u32, set: Combine, desk: &mut Desk<'_>) -> Next {
-    match desk.unit.generations.get().judge(expected) {
-        Verdict::Perform => begin(Box::new(set), desk),
-        Verdict::Discard => {
-            let transfer_bytes = set.transfer_bytes();
-            desk.finish_with(Some(set.data), Outcome::good(transfer_bytes))
-        }
-        Verdict::Refuse => refuse(set.data, desk),
-    }
-}
-
-fn refuse(data: Buf, desk: &mut Desk<'_>) -> Next {
+/// Starts an ORWRITE; its CDB was checked.
+pub(super) fn begin_orwrite(plan: &Plan, fua: bool, cdb: &Cdb, data: Buf, desk: &mut Desk<'_>) -> Next {
+    let extent = plan.extent();
     let transfer_bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
-    let sense = Sense::new(code::ORWRITE_GENERATION_DOES_NOT_MATCH);
-    desk.finish_with(Some(data), Outcome::check(sense, transfer_bytes))
+    let how = match decide(plan, cdb, desk.unit) {
+        Decision::Or => How::Or,
+        Decision::And(next) => How::And(next),
+        Decision::Discard => return desk.finish_with(Some(data), Outcome::good(transfer_bytes)),
+        Decision::Refuse => {
+            let sense = Sense::new(code::ORWRITE_GENERATION_DOES_NOT_MATCH);
+            return desk.finish_with(Some(data), Outcome::check(sense, transfer_bytes));
+        }
+    };
+    begin(Box::new(Combine { extent, fua, how, data }), desk)
 }
 
 /// Wants a buffer for the blocks.

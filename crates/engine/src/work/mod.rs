@@ -21,7 +21,7 @@ mod write;
 
 pub(crate) use atomic::write_atomic16;
 pub(crate) use cache::{prefetch10, prefetch16, synchronize_cache10, synchronize_cache16};
-pub(crate) use combine::{compare_and_write, orwrite16, orwrite32};
+pub(crate) use combine::{Decision, compare_and_write, decide, orwrite16, orwrite32};
 pub(crate) use generation::Generations;
 pub(crate) use provisioning::{Report, get_lba_status, unmap};
 pub(crate) use read::{read6, read10, read12, read16, read32};
@@ -34,6 +34,7 @@ use crate::alua::Saving;
 use crate::counters::Counters;
 use crate::geometry::{Extent, Geometry};
 use crate::power::Power;
+use crate::protection::Guarded;
 use crate::selftest::SelfTest;
 use crate::table::Effort;
 use crate::unit::{Change, Unit};
@@ -322,11 +323,11 @@ pub(crate) struct Desk<'a> {
 
 impl Desk<'_> {
     /// What the unit has done so far.
-    const fn counters(&self) -> &Counters {
+    pub(crate) const fn counters(&self) -> &Counters {
         &self.unit.counters
     }
 
-    const fn durability(&self, fua: bool) -> Durability {
+    pub(crate) const fn durability(&self, fua: bool) -> Durability {
         if fua { Durability::Durable } else { self.durability }
     }
 
@@ -339,7 +340,7 @@ impl Desk<'_> {
         }
     }
 
-    fn finish_with(&mut self, buf: Option<Buf>, outcome: Outcome) -> Next {
+    pub(crate) fn finish_with(&mut self, buf: Option<Buf>, outcome: Outcome) -> Next {
         if let Some(buf) = buf {
             self.pool.give(buf);
         }
@@ -424,6 +425,8 @@ pub(crate) enum Work {
         /// From then on.
         next: Generations,
     },
+    /// A command with protection information.
+    Protected(Box<Guarded>),
     /// WRITE SAME: the operation writes a piece.
     Same(same::Same),
     /// WRITE SAME of zeros: the operation makes them.
@@ -469,6 +472,8 @@ pub(crate) enum Wanting {
     Verify(Box<verify::Verify>),
     /// COMPARE AND WRITE, ORWRITE.
     Combine(Box<combine::Combine>),
+    /// A command with protection information.
+    Protected(Box<Guarded>),
     /// WRITE SAME, with the block to repeat.
     Same(Box<(same::Same, Buf)>),
     /// GET LBA STATUS.
@@ -508,13 +513,9 @@ pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'
             desk.counters().combines.add(1);
             combine::begin(Box::new(combine::Combine::compare_and_write(extent, fua, data)), desk)
         }
-        (Plan::Orwrite { extent, fua }, Some(data)) => {
+        (Plan::Orwrite { fua, .. } | Plan::OrwriteGeneration { fua, .. }, Some(data)) => {
             desk.counters().combines.add(1);
-            combine::begin_orwrite(extent, fua, data, desk)
-        }
-        (Plan::OrwriteGeneration { extent, fua }, Some(data)) => {
-            desk.counters().combines.add(1);
-            combine::begin_generation(extent, fua, cdb, data, desk)
+            combine::begin_orwrite(plan, fua, cdb, data, desk)
         }
         (Plan::WriteSame { extent, release, .. }, data) => {
             desk.counters().write_sames.add(1);
@@ -551,6 +552,7 @@ impl Work {
                 desk.pool.give(buf);
                 next.begin(transfer_bytes, desk)
             }
+            (Self::Protected(command), Some(buf)) => command.handle_done(buf, desk),
             (Self::Same(same), Some(buf)) => same.handle_written(buf, desk),
             (Self::Zero { transfer_bytes }, None) => desk.finish_durably(transfer_bytes),
             (Self::Unmap(unmap), None) => unmap.handle_done(desk),
@@ -564,6 +566,7 @@ impl Work {
         match self {
             Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
+            Self::Protected(command) => command.into_buf(),
             Self::Unmap(unmap) => Some(unmap.into_buf()),
             Self::LbaStatus(status) => Some(status.into_buf()),
             Self::Read
@@ -591,6 +594,7 @@ impl Wanting {
             Self::Read(extent) => read::fill(extent, buf, desk),
             Self::Verify(verify) => verify.read_piece(buf, desk),
             Self::Combine(combine) => combine.read(buf, desk),
+            Self::Protected(command) => command.handle_buf(buf, desk),
             Self::Same(same) => same::fill(*same, buf, desk),
             Self::LbaStatus(extent, report) => {
                 Box::new(provisioning::LbaStatus::new(extent, report, buf)).ask(desk)
@@ -605,6 +609,7 @@ impl Wanting {
         match self {
             Self::Verify(verify) => verify.into_buf(),
             Self::Combine(combine) => Some(combine.into_buf()),
+            Self::Protected(command) => command.into_buf(),
             Self::Same(same) => Some(same.1),
             Self::Read(_) | Self::LbaStatus(..) | Self::SelfTest(_) | Self::Pass(_) | Self::Entry => None,
         }
@@ -615,9 +620,16 @@ impl Next {
     /// What the operation of this step does, for the sense data of its failure.
     pub(crate) const fn effort(op: &Op) -> Effort {
         match op {
-            Op::Read { .. } | Op::Extent { .. } | Op::Prefetch { .. } | Op::Size | Op::Space => Effort::Read,
+            Op::Read { .. }
+            | Op::ReadProtected { .. }
+            | Op::Extent { .. }
+            | Op::Prefetch { .. }
+            | Op::Size
+            | Op::Space => Effort::Read,
             Op::Write { .. }
             | Op::WriteAtomic { .. }
+            | Op::WriteProtected { .. }
+            | Op::Protect { .. }
             | Op::Flush
             | Op::Unmap { .. }
             | Op::Zero { .. }

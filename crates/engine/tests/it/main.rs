@@ -16,6 +16,8 @@ mod order;
 mod overhaul;
 mod pass;
 mod power;
+mod protection;
+mod protection_model;
 mod provisioning;
 mod removal;
 mod reservation;

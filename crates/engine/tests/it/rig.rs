@@ -12,12 +12,15 @@ use felio_hal::store::{
 };
 use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, StoreId, Submission, Time};
 use felio_spec::cdb::Direction;
+use felio_spec::protection::{Kind, Tuple};
 use felio_spec::status::{TaskManagementFunction, TaskManagementResponse};
 use felio_spec::{Cdb, Lun, Status, TaskAttribute};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 pub(crate) const BLOCK: usize = 512;
+/// A block and what stands behind it.
+pub(crate) const WHOLE: usize = BLOCK + 8;
 pub(crate) const BLOCKS: u64 = 4096;
 
 /// Two initiators.
@@ -82,6 +85,10 @@ impl Reply {
 pub(crate) struct Disk {
     pub(crate) bytes: Vec<u8>,
     pub(crate) allocated: Vec<bool>,
+    /// What stands behind each block.
+    pub(crate) tuples: Vec<Tuple>,
+    /// The type that it is formatted with.
+    pub(crate) kind: Option<Kind>,
     /// What was saved, by name of the document.
     pub(crate) saved: HashMap<&'static str, Vec<u8>>,
     /// What it says of its space.
@@ -118,8 +125,29 @@ impl Disk {
                 if went_well {
                     self.bytes[index(at)..index(at) + buf.len()].copy_from_slice(&buf);
                     self.mark(at, buf.len(), true);
+                    self.insert(at, &buf);
                 }
                 Some(buf)
+            }
+            Op::ReadProtected { at, mut buf } => {
+                for (block, whole) in (index(at) / BLOCK..).zip(buf.chunks_exact_mut(WHOLE)) {
+                    whole[..BLOCK].copy_from_slice(&self.bytes[block * BLOCK..][..BLOCK]);
+                    self.tuples[block].write(&mut whole[BLOCK..]);
+                }
+                Some(buf)
+            }
+            Op::WriteProtected { at, mut buf, .. } => {
+                for (block, whole) in (index(at) / BLOCK..).zip(buf.chunks_exact(WHOLE)) {
+                    self.bytes[block * BLOCK..][..BLOCK].copy_from_slice(&whole[..BLOCK]);
+                    self.tuples[block] = Tuple::read(&whole[BLOCK..]);
+                }
+                buf.fill(0xee); // Nobody may rely on it.
+                Some(buf)
+            }
+            Op::Protect { kind } => {
+                self.kind = kind;
+                self.tuples.fill(Tuple::FRESH);
+                None
             }
             Op::Unmap { at, len } => {
                 self.zero(at, len, false);
@@ -127,6 +155,9 @@ impl Disk {
             }
             Op::Zero { at, len, unmap } => {
                 self.zero(at, len, !unmap);
+                if !unmap {
+                    self.insert(at, &vec![0; index(len)]);
+                }
                 None
             }
             Op::Pass(pass) => self.device.transfer(*pass),
@@ -141,8 +172,17 @@ impl Disk {
         (result, buf)
     }
 
+    /// As a store does that keeps what stands behind blocks.
+    fn insert(&mut self, at: u64, blocks: &[u8]) {
+        let Some(kind) = self.kind else { return };
+        for (block, bytes) in (index(at) / BLOCK..).zip(blocks.chunks_exact(BLOCK)) {
+            self.tuples[block] = Tuple::inserted(kind, block.try_into().expect("small"), guard(bytes));
+        }
+    }
+
     fn zero(&mut self, at: u64, len: u64, allocated: bool) {
         self.bytes[index(at)..index(at + len)].fill(0);
+        self.tuples[index(at) / BLOCK..index(at + len) / BLOCK].fill(Tuple::FRESH);
         self.mark(at, index(len), allocated);
     }
 
@@ -200,6 +240,14 @@ fn name(op: &Op) -> String {
         Op::WriteAtomic { at, buf, .. } => {
             format!("write atomic {}+{}", blocks(index(*at)), blocks(buf.len()))
         }
+        Op::ReadProtected { at, buf } => {
+            format!("read {}+{} protected", blocks(index(*at)), buf.len() / WHOLE)
+        }
+        Op::WriteProtected { at, buf, durability } => {
+            let durable = if *durability == Durability::Durable { " durable" } else { "" };
+            format!("write {}+{} protected{durable}", blocks(index(*at)), buf.len() / WHOLE)
+        }
+        Op::Protect { kind } => format!("protect {}", kind.map_or(0, Kind::number)),
         Op::Flush => "flush".into(),
         Op::Unmap { at, len } => format!("unmap {}+{}", blocks(index(*at)), blocks(index(*len))),
         Op::Zero { at, len, unmap } => {
@@ -217,6 +265,11 @@ fn name(op: &Op) -> String {
         Op::Save(save) => format!("save {}", save.part),
         Op::Pass(pass) => format!("pass {:?}", pass.cdb),
     }
+}
+
+/// CRC-16/T10-DIF.
+pub(crate) fn guard(block: &[u8]) -> u16 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc16T10Dif, block).try_into().expect("16 bits")
 }
 
 pub(crate) fn index(at: u64) -> usize {
@@ -237,6 +290,7 @@ pub(crate) fn target() -> TargetConfig {
         extents: true,
         space: false,
         rotational: Some(false),
+        protection: felio_hal::store::Protection::Impossible,
         state: true,
         passes: None,
     };
@@ -287,6 +341,7 @@ impl Rig {
     /// Nobody is logged in.
     pub(crate) fn silent(target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
         let blocks = index(BLOCKS);
+        let kind = target.units[0].limits.protection.kind();
         Self {
             engine: Engine::new(Arc::new(target), 0, tasks_max),
             pool: Pool::new(Budget::new(pool_bytes)),
@@ -294,6 +349,8 @@ impl Rig {
             disk: Disk {
                 bytes: vec![0; blocks * BLOCK],
                 allocated: vec![false; blocks],
+                tuples: vec![Tuple::FRESH; blocks],
+                kind,
                 saved: HashMap::new(),
                 space: Space { used: 0, available: 0 },
                 device: Device::default(),

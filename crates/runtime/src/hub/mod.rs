@@ -445,7 +445,10 @@ const fn key(nexus: NexusId) -> Key {
 
 fn bytes_of(submission: &Submission) -> usize {
     match &submission.op {
-        Op::Read { buf, .. } | Op::Write { buf, .. } => buf.len(),
+        Op::Read { buf, .. }
+        | Op::Write { buf, .. }
+        | Op::ReadProtected { buf, .. }
+        | Op::WriteProtected { buf, .. } => buf.len(),
         _ => 0,
     }
 }

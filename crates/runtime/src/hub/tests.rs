@@ -182,6 +182,7 @@ fn target() -> Arc<TargetConfig> {
         extents: false,
         space: false,
         rotational: None,
+        protection: felio_hal::store::Protection::Impossible,
         state: false,
         passes: None,
     };

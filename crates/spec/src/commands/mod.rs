@@ -2,8 +2,8 @@
 //!
 //! A command reads `name rules "STANDARD NAME" opcode [/ service action [at place]], CDB length { fields }`, and a field reads
 //! `NAME: type = byte, most significant bit, width`. The fields of a second pair of braces, after `= 0`, stand for what we
-//! do not do (protection information, saved parameters): anything but zero is refused, and the CDB usage data leave them
-//! out.
+//! do not do (saved parameters): anything but zero is refused, and the CDB usage data leave them out. The field after
+//! `= protection` is one of them on units without protection information, and evaluated on the others.
 //!
 //! Decided once, for every command:
 //! - GROUP NUMBER is taken (six bits, as in SBC-4) and has no effect: we keep no statistics by group.
@@ -26,6 +26,8 @@ macro_rules! commands {
             $($(#[$field_doc:meta])* $field:ident: $t:ty = $byte:literal, $msb:literal, $width:literal;)*
         } $(= 0 {
             $($(#[$refused_doc:meta])* $refused:ident = $rbyte:literal, $rmsb:literal, $rwidth:literal;)*
+        })? $(= protection {
+            $protect:ident = $pbyte:literal, $pmsb:literal, $pwidth:literal;
         })?
     )*) => {$(
         $(#[$doc])*
@@ -42,11 +44,16 @@ macro_rules! commands {
                 $(#[$refused_doc])*
                 pub const $refused: Bits = Bits { byte: $rbyte, msb: $rmsb, width: $rwidth };
             )*)?
+            $(
+                #[doc = concat!("Evaluated where there is protection: bit ", $pmsb, " of byte ", $pbyte, ", bits: ", $pwidth, ".")]
+                pub const $protect: Bits = Bits { byte: $pbyte, msb: $pmsb, width: $pwidth };
+            )?
             /// The command's row.
             pub const ROW: crate::Row = crate::commands::rules::$rules(
                 crate::Row::new($name, $opcode, $length, &[$($field.bits),*])
                     $(.service_action(place!($($place)?), $action))?
                     $(.refusing(&[$($refused),*]))?
+                    $(.protected_by($protect))?
             );
         }
     )*};

@@ -18,7 +18,7 @@ commands! {
         GROUP_NUMBER: u8 = 6, 5, 6;
         /// Zero stands for all up to the end, where WSNZ=0.
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 7, 7, 16;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -33,7 +33,7 @@ commands! {
         /// Zero stands for all up to the end, where WSNZ=0.
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 10, 7, 32;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 

@@ -16,7 +16,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         GROUP_NUMBER: u8 = 6, 5, 6;
         TRANSFER_LENGTH: u32 = 7, 7, 16;
-    } = 0 {
+    } = protection {
         RDPROTECT = 1, 7, 3;
     }
 
@@ -28,7 +28,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         TRANSFER_LENGTH: u32 = 6, 7, 32;
         GROUP_NUMBER: u8 = 10, 5, 6;
-    } = 0 {
+    } = protection {
         RDPROTECT = 1, 7, 3;
     }
 
@@ -40,7 +40,7 @@ commands! {
         LBA: u64 = 2, 7, 64;
         TRANSFER_LENGTH: u32 = 10, 7, 32;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         RDPROTECT = 1, 7, 3;
     }
 

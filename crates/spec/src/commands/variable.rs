@@ -29,7 +29,7 @@ commands! {
         EXPECTED_LOGICAL_BLOCK_APPLICATION_TAG: u16 = 24, 7, 16;
         LOGICAL_BLOCK_APPLICATION_TAG_MASK: u16 = 26, 7, 16;
         TRANSFER_LENGTH: u32 = 28, 7, 32;
-    } = 0 {
+    } = protection {
         RDPROTECT = 10, 7, 3;
     }
 
@@ -44,7 +44,7 @@ commands! {
         EXPECTED_LOGICAL_BLOCK_APPLICATION_TAG: u16 = 24, 7, 16;
         LOGICAL_BLOCK_APPLICATION_TAG_MASK: u16 = 26, 7, 16;
         VERIFICATION_LENGTH: u32 = 28, 7, 32;
-    } = 0 {
+    } = protection {
         VRPROTECT = 10, 7, 3;
     }
 
@@ -60,7 +60,7 @@ commands! {
         EXPECTED_LOGICAL_BLOCK_APPLICATION_TAG: u16 = 24, 7, 16;
         LOGICAL_BLOCK_APPLICATION_TAG_MASK: u16 = 26, 7, 16;
         TRANSFER_LENGTH: u32 = 28, 7, 32;
-    } = 0 {
+    } = protection {
         WRPROTECT = 10, 7, 3;
     }
 
@@ -75,7 +75,7 @@ commands! {
         EXPECTED_LOGICAL_BLOCK_APPLICATION_TAG: u16 = 24, 7, 16;
         LOGICAL_BLOCK_APPLICATION_TAG_MASK: u16 = 26, 7, 16;
         TRANSFER_LENGTH: u32 = 28, 7, 32;
-    } = 0 {
+    } = protection {
         WRPROTECT = 10, 7, 3;
     }
 
@@ -94,7 +94,7 @@ commands! {
         LOGICAL_BLOCK_APPLICATION_TAG_MASK: u16 = 26, 7, 16;
         /// Zero stands for all up to the end, where WSNZ=0.
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 28, 7, 32;
-    } = 0 {
+    } = protection {
         WRPROTECT = 10, 7, 3;
     }
 
@@ -112,7 +112,7 @@ commands! {
         EXPECTED_ORWGENERATION: u32 = 20, 7, 32;
         NEW_ORWGENERATION: u32 = 24, 7, 32;
         TRANSFER_LENGTH: u32 = 28, 7, 32;
-    } = 0 {
+    } = protection {
         ORPROTECT = 10, 7, 3;
     }
 }

@@ -11,7 +11,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         GROUP_NUMBER: u8 = 6, 5, 6;
         VERIFICATION_LENGTH: u32 = 7, 7, 16;
-    } = 0 {
+    } = protection {
         VRPROTECT = 1, 7, 3;
     }
 
@@ -22,7 +22,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         VERIFICATION_LENGTH: u32 = 6, 7, 32;
         GROUP_NUMBER: u8 = 10, 5, 6;
-    } = 0 {
+    } = protection {
         VRPROTECT = 1, 7, 3;
     }
 
@@ -33,7 +33,7 @@ commands! {
         LBA: u64 = 2, 7, 64;
         VERIFICATION_LENGTH: u32 = 10, 7, 32;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         VRPROTECT = 1, 7, 3;
     }
 
@@ -44,7 +44,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         GROUP_NUMBER: u8 = 6, 5, 6;
         TRANSFER_LENGTH: u32 = 7, 7, 16;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -55,7 +55,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         TRANSFER_LENGTH: u32 = 6, 7, 32;
         GROUP_NUMBER: u8 = 10, 5, 6;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -66,7 +66,7 @@ commands! {
         LBA: u64 = 2, 7, 64;
         TRANSFER_LENGTH: u32 = 10, 7, 32;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 }

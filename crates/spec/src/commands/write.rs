@@ -16,7 +16,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         GROUP_NUMBER: u8 = 6, 5, 6;
         TRANSFER_LENGTH: u32 = 7, 7, 16;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -28,7 +28,7 @@ commands! {
         LBA: u64 = 2, 7, 32;
         TRANSFER_LENGTH: u32 = 6, 7, 32;
         GROUP_NUMBER: u8 = 10, 5, 6;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -40,7 +40,7 @@ commands! {
         LBA: u64 = 2, 7, 64;
         TRANSFER_LENGTH: u32 = 10, 7, 32;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -52,7 +52,7 @@ commands! {
         LBA: u64 = 2, 7, 64;
         NUMBER_OF_LOGICAL_BLOCKS: u32 = 13, 7, 8;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         WRPROTECT = 1, 7, 3;
     }
 
@@ -64,7 +64,7 @@ commands! {
         LBA: u64 = 2, 7, 64;
         TRANSFER_LENGTH: u32 = 10, 7, 32;
         GROUP_NUMBER: u8 = 14, 5, 6;
-    } = 0 {
+    } = protection {
         ORPROTECT = 1, 7, 3;
     }
 

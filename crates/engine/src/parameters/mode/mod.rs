@@ -18,13 +18,14 @@ pub use select::{mode_select6, mode_select10};
 pub use sense::{mode_sense6, mode_sense10};
 
 use felio_hal::Limits;
-use felio_hal::store::WriteCache;
+use felio_hal::store::{Protection, WriteCache};
 use felio_spec::Field;
 use felio_spec::field::Value;
 use felio_spec::mode::{
     ModePage, PAGES, PAGES_BYTES, caching, control, informational_exceptions as exceptions, mrie,
     provisioning, sub_page,
 };
+use felio_spec::protection::Kind;
 
 /// The mode parameters of a unit.
 #[derive(Clone, Debug)]
@@ -86,6 +87,11 @@ impl ModePages {
         let cached = limits.write_cache == WriteCache::On;
         caching::WCE.set(&mut default[CACHING..], cached);
         caching::WCE.set(&mut changeable[CACHING..], cached);
+        // Whether protection information is checked that is not transferred, where there can be any; and whose its tags are.
+        let protection = limits.protection;
+        control::DPICZ.set(&mut changeable[CONTROL..], protection != Protection::Impossible);
+        let owner = protection.kind().is_some_and(Kind::application_tag_owner);
+        control::ATO.set(&mut default[CONTROL..], owner);
         // Thresholds for what nobody tells are none.
         if !limits.space || limits.unmap.is_none() {
             for image in [&mut default, &mut changeable] {
@@ -142,6 +148,19 @@ impl ModePages {
     #[must_use]
     pub fn descriptor_sense(&self) -> bool {
         self.get(CONTROL, control::D_SENSE)
+    }
+
+    /// DPICZ of the control page.
+    #[must_use]
+    pub fn protection_unchecked(&self) -> bool {
+        self.get(CONTROL, control::DPICZ)
+    }
+
+    /// ATO of the control page, which is as the unit is formatted.
+    pub(crate) fn own_application_tags(&mut self, owned: bool) {
+        for image in [&mut self.current, &mut self.saved, &mut self.default] {
+            control::ATO.set(&mut image[CONTROL..], owned);
+        }
     }
 
     /// SWP of the control page.
