@@ -1,9 +1,9 @@
 //! The ledger: which tests skip themselves, and why.
 //!
 //! A heading is `[where] reason`; the lines below it are tests. `where` says in which set-up alone they run: one of the
-//! special ones, or `nowhere`; elsewhere they skip. With `not SET-UP` they are left out of that set-up.
+//! special ones, those on a `file` or in `ram`, or `nowhere`; elsewhere they skip. With `not SET-UP` they are left out of that set-up.
 
-use super::setup::{Extent, Setup, special_names};
+use super::setup::{Extent, KINDS, Setup, special_names};
 use anyhow::{Context, bail, ensure};
 use std::path::Path;
 
@@ -65,9 +65,9 @@ impl Ledger {
             Extent::Listed => None,
         };
         match place {
-            Some(Place::OnlyIn(name)) if *name == setup.name => Some(Expected::Passed),
+            Some(Place::OnlyIn(name)) if setup.is_meant(name) => Some(Expected::Passed),
             Some(Place::OnlyIn(_) | Place::Nowhere) => elsewhere,
-            Some(Place::NotIn(name)) if *name == setup.name => None,
+            Some(Place::NotIn(name)) if setup.is_meant(name) => None,
             Some(Place::NotIn(_)) | None => elsewhere.map(|_| Expected::Passed),
         }
     }
@@ -81,7 +81,7 @@ fn parse_heading(heading: &str) -> anyhow::Result<Place> {
     if place == "nowhere" {
         return Ok(Place::Nowhere);
     }
-    if special_names().all(|special| special != name) {
+    if special_names().chain(KINDS).all(|known| known != name) {
         bail!("there is no set-up [{name}]");
     }
     Ok(if name == place { Place::OnlyIn(name.to_owned()) } else { Place::NotIn(name.to_owned()) })
@@ -119,6 +119,19 @@ mod tests {
     #[test]
     fn what_needs_a_special_set_up_passes_there() {
         check("512e", "pspp");
+    }
+
+    #[test]
+    fn what_needs_a_kind_of_disk_passes_on_every_such_disk_that_is_tested_wholly() {
+        let ledger = Ledger::parse("[ram] memory\nA.B\n", &tests()).expect("well-formed");
+        let expect = |name: &str| {
+            let setup = setups(Path::new("")).into_iter().find(|one| one.name == name).expect("it exists");
+            ledger.expect(&setup, "A.B")
+        };
+        assert_eq!(expect("ram,direct,ring,512"), Some(Expected::Passed));
+        assert_eq!(expect("small"), Some(Expected::Passed));
+        assert_eq!(expect("512e"), Some(Expected::Skipped));
+        assert_eq!(expect("read-only"), None);
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub(super) fn setups(work: &Path) -> Vec<Setup> {
     setups
 }
 
+/// What a disk is backed by, as headings of the ledger say it.
+pub(super) const KINDS: [&str; 2] = ["file", "ram"];
+
 /// The names of the special ones.
 pub(super) fn special_names() -> impl Iterator<Item = &'static str> {
     SPECIAL.iter().map(|(name, ..)| *name)
@@ -77,6 +80,12 @@ impl Setup {
             }
         };
         Self { name: name.to_owned(), args, extent, trace: None, image }
+    }
+
+    /// Whether a heading of the ledger means it: by its name, or, where every test runs, by what backs it.
+    pub(super) fn is_meant(&self, name: &str) -> bool {
+        let kind = if self.image.is_some() { "file" } else { "ram" };
+        name == self.name || (name == kind && self.extent == Extent::Whole)
     }
 
     /// Removes the disk, if it is a file and there is one.
