@@ -41,6 +41,8 @@ pub struct Engine {
     pub(crate) starved_retry: Time,
     /// When transitions of port groups end, and of which unit.
     pub(crate) transitions: Vec<(Time, u32)>,
+    /// When overhauls are to be driven on, and of which unit.
+    pub(crate) overhauls: Vec<(Time, u32)>,
     /// Units where a task has ended while others waited.
     pub(crate) unsettled: Vec<u32>,
     /// Parameter data under construction.
@@ -61,7 +63,9 @@ impl Engine {
         };
         let units: Vec<Unit> = target.units.iter().map(unit).collect();
         let tasks = usize::try_from(tasks_max).unwrap_or(0);
+        let resumed = (0u32..).zip(&units).filter(|(_, unit)| unit.condition.is_busy());
         Self {
+            overhauls: resumed.map(|(at, _)| (Time(0), at)).collect(),
             luns: LunMap::new(&target, &units),
             table: Table::new(reactor, tasks_max),
             nexuses: Nexuses::default(),
@@ -122,7 +126,7 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let starved = (!self.starved.is_empty()).then_some(self.starved_retry);
-        let overhauls = self.units.iter().filter_map(|unit| unit.condition.retry()).min();
+        let overhauls = self.overhauls.iter().map(|(time, _)| *time).min();
         let times = [starved, self.functions.deadline(), self.next_transition(), overhauls];
         times.into_iter().flatten().min()
     }

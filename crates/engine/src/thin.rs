@@ -78,6 +78,12 @@ impl Thin {
     }
 }
 
+/// So many bytes in threshold sets.
+pub(crate) fn threshold_sets(bytes: u64, geometry: &Geometry) -> u32 {
+    let blocks = bytes / u64::from(geometry.block_bytes);
+    u32::try_from(blocks >> threshold_exponent(geometry)).unwrap_or(u32::MAX)
+}
+
 /// THRESHOLD EXPONENT: a threshold set is two to this power blocks; the whole unit has fewer than 2^32 of them.
 //= SBC-3 "Logical Block Provisioning VPD page"
 pub(crate) fn threshold_exponent(geometry: &Geometry) -> u8 {

@@ -125,6 +125,14 @@ layouts! {
         SUBPAGE_CODE: u8 = 1, 7, 8;
     }
 
+    /// SBC-3 "Logical Block Provisioning log page": a parameter that counts a resource.
+    provisioning_resource, 8 {
+        /// Threshold sets.
+        RESOURCE_COUNT: u32 = 0, 7, 32;
+        /// 1: of this unit alone, 2: others may take it too.
+        SCOPE: u8 = 4, 1, 2;
+    }
+
     /// SPC-4 "Temperature log page": either parameter.
     temperature, 2 {
         /// Degrees Celsius.

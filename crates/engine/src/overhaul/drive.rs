@@ -39,17 +39,19 @@ impl Engine {
                 self.submissions.push_back(Submission { store: unit.config.store, task, op });
             }
             Step::UnderWay => {}
-            Step::Starved => overhaul.retry = Some(now + RETRY),
+            Step::Starved => {
+                self.overhauls.retain(|(_, other)| *other != at);
+                self.overhauls.push((now + RETRY, at));
+            }
             Step::Done => self.end_overhaul(at, pool),
         }
     }
 
     /// Lets every overhaul go on that waited for this time.
     pub(crate) fn retry_overhauls(&mut self, now: Time, pool: &mut Pool) {
-        for at in (0u32..).zip(&self.units).map(|(at, _)| at).collect::<Vec<_>>() {
-            if self.units[index(at)].condition.retry().is_some_and(|time| time <= now) {
-                self.drive_overhaul(now, at, pool);
-            }
+        let due: Vec<(Time, u32)> = self.overhauls.extract_if(.., |(time, _)| *time <= now).collect();
+        for (_, at) in due {
+            self.drive_overhaul(now, at, pool);
         }
     }
 

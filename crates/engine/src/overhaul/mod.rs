@@ -19,7 +19,7 @@ pub(crate) use sanitize::{block_erase, exit_failure_mode, no_list_bytes, overwri
 use crate::geometry::Geometry;
 use crate::work::Answer;
 use core::cmp::min;
-use felio_hal::{Buf, NexusId, Op, Pool, Time};
+use felio_hal::{Buf, NexusId, Op, Pool};
 use felio_spec::Row;
 use felio_spec::cdb::{Medium, Overhaul as Rule};
 use felio_spec::protection::Kind as Protection;
@@ -98,8 +98,6 @@ pub(crate) struct Overhaul {
     buf: Option<Buf>,
     /// Who need not be told of the end.
     asker: Option<NexusId>,
-    /// When to look for a buffer again.
-    retry: Option<Time>,
 }
 
 /// What the store does, or is to do next.
@@ -188,12 +186,9 @@ impl Condition {
         }
     }
 
-    /// When it wants to be driven on.
-    pub(crate) fn retry(&self) -> Option<Time> {
-        match self {
-            Self::Busy(overhaul) => overhaul.retry,
-            Self::Sound | Self::Failed(_) => None,
-        }
+    /// Whether they are being made anew.
+    pub(crate) const fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy(_))
     }
 }
 
@@ -242,13 +237,12 @@ impl Overhaul {
             progress: 0,
             buf: None,
             asker: None,
-            retry: None,
         })
     }
 
     /// One that an earlier process did not end; it is on record.
     fn resumed(kind: Kind, method: Method) -> Self {
-        Self { stage: Stage::Blocks, retry: Some(Time(0)), ..*Self::new(kind, method) }
+        Self { stage: Stage::Blocks, ..*Self::new(kind, method) }
     }
 
     /// One that has nothing to do but to leave a failure behind.
@@ -268,7 +262,6 @@ impl Overhaul {
         if self.is_abandoned {
             self.stage = Stage::Fail;
         }
-        self.retry = None;
         let step = match self.stage {
             Stage::Announce if !keeps_records => {
                 self.stage = Stage::Blocks;

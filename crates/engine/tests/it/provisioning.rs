@@ -159,6 +159,20 @@ fn every_nexus_is_told_once_that_space_runs_out() {
 }
 
 #[test]
+fn the_log_tells_of_space_in_threshold_sets() {
+    let mut rig = with_space();
+    rig.disk.space.used = 3 << 20;
+    let page = |rig: &mut Rig| rig.run(ALICE, &[0x4d, 0, 0x4c, 0, 0, 0, 0, 0, 255, 0], &[]).data;
+    assert_eq!(page(&mut rig).len(), 4);
+    rig.now = rig.now + Duration::from_secs(2);
+    rig.run(ALICE, &INQUIRY, &[]);
+    let mut want = vec![0x8c, 0, 0, 24];
+    want.extend([0, 1, 3, 8, 0, 0, 0, 100, 2, 0, 0, 0]);
+    want.extend([0, 2, 3, 8, 0, 0, 0, 3, 1, 0, 0, 0]);
+    assert_eq!(page(&mut rig), want);
+}
+
+#[test]
 fn space_is_asked_for_with_the_size_and_once_at_a_time() {
     let mut rig = with_space();
     rig.now = rig.now + Duration::from_secs(2);

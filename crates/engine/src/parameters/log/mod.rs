@@ -64,6 +64,7 @@ impl Page {
 const PAGES: &[Page] = &[
     Page::read_only(page::SUPPORTED, 0, Body::Pages),
     Page::read_only(page::SUPPORTED, ALL_SUBPAGES, Body::Subpages),
+    Page::read_only(page::LOGICAL_BLOCK_PROVISIONING, 0, Body::Parameters(pages::provisioning)),
     Page::read_only(page::TEMPERATURE, 0, Body::Parameters(pages::temperature)),
     Page {
         page: page::APPLICATION_CLIENT,

@@ -3,12 +3,14 @@
 use super::Parameters;
 use crate::commands::View;
 use crate::counters::Counters;
+use crate::thin::threshold_sets;
 use crate::unit::Unit;
 use core::time::Duration;
 use felio_spec::Field;
 use felio_spec::log::{
     NO_ADDRESS, SELF_TEST_RESULTS, TEMPERATURE_UNKNOWN, fua_statistics,
-    informational_exceptions as exceptions, self_test_result, statistics as general, temperature as layout,
+    informational_exceptions as exceptions, provisioning_resource, self_test_result, statistics as general,
+    temperature as layout,
 };
 use felio_spec::sense::code;
 
@@ -36,6 +38,24 @@ pub(super) fn temperature(_view: &View<'_>, parameters: &mut Parameters<'_>) {
     for code in [TEMPERATURE, REFERENCE_TEMPERATURE] {
         let mut value = [0; layout::BYTES];
         layout::TEMPERATURE.set(&mut value, TEMPERATURE_UNKNOWN);
+        parameters.binary(code, &value);
+    }
+}
+
+/// Space, where the store tells of it and has done so.
+//= SBC-3 "Logical Block Provisioning log page"
+pub(super) fn provisioning(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    use provisioning_resource as field;
+    const AVAILABLE: u16 = 0x0001;
+    const USED: u16 = 0x0002;
+    /// SCOPE.
+    const DEDICATED: u8 = 1;
+    const SHARED: u8 = 2;
+    let Some(space) = view.unit.thin.space else { return };
+    for (code, bytes, scope) in [(AVAILABLE, space.available, SHARED), (USED, space.used, DEDICATED)] {
+        let mut value = [0; field::BYTES];
+        field::RESOURCE_COUNT.set(&mut value, threshold_sets(bytes, &view.unit.geometry));
+        field::SCOPE.set(&mut value, scope);
         parameters.binary(code, &value);
     }
 }
