@@ -287,7 +287,14 @@ mod tests {
         check(&read10::ROW, &[0x28], [A, C, A, C, A]);
         check(&verify16::ROW, &[0x8f], [A, C, A, C, A]);
         check(&get_lba_status::ROW, &[0x9e, 0x12], [A, C, A, C, A]);
-        check(&mode_sense6::ROW, &[0x1a], [A, C, A, C, A]);
+        for row in
+            [mode_sense6::ROW, report_supported_operation_codes::ROW, read_defect_data10::ROW, seek10::ROW]
+        {
+            check(&row, &[0], [A, C, A, C, A]);
+        }
+        for row in [populate_token::ROW, receive_copy_status_lid1::ROW, receive_rod_token_information::ROW] {
+            check(&row, &[0], [A, C, A, C, A]);
+        }
     }
 
     #[test]
@@ -295,8 +302,17 @@ mod tests {
         for row in [write16::ROW, write_same16::ROW, unmap::ROW, compare_and_write::ROW, orwrite16::ROW] {
             check(&row, &[0], [C, C, C, C, A]);
         }
-        check(&synchronize_cache10::ROW, &[0x35], [C, C, C, C, A]);
-        check(&mode_select10::ROW, &[0x55], [C, C, C, C, A]);
+        for row in [synchronize_cache10::ROW, mode_select10::ROW, set_target_port_groups::ROW] {
+            check(&row, &[0], [C, C, C, C, A]);
+        }
+        for row in
+            [format_unit::ROW, sanitize_overwrite::ROW, sanitize_exit_failure_mode::ROW, write_atomic16::ROW]
+        {
+            check(&row, &[0], [C, C, C, C, A]);
+        }
+        for row in [extended_copy_lid1::ROW, write_using_token::ROW, copy_operation_abort::ROW] {
+            check(&row, &[0], [C, C, C, C, A]);
+        }
     }
 
     #[test]
@@ -306,7 +322,9 @@ mod tests {
         {
             check(&row, &[0], [A; 5]);
         }
-        check(&test_unit_ready::ROW, &[0], [A; 5]);
+        for row in [test_unit_ready::ROW, report_target_port_groups::ROW, report_referrals::ROW] {
+            check(&row, &[0], [A; 5]);
+        }
         check(&persistent_reserve_in_read_keys::ROW, &[0x5e], [A; 5]);
     }
 

@@ -4,6 +4,7 @@
 //! buffer comes home; in the end nothing is under way.
 
 use crate::cdb::*;
+use crate::reservation::{Out, TYPES, list, out_cdb};
 use crate::rig::{ALICE, BLOCK, BOB, Rig, Said, target};
 use core::time::Duration;
 use felio_hal::store::Failure;
@@ -80,7 +81,7 @@ impl Chaos {
         let count = usize::from(blocks);
         let data = |count: usize| vec![0; count * BLOCK];
         let mut noise: Vec<u8> = (0..16).map(|_| dice.byte()).collect();
-        let (cdb, data): (Vec<u8>, Vec<u8>) = match dice.roll(16) {
+        let (cdb, data): (Vec<u8>, Vec<u8>) = match dice.roll(18) {
             0..3 => (read10(lba, blocks).into(), Vec::new()),
             3..6 => (write10(lba, blocks).into(), data(count)),
             6 => (write_and_verify10(lba, blocks).into(), data(count)),
@@ -91,8 +92,9 @@ impl Chaos {
             12 => (synchronize_cache10(dice.byte() & 2).into(), Vec::new()),
             13 => (get_lba_status(u64::from(lba), 100).into(), Vec::new()),
             14 => (TEST_UNIT_READY.into(), Vec::new()),
+            15 => reservation(dice),
             _ => {
-                noise[0] = [0x12, 0x1a, 0x1b, 0x03, 0x25, 0x28, 0x15, noise[0]][usize::from(noise[1] & 7)];
+                noise[0] = [0x12, 0x1a, 0x1b, 0x03, 0x25, 0x16, 0x15, noise[0]][usize::from(noise[1] & 7)];
                 (noise, data(count))
             }
         };
@@ -163,6 +165,18 @@ impl Chaos {
         self.rig.pool.trim();
         assert_eq!(self.rig.pool.budget().bytes(), 0);
     }
+}
+
+/// Both have the same key, so that most of it is done.
+fn reservation(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
+    let ignore = Out::Ignore;
+    let actions =
+        [ignore, ignore, Out::Reserve, Out::Release, Out::Clear, Out::Preempt, Out::PreemptAndAbort];
+    let action = actions[usize::try_from(dice.roll(7)).expect("small")];
+    let key = if action == ignore { dice.roll(3) } else { 1 };
+    let kind = TYPES[usize::try_from(dice.roll(6)).expect("small")];
+    let list = list(1, key, u8::from(dice.roll(2) == 0));
+    (out_cdb(action, kind, list.len()).into(), list)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 commands! {
     /// SCSI-2 "REZERO UNIT command": there is no head to bring back.
-    rezero_unit ready "REZERO UNIT" 0x01, 6 {}
+    rezero_unit seek "REZERO UNIT" 0x01, 6 {}
 
     /// SBC-3 "FORMAT UNIT command". The list, if there is one, is as long as its header says.
     format_unit overhaul "FORMAT UNIT" 0x04, 6 {
@@ -17,12 +17,12 @@ commands! {
     }
 
     /// SCSI-2 "SEEK (6) command": there is no head to move.
-    seek6 ready "SEEK (6)" 0x0b, 6 {
+    seek6 seek "SEEK (6)" 0x0b, 6 {
         LBA: u64 = 1, 4, 21;
     }
 
     /// SCSI-2 "SEEK (10) command": there is no head to move.
-    seek10 ready "SEEK (10)" 0x2b, 10 {
+    seek10 seek "SEEK (10)" 0x2b, 10 {
         LBA: u64 = 2, 7, 32;
     }
 

@@ -181,6 +181,11 @@ mod rules {
         Row { medium: Medium::Read, reservation: Reservation::Ready, ..row }
     }
 
+    /// Moves the arm of a disk that has one.
+    pub(super) const fn seek(row: Row) -> Row {
+        Row { reservation: Reservation::Read, ..ready(row) }
+    }
+
     /// Asks for the capacity. SPC-4 lets a port group in standby answer more than its list: initiators that find their
     /// units through such a path need this.
     pub(super) const fn capacity(row: Row) -> Row {
@@ -298,12 +303,12 @@ mod rules {
 
     /// Ends a copy of the same nexus.
     pub(super) const fn copy_abort(row: Row) -> Row {
-        row
+        Row { reservation: Reservation::Write, ..row }
     }
 
     /// Asks what has become of a copy of the same nexus.
     pub(super) const fn copy_results(row: Row) -> Row {
-        Row { direction: Direction::In, ..row }
+        Row { direction: Direction::In, reservation: Reservation::Read, ..row }
     }
 
     /// Reads log parameters, whoever holds a reservation.
