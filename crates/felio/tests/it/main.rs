@@ -17,5 +17,5 @@ mod crowd;
 mod hostile;
 mod identity;
 mod lifecycle;
-mod reservations;
 mod paths;
+mod reservations;
