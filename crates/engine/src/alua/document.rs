@@ -45,7 +45,12 @@ impl PortGroups {
                 group.restore(state, saved);
             }
         }
-        self.offline = document.offline;
+        let obeyed = |port: &u16| {
+            let group = self.group_of(*port)?;
+            let saved = document.groups.iter().find(|saved| saved.id == group.config.id)?;
+            (saved.configured == group.config.state.row().name).then_some(*port)
+        };
+        self.offline = document.offline.iter().filter_map(obeyed).collect();
     }
 }
 

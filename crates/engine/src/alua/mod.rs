@@ -32,7 +32,7 @@ use felio_spec::sense::Sense;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PortGroups {
     groups: Vec<Group>,
-    /// Ports that were taken out of service one by one.
+    /// Ports that were taken out of service one by one, in ascending order.
     //= SPC-4 "Target port asymmetric access state: Offline": a secondary state, beside that of the group
     offline: Vec<u16>,
     /// No port is kept from anything.
@@ -72,7 +72,7 @@ enum Move {
 }
 
 /// What moves have done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct Effect {
     /// Some port is in another state than before.
     changed: bool,
@@ -119,25 +119,21 @@ impl PortGroups {
 
     /// Carries moves out, all of which must have been checked.
     fn apply(&mut self, now: Time, moves: &[Move], by: NexusId) -> Effect {
-        let mut effect = Effect::default();
+        let before = self.shape();
+        let mut until = None;
         for go in moves {
-            let one = match *go {
-                Move::Group(id, to) => self.move_group(now, id, to, by),
+            match *go {
+                Move::Group(id, to) => until = min_some(until, self.move_group(now, id, to, by)),
                 Move::Offline(port) => self.take_offline(port),
-            };
-            effect.changed |= one.changed;
-            effect.until = min_some(effect.until, one.until);
+            }
         }
         self.look();
-        effect
+        Effect { changed: self.shape() != before, until }
     }
 
     /// Whoever sets the state of a group wants its ports to be used: those out of service come back.
-    fn move_group(&mut self, now: Time, id: u16, to: AccessState, by: NexusId) -> Effect {
-        let Some(group) = self.groups.iter_mut().find(|group| group.config.id == id) else {
-            return Effect::default();
-        };
-        let before = (self.offline.len(), group.standing);
+    fn move_group(&mut self, now: Time, id: u16, to: AccessState, by: NexusId) -> Option<Time> {
+        let group = self.groups.iter_mut().find(|group| group.config.id == id)?;
         self.offline.retain(|port| !group.config.ports.contains(*port));
         if group.destination() != to {
             group.standing = if group.has_transitions() {
@@ -147,19 +143,21 @@ impl PortGroups {
             };
             group.status = status_code::BY_SET_TARGET_PORT_GROUPS;
         }
-        let until = match group.standing {
+        match group.standing {
             Standing::Moving { until, .. } => Some(until),
             Standing::In(_) => None,
-        };
-        Effect { changed: before != (self.offline.len(), group.standing), until }
+        }
     }
 
-    fn take_offline(&mut self, port: u16) -> Effect {
-        let changed = !self.offline.contains(&port);
-        if changed {
-            self.offline.push(port);
-        }
-        Effect { changed, until: None }
+    fn take_offline(&mut self, port: u16) {
+        self.offline.push(port);
+        self.offline.sort_unstable();
+        self.offline.dedup();
+    }
+
+    /// What of the groups can be seen.
+    fn shape(&self) -> (Vec<Standing>, Vec<u16>) {
+        (self.groups.iter().map(|group| group.standing).collect(), self.offline.clone())
     }
 
     /// Ends the transitions whose time has come; tells for whom, where there was one.

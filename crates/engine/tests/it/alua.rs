@@ -319,11 +319,12 @@ fn states_outlive_the_process() {
 #[test]
 fn an_operator_who_decides_anew_is_obeyed() {
     let mut rig = rig();
-    change(&mut rig, ALICE, &[(2, 2)]);
+    change(&mut rig, ALICE, &[(2, 2), (2, 0x0e)]);
     let mut target = config();
     target.units[0].access.port_groups[1].state = AccessState::ActiveNonOptimized;
     let mut rig = restarted(&rig, target);
-    assert_eq!(groups(&mut rig)[1], (2, 1, 2, vec![2]), "by implicit behaviour");
+    // Changed by implicit behaviour, as the initiator sees it.
+    assert_eq!(groups(&mut rig), [(1, 0, 0, vec![1]), (2, 1, 2, vec![2])]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod alua;
+mod alua_model;
 mod atomic;
 mod attention;
 mod cdb;
