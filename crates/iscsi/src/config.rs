@@ -323,8 +323,34 @@ impl Default for Offer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allow, AllowError, Allowed, Cidr};
+    use super::{Allow, AllowError, Allowed, Cidr, Target};
     use crate::name::{IscsiName, NameError};
+
+    /// Portals in groups 1, 2 and so on; the group of a connection to `local`.
+    #[track_caller]
+    fn check_group(portals: &[&str], local: &str, want: u16) {
+        let name = IscsiName::parse("iqn.2026-11.org.example:t").unwrap();
+        let mut target = Target::new(name, portals.iter().map(|portal| portal.parse().unwrap()).collect());
+        for (portal, group) in target.portals.iter_mut().zip(1..) {
+            portal.group = u16::try_into(group).unwrap();
+        }
+        assert_eq!(target.portal_group(local.parse().unwrap()).get(), want, "{portals:?} {local}");
+    }
+
+    #[test]
+    fn a_connection_is_in_the_group_of_the_portal_that_it_came_to() {
+        check_group(&["10.0.0.1:3260", "10.0.0.1:3261"], "10.0.0.1:3261", 2);
+        check_group(&["10.0.0.1:3260", "[fd00::1]:3260"], "[fd00::1]:3260", 2);
+        check_group(&["10.0.0.1:3260", "10.0.0.2:3260"], "[::ffff:10.0.0.2]:3260", 2);
+    }
+
+    #[test]
+    fn a_portal_that_listens_everywhere_has_the_connections_that_no_other_has() {
+        check_group(&["0.0.0.0:3260", "10.0.0.2:3260"], "10.0.0.2:3260", 2);
+        check_group(&["10.0.0.2:3260", "0.0.0.0:3260"], "10.0.0.1:3260", 2);
+        check_group(&["0.0.0.0:3260", "[::]:3260"], "[fd00::1]:3260", 2);
+        check_group(&["10.0.0.2:3260", "[::]:3260"], "[::ffff:10.0.0.1]:3260", 2);
+    }
 
     #[track_caller]
     fn check_network(network: &str, address: &str, want: bool) {

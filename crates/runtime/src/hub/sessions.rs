@@ -170,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn one_initiator_port_has_a_session_at_each_target_port() {
+        let mut sessions = Sessions::new(8);
+        sessions.handle_login(nexus(1), login("a", 0));
+        sessions.handle_login(nexus(2), Login { target_port_tag: 2, ..login("a", 0) });
+        sessions.handle_login(nexus(3), Login { target_port_tag: 3, ..login("a", 1) });
+        let want = [
+            Verdict::Admit { nexus: nexus(1), session: 1 },
+            Verdict::Admit { nexus: nexus(2), session: 2 },
+            Verdict::Refuse { nexus: nexus(3), refusal: Refusal::NoSuchSession },
+        ];
+        assert_eq!(verdicts(&mut sessions), want);
+    }
+
+    #[test]
     fn the_old_session_is_gone_before_its_heir_is_admitted() {
         let mut sessions = Sessions::new(8);
         sessions.handle_login(nexus(1), login("a", 0));
