@@ -5,6 +5,7 @@
 
 use crate::attention::Attention;
 use crate::commands::{Allocation, Run, View};
+use crate::copy::{Bench, Ledgers, Order};
 use crate::engine::{Engine, index};
 use crate::parameters::mode::Reporting;
 use crate::power::{Power, Rule};
@@ -21,6 +22,27 @@ impl Engine {
     pub(crate) fn run_entry(&mut self, now: Time, slot: u32, data: Option<Buf>, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         match task.entry.run {
+            Run::CopyResults(..) => {
+                self.copies.tokens.expire(now);
+                self.run_parameters(now, slot, pool)
+            }
+            Run::Copy(_, function) => {
+                let (cdb, nexus, unit) = (task.cdb, task.nexus, task.unit);
+                self.copies.tokens.expire(now);
+                let list = data.as_deref().unwrap_or_default();
+                let list_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
+                let (target, units, copies) = (&self.target, &self.units, &mut self.copies);
+                let mut bench = Bench { now, nexus, unit, target, units, copies };
+                let order = function(&mut bench, &cdb, list);
+                give_back(data, pool);
+                match order {
+                    Ok(order) => {
+                        self.units[index(unit)].has_rods |= matches!(order, Order::TokenMade);
+                        self.follow_order(now, slot, list_bytes, order)
+                    }
+                    Err(sense) => Next::Finish(Outcome::check(sense, list_bytes)),
+                }
+            }
             Run::Parameters(..) | Run::Sense(..) => self.run_parameters(now, slot, pool),
             Run::Capacity(..) | Run::Ready => Next::Submit(Op::Size, Work::Size),
             Run::ParameterList(_, function) => {
@@ -77,7 +99,12 @@ impl Engine {
                 let sense = pending.or_else(|| unit.condition.standing()).unwrap_or_else(|| standing(&view));
                 (allocation, run(&sense, &task.cdb, &mut self.writer))
             }
-            Run::Ready
+            Run::CopyResults(allocation, run) => {
+                let of = Ledgers { nexus: task.nexus, at: task.unit, unit, copies: &self.copies };
+                (allocation, run(&of, &task.cdb, &mut self.writer))
+            }
+            Run::Copy(..)
+            | Run::Ready
             | Run::ParameterList(..)
             | Run::PortGroups
             | Run::ReserveOut(..)

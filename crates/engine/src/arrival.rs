@@ -92,11 +92,16 @@ impl Engine {
 
     /// The data that a task solicited.
     pub fn handle_data_out(&mut self, now: Time, task: TaskId, buf: Buf, pool: &mut Pool) {
+        self.accept_data(now, task, buf, pool);
+        self.settle(now, pool);
+    }
+
+    /// The same, for who settles later.
+    pub(crate) fn accept_data(&mut self, now: Time, task: TaskId, buf: Buf, pool: &mut Pool) {
         match self.table.slot(task) {
             Some(slot) => self.take_data(now, slot, buf, pool),
             None => pool.give(buf), // Aborted while the data were on the way.
         }
-        self.settle(now, pool);
     }
 
     pub(crate) fn arrive(
@@ -177,7 +182,7 @@ impl Engine {
         let nexuses = self.nexuses.count();
         let Some(owner) = self.nexuses.get_mut(nexus) else {
             // Its nexus is gone, or was never announced: nobody waits for an answer.
-            self.requests.push_back((nexus, PortRequest::Abandon { tag: command.tag }));
+            self.tell(nexus, PortRequest::Abandon { tag: command.tag });
             return None;
         };
         let room = self.table.has_room(owner.tasks, nexuses);
@@ -206,7 +211,8 @@ impl Engine {
         let id = self.table.id(slot);
         let Some(task) = self.table.get_mut(slot) else { return };
         task.state = State::Gathering(job);
-        self.requests.push_back((task.nexus, PortRequest::Solicit { tag: task.tag, task: id, bytes }));
+        let (nexus, tag) = (task.nexus, task.tag);
+        self.tell(nexus, PortRequest::Solicit { tag, task: id, bytes });
     }
 
     pub(crate) fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
@@ -215,7 +221,9 @@ impl Engine {
         //= SAM-5 "Unit attention condition": all commands but INQUIRY, REPORT LUNS and REQUEST SENSE report it; the
         //= exceptions are named by command, so that even a CDB that we could not run reports it first.
         let rule = found.as_ref().map_or(AttentionRule::Report, |entry| entry.row.attention);
+        //= SPC-4 "Third-party copy commands": what a copy manager sends is not the initiator's to be told by
         if rule == AttentionRule::Report
+            && command.tag.piece().is_none()
             && let Some(pending) = self.nexuses.get_mut(nexus).and_then(|n| n.pending_mut(at))
             && let Some(sense) = pending.take()
         {
@@ -296,7 +304,7 @@ impl Engine {
     }
 
     //= SPC-4 "Incorrect logical unit selection"
-    fn answer_for_nobody(&mut self, nexus: NexusId, command: &Command, pool: &mut Pool) {
+    pub(crate) fn answer_for_nobody(&mut self, nexus: NexusId, command: &Command, pool: &mut Pool) {
         let outcome = match self.speak_for_nobody(command) {
             Ok(allocation) => parameter_data(&self.writer, allocation.bytes(&command.cdb), pool)
                 .unwrap_or_else(|_| Outcome::status(Status::BUSY, 0)),
@@ -319,7 +327,7 @@ impl Engine {
         let Outcome { status, sense, data, transfer_bytes } = outcome;
         let sense = sense.map(|sense| SenseData::new(&sense, descriptor));
         let response = Response { tag: command.tag, status, sense, data, transfer_bytes };
-        self.requests.push_back((nexus, PortRequest::Respond(response)));
+        self.tell(nexus, PortRequest::Respond(response));
     }
 
     /// While commands arrive, looks once in a while whether the store was resized.
@@ -438,6 +446,11 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
             (Job::Pass(0), Extent::default(), DataOut::List(command.expect_out.into()))
         }
         Run::Pass => (Job::Pass(command.expect_in), Extent::default(), DataOut::Nothing),
+        Run::Copy(Some(length), _) => {
+            let bytes = length.read(command.cdb.bytes());
+            (Job::Entry, Extent::default(), DataOut::List(bytes))
+        }
+        Run::Copy(None, _) | Run::CopyResults(..) => (Job::Entry, Extent::default(), DataOut::Nothing),
         Run::Parameters(..) | Run::Capacity(..) | Run::Ready | Run::Sense(..) | Run::Control(_) => {
             (Job::Entry, Extent::default(), DataOut::Nothing)
         }

@@ -7,6 +7,7 @@
 
 use crate::alua;
 use crate::config::{PortConfig, TargetConfig};
+use crate::copy::{self, Bench, Ledgers, Order};
 use crate::geometry::Geometry;
 use crate::overhaul;
 use crate::parameters::{
@@ -83,6 +84,10 @@ pub enum Run {
     Control(fn(&Unit, &Cdb) -> Result<Control, Sense>),
     /// Handed on to the device that the unit is.
     Pass,
+    /// Has us copy, or stop; the field tells the length of Data-Out, if there is any.
+    Copy(Option<Bits>, fn(&mut Bench<'_>, &Cdb, &[u8]) -> Result<Order, Sense>),
+    /// Data-In about copies.
+    CopyResults(Allocation, fn(&Ledgers<'_>, &Cdb, &mut Writer) -> Result<(), Sense>),
     /// Reads or writes blocks.
     Medium(fn(&Geometry, &Cdb) -> Result<Plan, Sense>),
 }
@@ -307,6 +312,49 @@ pub const TABLE: &[Entry] = &[
         ..blocks(&write_same32::ROW, work::write_same32)
     },
     blocks(&orwrite32::ROW, work::orwrite32),
+    copies(
+        &extended_copy_lid1::ROW,
+        Some(extended_copy_lid1::PARAMETER_LIST_LENGTH.bits),
+        copy::list::extended_copy_lid1,
+    ),
+    copies(
+        &extended_copy_lid4::ROW,
+        Some(extended_copy_lid4::PARAMETER_LIST_LENGTH.bits),
+        copy::list::extended_copy_lid4,
+    ),
+    copies(&populate_token::ROW, Some(populate_token::PARAMETER_LIST_LENGTH.bits), copy::ranges::populate),
+    copies(&write_using_token::ROW, Some(write_using_token::PARAMETER_LIST_LENGTH.bits), copy::ranges::write),
+    copies(&copy_operation_abort::ROW, None, copy::abort),
+    tells(
+        &receive_copy_status_lid1::ROW,
+        field(receive_copy_status_lid1::ALLOCATION_LENGTH),
+        copy::results::status_lid1,
+    ),
+    tells(
+        &receive_copy_operating_parameters::ROW,
+        field(receive_copy_operating_parameters::ALLOCATION_LENGTH),
+        copy::results::operating_parameters,
+    ),
+    tells(
+        &receive_copy_failure_details::ROW,
+        field(receive_copy_failure_details::ALLOCATION_LENGTH),
+        copy::results::failure_details,
+    ),
+    tells(
+        &receive_copy_status_lid4::ROW,
+        field(receive_copy_status_lid4::ALLOCATION_LENGTH),
+        copy::results::status_lid4,
+    ),
+    tells(
+        &receive_rod_token_information::ROW,
+        field(receive_rod_token_information::ALLOCATION_LENGTH),
+        copy::results::token_information,
+    ),
+    tells(
+        &report_all_rod_tokens::ROW,
+        field(report_all_rod_tokens::ALLOCATION_LENGTH),
+        copy::results::all_tokens,
+    ),
     blocks(&read16::ROW, work::read16),
     blocks(&compare_and_write::ROW, work::compare_and_write),
     blocks(&write16::ROW, work::write16),
@@ -428,6 +476,24 @@ const fn reserve_out(row: &'static Row, service: Service) -> Entry {
     Entry { row, needs: Needs::Nothing, run: Run::ReserveOut(length, service) }
 }
 
+/// Has us copy.
+const fn copies(
+    row: &'static Row,
+    length: Option<Bits>,
+    run: fn(&mut Bench<'_>, &Cdb, &[u8]) -> Result<Order, Sense>,
+) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::Copy(length, run) }
+}
+
+/// Tells of copies.
+const fn tells(
+    row: &'static Row,
+    allocation: Allocation,
+    run: fn(&Ledgers<'_>, &Cdb, &mut Writer) -> Result<(), Sense>,
+) -> Entry {
+    Entry { row, needs: Needs::Nothing, run: Run::CopyResults(allocation, run) }
+}
+
 /// Reads or writes blocks.
 const fn blocks(row: &'static Row, run: fn(&Geometry, &Cdb) -> Result<Plan, Sense>) -> Entry {
     Entry { row, needs: Needs::Nothing, run: Run::Medium(run) }
@@ -510,9 +576,13 @@ mod tests {
     fn an_allocation_length_belongs_to_data_in_and_a_list_to_data_out() {
         for Entry { row, run, .. } in TABLE {
             let want = match run {
-                Run::Parameters(..) | Run::Capacity(..) | Run::Sense(..) => Direction::In,
-                Run::ParameterList(..) | Run::PortGroups | Run::ReserveOut(..) => Direction::Out,
-                Run::Ready | Run::Control(_) => Direction::None,
+                Run::Parameters(..) | Run::Capacity(..) | Run::Sense(..) | Run::CopyResults(..) => {
+                    Direction::In
+                }
+                Run::ParameterList(..) | Run::PortGroups | Run::ReserveOut(..) | Run::Copy(Some(_), _) => {
+                    Direction::Out
+                }
+                Run::Ready | Run::Control(_) | Run::Copy(None, _) => Direction::None,
                 Run::Medium(_) | Run::Overhaul(..) => row.direction,
                 Run::Pass => unreachable!("no row of the table is handed on"),
             };

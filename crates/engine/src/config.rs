@@ -16,6 +16,8 @@ pub struct TargetConfig {
     pub epoch_millis: u64,
     /// The units, of all reactors.
     pub units: Vec<UnitConfig>,
+    /// What makes ROD tokens hard to guess: drawn at random for each process, and told to nobody.
+    pub token_seed: [u8; 32],
 }
 
 /// A SCSI target port: for iSCSI, a portal group of a target.

@@ -8,6 +8,7 @@
 use crate::arrival::LunMap;
 use crate::attention::Attention;
 use crate::config::{TargetConfig, UnitConfig};
+use crate::copy::Copies;
 use crate::gate::Peers;
 use crate::management::Functions;
 use crate::nexus::Nexuses;
@@ -18,7 +19,7 @@ use crate::writer::Writer;
 use core::time::Duration;
 use felio_hal::port::{Login, LoginKind};
 use felio_hal::store::Space;
-use felio_hal::{NexusId, Pool, PortRequest, Submission, TaskId, Time};
+use felio_hal::{Buf, NexusId, Pool, PortRequest, Submission, TaskId, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -45,6 +46,10 @@ pub struct Engine {
     pub(crate) overhauls: Vec<(Time, u32)>,
     /// Units where a task has ended while others waited.
     pub(crate) unsettled: Vec<u32>,
+    /// Copies that initiators asked for.
+    pub(crate) copies: Copies,
+    /// Data that tasks of other reactors solicited from it.
+    pub(crate) data_out: VecDeque<(TaskId, Buf)>,
     /// Parameter data under construction.
     pub(crate) writer: Writer,
     pub(crate) requests: VecDeque<(NexusId, PortRequest)>,
@@ -74,6 +79,8 @@ impl Engine {
             starved_retry: Time(0),
             transitions: Vec::new(),
             unsettled: Vec::with_capacity(units.len()),
+            copies: Copies::new(reactor, target.token_seed),
+            data_out: VecDeque::new(),
             writer: Writer::new(),
             requests: VecDeque::with_capacity(tasks),
             submissions: VecDeque::with_capacity(tasks + units.len()),
@@ -101,6 +108,7 @@ impl Engine {
         self.give_up_functions(now);
         self.end_transitions(now);
         self.retry_overhauls(now, pool);
+        self.copies.handle_timeout(now);
         self.settle(now, pool);
     }
 
@@ -127,14 +135,15 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Time> {
         let starved = (!self.starved.is_empty()).then_some(self.starved_retry);
         let overhauls = self.overhauls.iter().map(|(time, _)| *time).min();
-        let times = [starved, self.functions.deadline(), self.next_transition(), overhauls];
+        let times =
+            [starved, self.functions.deadline(), self.next_transition(), overhauls, self.copies.deadline()];
         times.into_iter().flatten().min()
     }
 
     /// Whether there is no task, answered or not.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.table.is_empty() && self.functions.is_empty() && self.peers.voiding == 0
+        self.table.is_empty() && self.functions.is_empty() && self.peers.voiding == 0 && self.copies.is_idle()
     }
 
     /// Whether a task of this nexus is still under way, be it only in a store: until then a session of the same initiator port
@@ -146,16 +155,23 @@ impl Engine {
 
     /// Lets go on what can go on, until nothing can.
     pub(crate) fn settle(&mut self, now: Time, pool: &mut Pool) {
-        if !self.starved.is_empty() {
-            self.feed(now, pool);
-        }
-        while let Some(unit) = self.unsettled.pop() {
-            // Once through: what one begins or ends here cannot let go on what stands before it, but by way of `unsettled`.
-            let mut at = self.units[index(unit)].tasks.first();
-            while let Some(slot) = self.units[index(unit)].tasks.next(&mut self.table, at) {
-                at = self.table.links(slot).next;
-                self.begin_dormant(now, slot, pool);
+        loop {
+            if !self.starved.is_empty() {
+                self.feed(now, pool);
             }
+            while let Some(unit) = self.unsettled.pop() {
+                // Once through: what one begins or ends here cannot let go on what stands before it, but by way of
+                // `unsettled`.
+                let mut at = self.units[index(unit)].tasks.first();
+                while let Some(slot) = self.units[index(unit)].tasks.next(&mut self.table, at) {
+                    at = self.table.links(slot).next;
+                    self.begin_dormant(now, slot, pool);
+                }
+            }
+            if self.copies.is_still() {
+                break;
+            }
+            self.drive_copies(now, pool);
         }
         if !self.starved.is_empty() {
             self.starved_retry = now + STARVED_RETRY;

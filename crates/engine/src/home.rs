@@ -66,7 +66,9 @@ impl Engine {
             let verdict = who.obstacle(at).map(|obstacle| obstacle.verdict(rule, &Cdb::new(&[])));
             verdict.is_none_or(|verdict| verdict == Verdict::Allowed)
         };
-        Pass { read: allowed(Reservation::Read), write: allowed(Reservation::Write) }
+        // Who may cancel a token must ask.
+        let write = allowed(Reservation::Write) && !self.units[index(at)].has_rods;
+        Pass { read: allowed(Reservation::Read), write }
     }
 
     /// Voids every pass for a unit. Nothing that is said from now on leaves before all guests know.

@@ -16,6 +16,7 @@ mod arrival;
 mod attention;
 pub mod commands;
 mod config;
+mod copy;
 mod counters;
 mod engine;
 mod failure;

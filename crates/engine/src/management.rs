@@ -113,7 +113,7 @@ impl Engine {
                 self.clear_task_set(now, nexus, tag, unit, pool)
             }
             (Function::AbortTaskSet, Addressee::Unit(unit)) => {
-                let own = self.select(|task| task.unit == unit && task.nexus == nexus);
+                let own = self.select(|task| task.unit == unit && task.nexus == nexus && !task.is_piece());
                 self.end_all(now, nexus, tag, own, Then::Nothing, pool);
             }
             (Function::AbortTask, Addressee::Unit(unit)) => {
@@ -124,7 +124,9 @@ impl Engine {
                 self.reply(nexus, tag, query(found));
             }
             (Function::QueryTaskSet, Addressee::Unit(unit)) => {
-                let own = |task: &Task| task.unit == unit && task.nexus == nexus && is_open(task);
+                let own = |task: &Task| {
+                    task.unit == unit && task.nexus == nexus && is_open(task) && !task.is_piece()
+                };
                 let found = self.table.iter().any(|(_, task)| own(task));
                 self.reply(nexus, tag, query(found));
             }
@@ -142,6 +144,7 @@ impl Engine {
     pub fn handle_nexus_loss(&mut self, now: Time, nexus: NexusId, pool: &mut Pool) {
         let is_its = |who| matches!(who, Waiting::Function { nexus: of, .. } if of == nexus);
         self.functions.pending.retain(|pending| !is_its(pending.who));
+        self.copies.forget(nexus, pool);
         for slot in self.select(|task| task.nexus == nexus) {
             self.end(slot, Ending::Silent, pool);
         }
@@ -288,6 +291,7 @@ impl Engine {
         self.end_all(now, nexus, tag, tasks, Then::Nothing, pool);
         self.units[index(unit)].reset();
         self.refresh_obstacles(unit);
+        self.copies.reset(unit);
         self.nexuses.attend(unit, Attention::Reset, |_| true);
     }
 
@@ -301,6 +305,7 @@ impl Engine {
         };
         for (at, unit) in (0u32..).zip(&mut self.units) {
             unit.reset();
+            self.copies.reset(at);
             self.nexuses.attend(at, attention, |_| true);
         }
         for at in self.unit_numbers() {
@@ -398,6 +403,13 @@ impl Engine {
             State::Watching { .. } if ending != Ending::Silent => {
                 self.units[index(unit)].condition.abandon();
             }
+            // Its copy ends with it, as soon as nothing of it is under way.
+            State::Copying if self.copies.cancel(id) => {
+                let fate = if ending == Ending::Aborted { Fate::TaskAborted } else { Fate::Silent };
+                task.state = State::Doomed(fate);
+                self.say(nexus, tag, ending);
+                return Gone::Later;
+            }
             // The operation was not handed out yet, or there is none.
             _ => {}
         }
@@ -415,7 +427,7 @@ impl Engine {
     /// Tells the port at once what it may know at once. TASK ABORTED waits until the blocks no longer change.
     fn say(&mut self, nexus: NexusId, tag: PortTag, ending: Ending) {
         if ending == Ending::Abandon {
-            self.requests.push_back((nexus, PortRequest::Abandon { tag }));
+            self.tell(nexus, PortRequest::Abandon { tag });
         }
     }
 

@@ -137,6 +137,9 @@ impl TaskSet {
         if self.special == 0 {
             return None;
         }
+        if task.is_piece() {
+            return self.blocker_of_piece(table, slot);
+        }
         let claim = task.claim();
         let before = |(_, older): &(u32, &Task)| must_wait(older, claim);
         let beside = |(_, newer): &(u32, &Task)| newer.state.is_begun() && excludes(newer.claim(), claim);
@@ -144,6 +147,36 @@ impl TaskSet {
         let Links { previous, next } = table.links(slot);
         let found = walk(table, previous, |links| links.previous).find(before);
         found.or_else(|| walk(table, next, |links| links.next).find(beside)).map(|(slot, _)| table.id(slot))
+    }
+
+    /// The same for a part of a copy. It must not wait for what may itself wait for the copy: not for a copy command, and
+    /// not for a task that has not begun and stands behind one with a barrier between, or as a barrier. For all else it
+    /// waits as any SIMPLE task, so that who wants to be alone has its turn between two pieces.
+    fn blocker_of_piece(&self, table: &Table, slot: u32) -> Option<TaskId> {
+        let claim = table.get(slot)?.claim();
+        let (mut copying, mut barred, mut passed) = (false, false, false);
+        let mut found = None;
+        for (at, task) in walk(table, self.first, |links| links.next) {
+            if at == slot {
+                passed = true;
+                continue;
+            }
+            copying |= task.is_copying();
+            barred |= copying && task.attribute != TaskAttribute::Simple;
+            let begun = task.state.is_begun();
+            if task.is_copying() || (barred && !begun) {
+                continue;
+            }
+            let waits = if passed {
+                found.is_none() && begun && excludes(task.claim(), claim)
+            } else {
+                must_wait(task, claim)
+            };
+            if waits {
+                found = Some(table.id(at));
+            }
+        }
+        found
     }
 
     /// The first task in the set.
@@ -156,8 +189,10 @@ impl TaskSet {
         if self.dormant == 0 {
             return None;
         }
+        let mut barred = false;
         while let Some(task) = table.get(at) {
             if let State::Dormant(.., blocker) = task.state
+                && (!barred || task.is_piece())
                 && table.slot(blocker).is_none()
             {
                 let found = self.blocker(table, at);
@@ -166,7 +201,7 @@ impl TaskSet {
                     _ => return Some(at),
                 }
             } else if task.attribute == TaskAttribute::Ordered && !task.state.is_begun() {
-                return None; // Behind it, nothing may.
+                barred = true; // Behind it, nothing may but parts of a copy that it waits for.
             }
             at = table.links(at).next;
         }

@@ -3,9 +3,10 @@
 use crate::arrival::{Errand, full};
 use crate::engine::{Engine, index};
 use crate::failure;
+use crate::geometry::Extent;
 use crate::pass;
 use crate::protection;
-use crate::table::{Fate, Job, State};
+use crate::table::{Fate, Job, State, Task};
 use crate::unit::PROBE_INTERVAL;
 use crate::work::{self, Next, Outcome, Wanting, Work};
 use core::time::Duration;
@@ -13,7 +14,7 @@ use felio_hal::port::{Response, SenseData};
 use felio_hal::store::{Done, Failure};
 use felio_hal::{Buf, Completion, NexusId, Op, Pool, PortRequest, PortTag, Submission, Time};
 use felio_spec::Status;
-use felio_spec::cdb::Serialization;
+use felio_spec::cdb::{Medium, Serialization};
 
 /// How long a task waits for a buffer before the initiator is asked to come back later.
 const STARVED_MAX: Duration = Duration::from_secs(2);
@@ -89,7 +90,11 @@ impl Engine {
             return self.finish(slot, outcome);
         }
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-        let unit = &self.units[index(at)];
+        let unit = &mut self.units[index(task.unit)];
+        if task.entry.row.medium == Medium::Write && unit.has_rods {
+            unit.has_rods = self.copies.tokens.cancel(task.unit, written(task));
+        }
+        let unit = &self.units[index(task.unit)];
         // The unit may have been stopped, protected, made smaller or put out of reach while the task waited.
         let checked = unit
             .check_medium(task.entry.row)
@@ -168,7 +173,7 @@ impl Engine {
         let descriptor = self.units[index(unit)].mode.descriptor_sense();
         let sense = sense.map(|sense| SenseData::new(&sense, descriptor));
         let response = Response { tag, status, sense, data, transfer_bytes };
-        self.requests.push_back((nexus, PortRequest::Respond(response)));
+        self.tell(nexus, PortRequest::Respond(response));
     }
 
     /// Frees the slot of a task whose operation is home, or was never handed out; what it holds is the caller's.
@@ -262,7 +267,7 @@ impl Engine {
     }
 
     /// The last operation of a task that was ended before is home.
-    fn bury(&mut self, slot: u32, fate: Fate) {
+    pub(crate) fn bury(&mut self, slot: u32, fate: Fate) {
         match fate {
             Fate::Silent => drop(self.let_go(slot)),
             Fate::TaskAborted => self.finish(slot, Outcome::status(Status::TASK_ABORTED, 0)),
@@ -301,6 +306,11 @@ impl Engine {
                     return;
                 }
                 Next::Watch { transfer_bytes } => return self.watch(slot, transfer_bytes),
+                Next::Copying => {
+                    let Some(task) = self.table.get_mut(slot) else { return };
+                    task.state = State::Copying;
+                    return;
+                }
                 Next::Need(bytes, wanting) => match self.take_buf(bytes, pool) {
                     Some(buf) => next = self.go_on(now, slot, wanting, buf, pool),
                     None => return self.starve(now, slot, bytes, wanting),
@@ -360,6 +370,16 @@ impl Engine {
         task.state = state;
         let store = self.units[index(task.unit)].config.store;
         self.submissions.push_back(Submission { store, task: id, op });
+    }
+}
+
+/// The blocks that a task may be about to change.
+fn written(task: &Task) -> Extent {
+    match task.class {
+        Serialization::Write | Serialization::Exclusive => task.extent,
+        // What a copy writes, its parts write.
+        Serialization::Free | Serialization::Read => Extent::default(),
+        Serialization::Unit => Extent { lba: 0, blocks: u64::MAX },
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Invariants: the table never grows past its size; a [`TaskId`] whose task has gone is recognised by its generation.
 
-use crate::commands::Entry;
+use crate::commands::{Entry, Run};
 use crate::geometry::Extent;
 use crate::work::{Plan, Wanting, Work};
 use felio_hal::{Buf, NexusId, Pool, PortTag, TaskId, Time};
@@ -34,11 +34,25 @@ pub(crate) struct Task {
     pub(crate) state: State,
 }
 
+impl Task {
+    /// Whether it is a part of a copy, sent by a copy manager.
+    pub(crate) const fn is_piece(&self) -> bool {
+        self.tag.piece().is_some()
+    }
+
+    /// Whether a copy is under way for it, of which tasks behind it may be part.
+    pub(crate) const fn is_copying(&self) -> bool {
+        matches!(self.entry.run, Run::Copy(..)) && self.state.is_begun()
+    }
+}
+
 /// How far a task is, with what that state may use.
 #[derive(Debug)]
 pub(crate) enum State {
     /// Its Data-Out is on the way.
     Gathering(Job),
+    /// A copy is under way for it: see [`Copies`](crate::copy::Copies).
+    Copying,
     /// It has its data and may not begin before that task has ended.
     Dormant(Job, Option<Buf>, TaskId),
     /// It has begun and wants a buffer of so many bytes, since then.
@@ -99,9 +113,12 @@ impl State {
             Self::Dormant(_, buf, _) => buf,
             Self::Starved(_, wanting, _) => wanting.into_buf(),
             Self::InStore(_, work) => work.into_buf(),
-            Self::Gathering(_) | Self::Waiting | Self::Watching { .. } | Self::Doomed(_) | Self::Deciding => {
-                None
-            }
+            Self::Gathering(_)
+            | Self::Copying
+            | Self::Waiting
+            | Self::Watching { .. }
+            | Self::Doomed(_)
+            | Self::Deciding => None,
         };
         if let Some(buf) = buf {
             pool.give(buf);

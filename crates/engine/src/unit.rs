@@ -66,6 +66,8 @@ pub struct Unit {
     pub(crate) reservations: Reservations,
     /// How its blocks are, as a whole.
     pub(crate) condition: Condition,
+    /// There are ROD tokens that a write to the unit may cancel.
+    pub(crate) has_rods: bool,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
     /// What is known of its space.
@@ -199,6 +201,7 @@ impl Unit {
             preventing: Vec::new(),
             generations: Cell::new(Generations::NEW),
             reservations,
+            has_rods: false,
             tasks: TaskSet::new(),
             thin: Thin::default(),
             probe,

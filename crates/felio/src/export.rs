@@ -203,7 +203,7 @@ fn runtime_config(
         portals: args.portals.clone(),
         iscsi: Config::new(target),
         limits: Limits::default(),
-        target: TargetConfig { ports: paths::ports(args, name), epoch_millis: 0, units },
+        target: TargetConfig { ports: paths::ports(args, name), epoch_millis: 0, units, token_seed: [0; 32] },
         stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),
         lane: LaneConfig { engine: lane_engine(args.io), ..LaneConfig::default() },
     }

@@ -192,6 +192,18 @@ pub enum PortRequest {
     Close(LossReason),
 }
 
+impl PortRequest {
+    /// The command that it concerns, if it concerns one.
+    #[must_use]
+    pub const fn tag(&self) -> Option<PortTag> {
+        match self {
+            Self::Solicit { tag, .. } | Self::Abandon { tag } => Some(*tag),
+            Self::Respond(response) => Some(response.tag),
+            _ => None,
+        }
+    }
+}
+
 /// Why a session may not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

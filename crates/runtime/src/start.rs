@@ -52,7 +52,7 @@ pub struct RuntimeConfig {
     pub iscsi: felio_iscsi::config::Config,
     /// What a connection may cost.
     pub limits: Limits,
-    /// What the device server serves. Each unit's home is chosen here, and the wall clock read.
+    /// What the device server serves. Each unit's home is chosen here, the wall clock read, and the seed of its tokens drawn.
     pub target: TargetConfig,
     /// The stores, in the order of their identifiers.
     pub stores: Vec<Arc<dyn Store>>,
@@ -122,6 +122,9 @@ impl Runtime {
         }
         config.target.epoch_millis = sys::epoch_millis();
         choose_homes(&mut config.target.units, reactors);
+        // Whoever could guess tokens could read what they stand for.
+        let drawn = getrandom::fill(&mut config.target.token_seed);
+        drawn.map_err(|error| StartError::Reactor(io::Error::other(error)))?;
         let (notices, news) = sync_channel(NOTICES_MAX);
         let mailboxes: Result<Arc<[Mailbox]>, _> = (0..reactors).map(|_| Mailbox::new()).collect();
         let mailboxes = mailboxes.map_err(StartError::Reactor)?;

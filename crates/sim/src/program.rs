@@ -185,5 +185,6 @@ fn target(disk: &Disk, home: u16) -> TargetConfig {
         ports: vec![PortConfig { target: TARGET.to_owned(), tag: 1, relative_port: 1 }],
         epoch_millis: 0,
         units: vec![unit],
+        token_seed: [0; 32],
     }
 }

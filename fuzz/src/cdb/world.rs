@@ -103,6 +103,7 @@ impl World {
             }],
             epoch_millis: 0,
             units: units.collect(),
+            token_seed: [0; 32],
         };
         let nexus = |slot| NexusId { reactor: 0, slot, generation: 0 };
         let mut world = Self {

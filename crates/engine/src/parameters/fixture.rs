@@ -18,6 +18,7 @@ pub(crate) fn target() -> TargetConfig {
         ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
         epoch_millis: 0,
         units: vec![unit(0)],
+        token_seed: [0; 32],
     }
 }
 

@@ -24,6 +24,7 @@ pub mod ports;
 pub mod sense;
 pub mod state;
 pub mod supported;
+mod third_party;
 pub mod timestamp;
 pub mod vpd;
 

@@ -6,6 +6,7 @@ use crate::commands::View;
 use crate::geometry::Geometry;
 use crate::parameters::inquiry::qualifier;
 use crate::parameters::ports;
+use crate::parameters::third_party::third_party_copy;
 use crate::thin::threshold_exponent;
 use crate::writer::Writer;
 use felio_hal::store::{Protection, WriteCache};
@@ -33,6 +34,7 @@ static PAGES: [Page; 12] = [
     Page { code: PageCode::MODE_PAGE_POLICY, body: mode_page_policy },
     Page { code: PageCode::SCSI_PORTS, body: ports::scsi_ports },
     Page { code: PageCode::POWER_CONDITION, body: power_condition },
+    Page { code: PageCode::THIRD_PARTY_COPY, body: third_party_copy },
     Page { code: PageCode::BLOCK_LIMITS, body: block_limits },
     Page { code: PageCode::BLOCK_DEVICE_CHARACTERISTICS, body: block_device_characteristics },
     Page { code: PageCode::LOGICAL_BLOCK_PROVISIONING, body: logical_block_provisioning },
@@ -266,7 +268,8 @@ mod tests {
         assert!(list[4..].is_sorted());
         for code in &list[4..] {
             let page = get(&fixture::target(), PageCode(*code));
-            assert_eq!((page[1], usize::from(page[3])), (*code, page.len() - 4));
+            let length = usize::from(u16::from_be_bytes([page[2], page[3]]));
+            assert_eq!((page[1], length), (*code, page.len() - 4));
         }
     }
 

@@ -359,6 +359,8 @@ pub(crate) enum Next {
     Need(usize, Wanting),
     /// The states of port groups are to be saved.
     Save(Box<Saving>),
+    /// A copy goes on with it.
+    Copying,
     /// Others must end first; who ends the last of them goes on.
     Wait,
     /// The unit has something to do that outlives the command, which waits for its end.

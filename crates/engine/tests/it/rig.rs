@@ -35,6 +35,8 @@ pub(crate) struct Rig {
     pub(crate) pool: Pool,
     pub(crate) now: Time,
     pub(crate) disk: Disk,
+    /// The disks of all units but the first.
+    pub(crate) more: Vec<Disk>,
     /// Operations that the tests hold back.
     pub(crate) held: VecDeque<Submission>,
     pub(crate) hold: bool,
@@ -101,6 +103,22 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    fn new(kind: Option<Kind>) -> Self {
+        let blocks = index(BLOCKS);
+        Self {
+            bytes: vec![0; blocks * BLOCK],
+            allocated: vec![false; blocks],
+            tuples: vec![Tuple::FRESH; blocks],
+            kind,
+            saved: HashMap::new(),
+            space: Space { used: 0, available: 0 },
+            device: Device::default(),
+            failure: None,
+            log: Vec::new(),
+        }
+    }
+    }
+
     fn run(&mut self, op: Op) -> (Result<Done, Failure>, Option<felio_hal::Buf>) {
         self.log.push(name(&op));
         let failure = self.failure.take();
@@ -318,6 +336,7 @@ pub(crate) fn target() -> TargetConfig {
         ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
         epoch_millis: 1_000_000,
         units: vec![unit],
+        token_seed: [0; 32],
     }
 }
 
@@ -331,7 +350,9 @@ impl Rig {
         let mut rig = Self::silent(target, tasks_max, pool_bytes);
         for nexus in [ALICE, BOB] {
             rig.login(nexus);
-            rig.run(nexus, &crate::cdb::TEST_UNIT_READY, &[]);
+            for lun in 0..=u16::try_from(rig.more.len()).expect("few") {
+                rig.run_on(lun, nexus, &crate::cdb::TEST_UNIT_READY, &[]);
+            }
         }
         rig.said.clear();
         rig.disk.log.clear();
@@ -340,23 +361,14 @@ impl Rig {
 
     /// Nobody is logged in.
     pub(crate) fn silent(target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
-        let blocks = index(BLOCKS);
+        let more = target.units.iter().skip(1).map(|unit| Disk::new(unit.limits.protection.kind())).collect();
         let kind = target.units[0].limits.protection.kind();
         Self {
             engine: Engine::new(Arc::new(target), 0, tasks_max),
             pool: Pool::new(Budget::new(pool_bytes)),
             now: Time(1),
-            disk: Disk {
-                bytes: vec![0; blocks * BLOCK],
-                allocated: vec![false; blocks],
-                tuples: vec![Tuple::FRESH; blocks],
-                kind,
-                saved: HashMap::new(),
-                space: Space { used: 0, available: 0 },
-                device: Device::default(),
-                failure: None,
-                log: Vec::new(),
-            },
+            disk: Disk::new(kind),
+            more,
             held: VecDeque::new(),
             hold: false,
             said: Vec::new(),
@@ -431,6 +443,18 @@ impl Rig {
     pub(crate) fn run(&mut self, nexus: NexusId, cdb: &[u8], data_out: &[u8]) -> Reply {
         let tag = self.send(nexus, cdb, data_out);
         self.reply(tag).expect("the command is answered")
+    }
+
+    /// Sends a command to a unit, which is answered at once.
+    pub(crate) fn run_on(&mut self, lun: u16, nexus: NexusId, cdb: &[u8], data_out: &[u8]) -> Reply {
+        let tag = self.send_on(lun, nexus, cdb, data_out);
+        self.reply(tag).expect("the command is answered")
+    }
+
+    /// Sends a command to a unit.
+    pub(crate) fn send_on(&mut self, lun: u16, nexus: NexusId, cdb: &[u8], data_out: &[u8]) -> PortTag {
+        let lun = Lun::from_number(lun).expect("a LUN");
+        self.send_to(lun, TaskAttribute::Simple, nexus, cdb, data_out)
     }
 
     /// Sends a command of Alice's and returns its status and sense code.
@@ -580,7 +604,11 @@ impl Rig {
 
     fn complete(&mut self, submission: Submission) {
         let Submission { store, task, op } = submission;
-        let (result, buf) = self.disk.run(op);
+        let disk = match index(u64::from(store.0)) {
+            0 => &mut self.disk,
+            other => &mut self.more[other - 1],
+        };
+        let (result, buf) = disk.run(op);
         let completion = Completion { store, task, result, buf };
         self.engine.handle_completion(self.now, completion, &mut self.pool);
     }

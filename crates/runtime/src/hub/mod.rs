@@ -316,6 +316,7 @@ impl<P: Port> Hub<P> {
             moved |= self.complete_all(now, io);
             moved |= self.route_letters(io);
             moved |= self.route_requests(now, io);
+            moved |= self.route_copies(io);
             if !moved {
                 return;
             }

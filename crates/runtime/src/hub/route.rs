@@ -81,6 +81,16 @@ impl<P: Port> Hub<P> {
         moved
     }
 
+    /// Data that tasks elsewhere solicited from the copy manager here.
+    pub(super) fn route_copies(&mut self, io: &mut impl Io) -> bool {
+        let mut moved = false;
+        while let Some((task, buf)) = self.engine.poll_data_out() {
+            moved = true;
+            self.post(task.reactor, Message::DataOut { task, buf }, io);
+        }
+        moved
+    }
+
     /// Says of lost nexuses that nothing is left of them here, and tells the register when that is so everywhere.
     pub(super) fn settle_losses(&mut self, now: Time, io: &mut impl Io) {
         let engine = &self.engine;
@@ -182,6 +192,12 @@ impl<P: Port> Hub<P> {
 
     /// To the port that it is for, wherever that is.
     fn route_request(&mut self, now: Time, nexus: NexusId, request: PortRequest, io: &mut impl Io) {
+        if let Some((reactor, _)) = request.tag().and_then(PortTag::piece) {
+            if reactor == self.config.reactor {
+                return self.engine.handle_copy_request(now, nexus, request, &mut self.pool);
+            }
+            return io.post(reactor, Message::Request { nexus, request });
+        }
         if nexus.reactor != self.config.reactor {
             return io.post(nexus.reactor, Message::Request { nexus, request });
         }

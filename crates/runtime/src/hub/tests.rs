@@ -211,6 +211,7 @@ fn target() -> Arc<TargetConfig> {
         ports: vec![PortConfig { target: "iqn.t".to_owned(), tag: 1, relative_port: 1 }],
         epoch_millis: 0,
         units,
+        token_seed: [0; 32],
     })
 }
 
@@ -432,6 +433,21 @@ fn a_command_goes_to_the_reactor_where_its_unit_is_at_home() {
     hub.handle_readable(NexusId { reactor: 0, slot: 0, generation: 0 });
     settle(&mut hub, &mut world);
     assert!(matches!(world.posted[..], [(1, Message::Letter { from: 0, .. })]));
+}
+
+#[test]
+fn what_is_for_a_copy_manager_goes_to_its_reactor_and_not_to_the_port() {
+    let (mut hub, mut world) = (hub(2), World::default());
+    let (nexus, script) = login(&mut hub, &mut world);
+    world.posted.clear();
+    script.borrow_mut().seen.clear();
+    for reactor in [0, 1] {
+        let request = PortRequest::Abandon { tag: PortTag::of_piece(reactor, 5) };
+        hub.handle_message(Message::Request { nexus, request });
+    }
+    settle(&mut hub, &mut world);
+    assert!(matches!(world.posted[..], [(1, Message::Request { .. })]));
+    assert!(script.borrow().seen.is_empty());
 }
 
 #[test]

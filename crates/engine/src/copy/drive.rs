@@ -1,0 +1,212 @@
+//! The engine's side of the copy manager: commands become jobs, pieces become tasks, ends become answers.
+
+use super::job::{End, Job, Spot};
+use super::ledger::{Format, Progress, Record};
+use super::{Copies, list};
+use crate::arrival::Addressee;
+use crate::config::TargetConfig;
+use crate::engine::{Engine, index};
+use crate::gate::Content;
+use crate::table::State;
+use crate::unit::Unit;
+use crate::work::{Next, Outcome};
+use felio_hal::{Buf, NexusId, Pool, PortRequest, TaskId, Time};
+use felio_spec::sense::{Segment, Sense, code};
+use felio_spec::{Bits, Cdb, Lun, Status};
+
+/// What a copy command sees.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    pub(crate) now: Time,
+    pub(crate) nexus: NexusId,
+    /// Index of the unit that is asked.
+    pub(crate) unit: u32,
+    pub(crate) target: &'a TargetConfig,
+    pub(crate) units: &'a [Unit],
+    pub(crate) copies: &'a mut Copies,
+}
+
+/// What a question about copies sees.
+#[derive(Debug)]
+pub struct Ledgers<'a> {
+    pub(crate) nexus: NexusId,
+    /// Index of the unit that is asked.
+    pub(crate) at: u32,
+    pub(crate) unit: &'a Unit,
+    pub(crate) copies: &'a Copies,
+}
+
+/// What a copy command asks for.
+#[derive(Debug)]
+pub enum Order {
+    /// Nothing: the list was empty.
+    Nothing,
+    /// Nothing more: the token is made.
+    TokenMade,
+    /// A copy, and its answer when it has ended.
+    Run(Box<Job>, Option<(u32, Format)>),
+    /// A copy, and an answer now.
+    Background(Box<Job>, Option<(u32, Format)>),
+}
+
+impl Bench<'_> {
+    /// The unit that is asked.
+    pub(crate) fn here(&self) -> &Unit {
+        &self.units[index(self.unit)]
+    }
+
+    /// Its blocks.
+    pub(crate) fn this(&self) -> Spot {
+        let config = &self.here().config;
+        list::spot(config, None).unwrap_or(Spot {
+            lun: Lun::default(),
+            block_bytes: config.block_bytes,
+            transfer_bytes_max: 0,
+            lba: 0,
+            named_at: None,
+        })
+    }
+
+    pub(crate) fn check_name(&self, name: (u32, Format), field: Bits) -> Result<(), Sense> {
+        self.copies.ledger.check(self.nexus, self.unit, name, field)
+    }
+
+    /// The same for a name in the CDB.
+    pub(crate) fn check_token_name(&self, name: (u32, Format), field: Bits) -> Result<(), Sense> {
+        self.check_name(name, field).map_err(|sense| match sense.pointer {
+            Some(_) => Sense::invalid_field(field),
+            None => sense,
+        })
+    }
+}
+
+impl Ledgers<'_> {
+    /// Segments and bytes that are done.
+    pub(crate) fn done(&self, record: &Record) -> (u16, u64) {
+        match self.copies.named(record.nexus, record.unit, record.id) {
+            Some(job) => (job.segments_done(), job.bytes_done()),
+            None => (record.segments, record.bytes),
+        }
+    }
+}
+
+/// COPY OPERATION ABORT.
+//= SPC-4 "COPY OPERATION ABORT command"
+pub(crate) fn abort(bench: &mut Bench<'_>, cdb: &Cdb, _list: &[u8]) -> Result<Order, Sense> {
+    use felio_spec::commands::copy_operation_abort::LIST_IDENTIFIER;
+    let id = cdb.get(LIST_IDENTIFIER);
+    let known = bench.copies.cancel_list(bench.nexus, bench.unit, id);
+    if known { Ok(Order::Nothing) } else { Err(Sense::invalid_field(LIST_IDENTIFIER.bits)) }
+}
+
+impl Engine {
+    /// An answer, or a wish, for a command that this engine sent to a unit's home.
+    pub fn handle_copy_request(&mut self, now: Time, nexus: NexusId, request: PortRequest, pool: &mut Pool) {
+        self.copies.inbox.push_back((nexus, request));
+        self.settle(now, pool);
+    }
+
+    /// The next data that a task of another reactor has solicited.
+    #[must_use]
+    pub fn poll_data_out(&mut self) -> Option<(TaskId, Buf)> {
+        self.data_out.pop_front()
+    }
+
+    /// Asks a port something; a piece's port is the copy manager.
+    pub(crate) fn tell(&mut self, nexus: NexusId, request: PortRequest) {
+        let sender = request.tag().and_then(felio_hal::PortTag::piece);
+        match sender {
+            Some((reactor, _)) if reactor == self.reactor => self.copies.inbox.push_back((nexus, request)),
+            _ => self.requests.push_back((nexus, request)),
+        }
+    }
+
+    /// Lets the copy manager work until it waits.
+    pub(crate) fn drive_copies(&mut self, now: Time, pool: &mut Pool) {
+        while let Some((nexus, request)) = self.copies.inbox.pop_front() {
+            self.copies.handle_request(now, nexus, request, pool);
+        }
+        while let Some((task, buf)) = self.copies.poll_data_out() {
+            if task.reactor == self.reactor {
+                self.accept_data(now, task, buf, pool);
+            } else {
+                self.data_out.push_back((task, buf));
+            }
+        }
+        while let Some((nexus, command)) = self.copies.poll_command() {
+            match self.luns.find(command.lun) {
+                Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
+                // Always its home: a pass is for who sends from here.
+                Addressee::Guest(unit) => {
+                    let home = self.units[index(unit)].config.home;
+                    self.peers.write(home, Content::Command { nexus, command, handed: None });
+                }
+                // No unit goes while it is copied.
+                Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
+            }
+        }
+        while let Some(job) = self.copies.poll_ended() {
+            self.end_copy(&job);
+        }
+    }
+
+    /// Carries out what a copy command asks for.
+    pub(crate) fn follow_order(&mut self, now: Time, slot: u32, list_bytes: u64, order: Order) -> Next {
+        let (mut job, name, progress) = match order {
+            Order::Nothing | Order::TokenMade => return Next::Finish(Outcome::good(list_bytes)),
+            Order::Run(job, name) => (job, name, Progress::Foreground),
+            Order::Background(job, name) => (job, name, Progress::Background),
+        };
+        let (nexus, unit) = (job.nexus, job.unit);
+        if progress == Progress::Foreground {
+            job.command = Some(self.table.id(slot));
+        }
+        let command = job.command;
+        //= SPC-4 "Third-party copy commands": no more copies than the Third-party Copy page says
+        if self.copies.start(now, job).is_err() {
+            return Next::Finish(Outcome::status(Status::BUSY, list_bytes));
+        }
+        if let Some((id, format)) = name {
+            let record = Record { nexus, unit, id, format, progress, segments: 0, bytes: 0, token: None };
+            self.copies.ledger.insert(record);
+        }
+        match command {
+            Some(_) => Next::Copying,
+            None => Next::Finish(Outcome::good(list_bytes)),
+        }
+    }
+
+    /// A copy has ended: its record says so, and its command is answered.
+    fn end_copy(&mut self, job: &Job) {
+        let end = job.end();
+        if let Some(id) = job.list {
+            let done = (job.segments_done(), job.bytes_done());
+            self.copies.ledger.settle(job.nexus, job.unit, id, end, done);
+        }
+        if let Some(rod) = job.token.filter(|_| job.delete_token) {
+            self.copies.tokens.delete(rod);
+        }
+        let Some(slot) = job.command.and_then(|command| self.table.slot(command)) else { return };
+        match self.table.get(slot).map(|task| &task.state) {
+            Some(State::Copying) => {
+                let outcome = match end {
+                    End::Good if job.good_sense => {
+                        let segment = Segment { number: job.segments_done(), cause: None };
+                        let sense =
+                            Sense { segment: Some(segment), ..Sense::new(code::COPY_INFORMATION_AVAILABLE) };
+                        Outcome { sense: Some(sense), ..Outcome::good(job.list_bytes) }
+                    }
+                    End::Good => Outcome::good(job.list_bytes),
+                    End::Failed(sense) => Outcome::check(sense, job.list_bytes),
+                    End::Cancelled => Outcome::check(code::COPY_OPERATION_ABORTED.into(), job.list_bytes),
+                };
+                self.finish(slot, outcome);
+            }
+            Some(State::Doomed(fate)) => {
+                let fate = *fate;
+                self.bury(slot, fate);
+            }
+            _ => {}
+        }
+    }
+}
