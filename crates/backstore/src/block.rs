@@ -138,6 +138,10 @@ impl disk::Space for BlockSpace {
         Err(Errno::OPNOTSUPP)
     }
 
+    fn is_file(&self) -> bool {
+        false
+    }
+
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno> {
         size(fd)
     }

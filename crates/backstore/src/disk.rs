@@ -28,6 +28,8 @@ pub(crate) trait Space: Send + Sync + fmt::Debug {
     fn extent(&self, fd: BorrowedFd<'_>, at: u64, end: u64) -> Result<(Mapping, u64), Errno>;
     /// Bytes used and left.
     fn space(&self, fd: BorrowedFd<'_>) -> Result<SpaceBytes, Errno>;
+    /// Whether it is a regular file.
+    fn is_file(&self) -> bool;
     /// The size now.
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno>;
 }
@@ -139,6 +141,10 @@ impl<S: Space> Store for Disk<S> {
         self.transfer.judge(op, result)
     }
 
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.space.is_file().then(|| self.transfer.fd())
+    }
+
     fn run(&self, op: Op) -> Answer {
         if let Some(result) = self.foregone(&op) {
             return Answer::without(op, result);
@@ -158,6 +164,7 @@ impl<S: Space> Store for Disk<S> {
             Op::Zero { at, len, unmap } => Answer::bare(self.zero(at, len, unmap)),
             Op::Extent { at } => Answer::bare(self.extent(at)),
             Op::Prefetch { at, len } => Answer::bare(self.prefetch(at, len)),
+            Op::Copy { .. } => Answer::bare(Err(Failure::NotPossible)),
             Op::Size => Answer::bare(self.size()),
             Op::Space => Answer::bare(self.space()),
             op @ (Op::Save(_)

@@ -28,6 +28,8 @@ pub enum Kind {
     Extent,
     /// [`Op::Prefetch`].
     Prefetch,
+    /// [`Op::Copy`].
+    Copy,
     /// [`Op::Size`].
     Size,
     /// [`Op::Space`].
@@ -53,6 +55,7 @@ impl Kind {
             Op::Zero { .. } => Self::Zero,
             Op::Extent { .. } => Self::Extent,
             Op::Prefetch { .. } => Self::Prefetch,
+            Op::Copy { .. } => Self::Copy,
             Op::Size => Self::Size,
             Op::Space => Self::Space,
             Op::Save(_) => Self::Save,

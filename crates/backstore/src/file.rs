@@ -112,6 +112,10 @@ impl disk::Space for FileSpace {
         Ok(Space { used, available: filesystem.f_bavail.saturating_mul(filesystem.f_frsize) })
     }
 
+    fn is_file(&self) -> bool {
+        true
+    }
+
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno> {
         size(fd)
     }

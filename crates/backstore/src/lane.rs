@@ -12,7 +12,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use felio_hal::store::{Completion, Op, StoreQueue, Submission};
+use felio_hal::store::{Completion, Failure, Op, StoreQueue, Submission};
 use felio_hal::{StoreId, TaskId};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -149,9 +149,18 @@ impl Lane {
         }
     }
 
+    /// A copy concerns two stores: only if both are files can it be done.
+    fn begin_copy(&mut self, from: StoreId, store: StoreId, task: TaskId, op: Op) {
+        if self.store(from).file().is_some() && self.store(store).file().is_some() {
+            return self.delegate((store, task), op);
+        }
+        self.ready.push(Completion { store, task, result: Err(Failure::NotPossible), buf: None });
+    }
+
     fn delegate(&mut self, (store, task): (StoreId, TaskId), op: Op) {
         let place = Arc::clone(self.store(store));
-        self.helpers.stage(Job { place, store, task, op });
+        let from = if let Op::Copy { from, .. } = op { Some(Arc::clone(self.store(from))) } else { None };
+        self.helpers.stage(Job { place, store, task, op, from });
     }
 
     /// Hands staged entries to the kernel. If it refuses them for good, threads take over.
@@ -196,6 +205,10 @@ impl StoreQueue for Lane {
             return Err(submission);
         }
         let Submission { store, task, op } = submission;
+        if let Op::Copy { from, .. } = op {
+            self.begin_copy(from, store, task, op);
+            return Ok(());
+        }
         match self.store(store).attempt(op) {
             Attempt::Done(Answer { result, buf }) => self.ready.push(Completion { store, task, result, buf }),
             Attempt::Later(op) => self.start((store, task), op, 0),

@@ -21,6 +21,7 @@ pub mod protect;
 pub mod state;
 
 mod block;
+mod copy;
 mod disk;
 mod errno;
 mod file;

@@ -69,6 +69,7 @@ impl Store for Null {
                 Answer::bare(Ok(Done::Extent { mapping: Mapping::Deallocated, len: bytes - at }))
             }
             Op::Space => Answer::bare(Err(Failure::Other(libc::EOPNOTSUPP))),
+            Op::Copy { .. } => Answer::bare(Err(Failure::NotPossible)),
             Op::Size => Answer::bare(Ok(Done::Size(bytes))),
             Op::Flush | Op::Unmap { .. } | Op::Zero { .. } | Op::Prefetch { .. } => {
                 Answer::bare(Ok(Done::Done))

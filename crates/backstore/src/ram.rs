@@ -136,6 +136,7 @@ impl Ram {
                 let (written, len) = self.written.run(at);
                 Done::Extent { mapping: if written { Mapping::Mapped } else { Mapping::Deallocated }, len }
             }
+            Op::Copy { .. } => return Answer::bare(Err(Failure::NotPossible)),
             Op::Size => Done::Size(self.limits.bytes),
             Op::Space => {
                 let used = self.written.written_bytes();

@@ -7,6 +7,7 @@
 use core::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -141,6 +142,10 @@ impl Store for Stateful {
 
     fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
         self.inner.judge(op, result)
+    }
+
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.file()
     }
 
     fn run(&self, op: Op) -> Answer {

@@ -33,7 +33,13 @@ pub trait Store: Send + Sync {
         result
     }
 
-    /// Does the operation, however long that takes.
+    /// The open file, if its bytes are nothing but the store's: then ranges can be copied between it and others of its kind
+    /// by the operating system ([`Op::Copy`]).
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Does the operation, however long that takes. [`Op::Copy`] concerns two stores and never comes here.
     fn run(&self, op: Op) -> Answer;
 }
 
@@ -90,7 +96,10 @@ pub(crate) fn range(op: &Op) -> Option<(u64, u64)> {
         Op::Read { at, buf } | Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
             Some((*at, bytes(buf.len())))
         }
-        Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => Some((*at, *len)),
+        Op::Unmap { at, len }
+        | Op::Zero { at, len, .. }
+        | Op::Prefetch { at, len }
+        | Op::Copy { at, len, .. } => Some((*at, *len)),
         // How much of it is blocks, the store knows that keeps the rest.
         Op::Extent { at } | Op::ReadProtected { at, .. } | Op::WriteProtected { at, .. } => Some((*at, 1)),
         Op::Flush | Op::Size | Op::Space | Op::Save(_) | Op::Pass(_) | Op::Protect { .. } => None,
@@ -110,6 +119,7 @@ pub(crate) const fn changes(op: &Op) -> bool {
             | Op::WriteAtomic { .. }
             | Op::Unmap { .. }
             | Op::Zero { .. }
+            | Op::Copy { .. }
             | Op::WriteProtected { .. }
             | Op::Protect { .. }
     )

@@ -22,6 +22,7 @@ impl Engine {
     pub(crate) fn run_entry(&mut self, now: Time, slot: u32, data: Option<Buf>, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         match task.entry.run {
+            Run::Hold => Next::Hold,
             Run::CopyResults(..) => {
                 self.copies.tokens.expire(now);
                 self.run_parameters(now, slot, pool)
@@ -104,6 +105,7 @@ impl Engine {
                 (allocation, run(&of, &task.cdb, &mut self.writer))
             }
             Run::Copy(..)
+            | Run::Hold
             | Run::Ready
             | Run::ParameterList(..)
             | Run::PortGroups

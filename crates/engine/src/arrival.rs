@@ -9,6 +9,7 @@ use crate::alua::check_list_length;
 use crate::answers::parameter_data;
 use crate::commands::{ABSENT, Allocation, Entry, Run, find};
 use crate::config::TargetConfig;
+use crate::copy::hold;
 use crate::engine::{Engine, index};
 use crate::gate::{Handed, Role};
 use crate::geometry::{Extent, Geometry};
@@ -217,7 +218,9 @@ impl Engine {
 
     pub(crate) fn check(&mut self, nexus: NexusId, at: u32, command: &Command) -> Result<Admitted, Refused> {
         let unit = &self.units[index(at)];
-        let found = pass::entry(unit, command).map_or_else(|| find(unit, &command.cdb), Ok);
+        let held = command.tag.piece().and_then(|_| hold::find(&command.cdb));
+        let own = held.or_else(|| pass::entry(unit, command));
+        let found = own.map_or_else(|| find(unit, &command.cdb), Ok);
         //= SAM-5 "Unit attention condition": all commands but INQUIRY, REPORT LUNS and REQUEST SENSE report it; the
         //= exceptions are named by command, so that even a CDB that we could not run reports it first.
         let rule = found.as_ref().map_or(AttentionRule::Report, |entry| entry.row.attention);
@@ -446,6 +449,7 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
             (Job::Pass(0), Extent::default(), DataOut::List(command.expect_out.into()))
         }
         Run::Pass => (Job::Pass(command.expect_in), Extent::default(), DataOut::Nothing),
+        Run::Hold => (Job::Entry, hold::extent(geometry, &command.cdb)?, DataOut::Nothing),
         Run::Copy(Some(length), _) => {
             let bytes = length.read(command.cdb.bytes());
             (Job::Entry, Extent::default(), DataOut::List(bytes))

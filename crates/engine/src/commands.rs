@@ -86,6 +86,8 @@ pub enum Run {
     Pass,
     /// Has us copy, or stop; the field tells the length of Data-Out, if there is any.
     Copy(Option<Bits>, fn(&mut Bench<'_>, &Cdb, &[u8]) -> Result<Order, Sense>),
+    /// A copy manager's own: keeps blocks still until it is let go.
+    Hold,
     /// Data-In about copies.
     CopyResults(Allocation, fn(&Ledgers<'_>, &Cdb, &mut Writer) -> Result<(), Sense>),
     /// Reads or writes blocks.
@@ -582,7 +584,7 @@ mod tests {
                 Run::ParameterList(..) | Run::PortGroups | Run::ReserveOut(..) | Run::Copy(Some(_), _) => {
                     Direction::Out
                 }
-                Run::Ready | Run::Control(_) | Run::Copy(None, _) => Direction::None,
+                Run::Ready | Run::Control(_) | Run::Copy(None, _) | Run::Hold => Direction::None,
                 Run::Medium(_) | Run::Overhaul(..) => row.direction,
                 Run::Pass => unreachable!("no row of the table is handed on"),
             };

@@ -14,6 +14,8 @@ pub(crate) fn sense(failure: Failure, effort: Effort, geometry: &Geometry) -> Se
         (Failure::Medium(at), Effort::Write) => medium(code::WRITE_ERROR, at, geometry),
         (Failure::Short, Effort::Read) => code::UNRECOVERED_READ_ERROR.into(),
         (Failure::Short, Effort::Write) => code::WRITE_ERROR.into(),
+        // Only a copy can ask for what a store does not do, and is told so.
+        (Failure::NotPossible, _) => code::INVALID_COMMAND_OPERATION_CODE.into(),
         (Failure::NoSpace, _) => code::SPACE_ALLOCATION_FAILED.into(),
         (Failure::WriteProtected, _) => code::WRITE_PROTECTED.into(),
         (Failure::Gone, _) => code::LU_NOT_READY_MANUAL.into(),

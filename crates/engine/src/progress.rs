@@ -311,6 +311,7 @@ impl Engine {
                     task.state = State::Copying;
                     return;
                 }
+                Next::Hold => return self.hold(slot),
                 Next::Need(bytes, wanting) => match self.take_buf(bytes, pool) {
                     Some(buf) => next = self.go_on(now, slot, wanting, buf, pool),
                     None => return self.starve(now, slot, bytes, wanting),
@@ -364,7 +365,7 @@ impl Engine {
         }
     }
 
-    fn submit(&mut self, slot: u32, op: Op, state: State) {
+    pub(crate) fn submit(&mut self, slot: u32, op: Op, state: State) {
         let id = self.table.id(slot);
         let Some(task) = self.table.get_mut(slot) else { return };
         task.state = state;

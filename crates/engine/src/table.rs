@@ -51,6 +51,8 @@ impl Task {
 pub(crate) enum State {
     /// Its Data-Out is on the way.
     Gathering(Job),
+    /// It holds its blocks for a copy, until that lets it go.
+    Held,
     /// A copy is under way for it: see [`Copies`](crate::copy::Copies).
     Copying,
     /// It has its data and may not begin before that task has ended.
@@ -115,6 +117,7 @@ impl State {
             Self::InStore(_, work) => work.into_buf(),
             Self::Gathering(_)
             | Self::Copying
+            | Self::Held
             | Self::Waiting
             | Self::Watching { .. }
             | Self::Doomed(_)

@@ -120,6 +120,18 @@ pub enum Op {
         /// Bytes.
         len: u64,
     },
+    /// Copies a range from a store, another one or this one, without handing over the data. Where that cannot be, it fails
+    /// with [`Failure::NotPossible`] and is to be done by reads and writes. Promises no durability of its own.
+    Copy {
+        /// From which store.
+        from: StoreId,
+        /// First byte there.
+        from_at: u64,
+        /// First byte here.
+        at: u64,
+        /// Bytes.
+        len: u64,
+    },
     /// Asks for the size, which may have changed.
     Size,
     /// Asks how much space is used and left; only where [`Limits::space`].
@@ -241,6 +253,8 @@ pub enum Failure {
     WriteProtected,
     /// The store is gone (ENODEV, ENXIO, ESTALE).
     Gone,
+    /// The store cannot do this, and has done nothing: it is to be done in another way.
+    NotPossible,
     /// The store ended before the range did: it was made shorter by someone else.
     Short,
     /// The block at this byte offset and its protection information do not belong together.

@@ -260,6 +260,7 @@ impl Disk {
             }
             Op::Prefetch { .. } => (Ok(Done::Done), None),
             Op::Space => (Err(Failure::Other(0)), None),
+            Op::Copy { .. } => (Err(Failure::NotPossible), None),
             Op::Size => (Ok(Done::Size(bytes(self.medium.len()))), None),
             Op::Save(save) => {
                 self.saved.insert(save.part, save.bytes);

@@ -75,7 +75,10 @@ impl Disk {
             Op::Read { at, buf } | Op::Write { at, buf, .. } | Op::WriteAtomic { at, buf, .. } => {
                 (*at, u64::try_from(buf.len()).expect("a buffer"))
             }
-            Op::Unmap { at, len } | Op::Zero { at, len, .. } | Op::Prefetch { at, len } => (*at, *len),
+            Op::Unmap { at, len }
+            | Op::Zero { at, len, .. }
+            | Op::Prefetch { at, len }
+            | Op::Copy { at, len, .. } => (*at, *len),
             Op::Extent { at } => (*at, self.block_bytes),
             Op::Flush | Op::Space | Op::Size | Op::Save(_) | Op::Pass(_) => return,
             Op::ReadProtected { .. } | Op::WriteProtected { .. } | Op::Protect { .. } => {
@@ -107,6 +110,7 @@ impl Disk {
             }
             Op::Extent { at } => (failure.map_or_else(|| self.extent(at), Err), None),
             Op::Space => (failure.map_or(Err(Failure::Other(0)), Err), None),
+            Op::Copy { .. } => (Err(failure.unwrap_or(Failure::NotPossible)), None),
             Op::Size => (failure.map_or(Ok(Done::Size(self.bytes)), Err), None),
             Op::ReadProtected { .. } | Op::WriteProtected { .. } | Op::Protect { .. } => {
                 unreachable!("checked")

@@ -7,10 +7,10 @@ use crate::arrival::Addressee;
 use crate::config::TargetConfig;
 use crate::engine::{Engine, index};
 use crate::gate::Content;
-use crate::table::State;
+use crate::table::{Effort, State};
 use crate::unit::Unit;
-use crate::work::{Next, Outcome};
-use felio_hal::{Buf, NexusId, Pool, PortRequest, TaskId, Time};
+use crate::work::{Next, Outcome, Work};
+use felio_hal::{Buf, NexusId, Op, Pool, PortRequest, TaskId, Time};
 use felio_spec::sense::{Segment, Sense, code};
 use felio_spec::{Bits, Cdb, Lun, Status};
 
@@ -60,6 +60,8 @@ impl Bench<'_> {
         let config = &self.here().config;
         list::spot(config, None).unwrap_or(Spot {
             lun: Lun::default(),
+            home: config.home,
+            store: config.store,
             block_bytes: config.block_bytes,
             transfer_bytes_max: 0,
             lba: 0,
@@ -145,8 +147,41 @@ impl Engine {
                 Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
             }
         }
+        while let Some((task, op)) = self.copies.poll_operation() {
+            self.copy_by_store(task, op);
+        }
+        while let Some(task) = self.copies.poll_release() {
+            self.release_hold(task);
+        }
         while let Some(job) = self.copies.poll_ended() {
             self.end_copy(&job);
+        }
+    }
+
+    /// A task holds its blocks from now on: its sender is told by being asked for no data.
+    pub(crate) fn hold(&mut self, slot: u32) {
+        let id = self.table.id(slot);
+        let Some(task) = self.table.get_mut(slot) else { return };
+        task.state = State::Held;
+        let (nexus, tag) = (task.nexus, task.tag);
+        self.tell(nexus, PortRequest::Solicit { tag, task: id, bytes: 0 });
+    }
+
+    /// All that an operation touches is held: it begins, for the task that holds what it writes.
+    fn copy_by_store(&mut self, task: TaskId, op: Op) {
+        let slot = self.table.slot(task);
+        let held = |slot: &u32| matches!(self.table.get(*slot).map(|task| &task.state), Some(State::Held));
+        if let Some(slot) = slot.filter(held) {
+            self.submit(slot, op, State::InStore(Effort::Write, Work::Zero { transfer_bytes: 0 }));
+        }
+    }
+
+    /// Lets a held task go; nobody waits for an answer.
+    fn release_hold(&mut self, task: TaskId) {
+        if let Some(slot) = self.table.slot(task)
+            && matches!(self.table.get(slot).map(|task| &task.state), Some(State::Held))
+        {
+            self.let_go(slot);
         }
     }
 

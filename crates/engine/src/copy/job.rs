@@ -5,8 +5,9 @@
 //!
 //! Invariant: each byte of a move is in a piece under way, put back, done, or not yet cut; in one of these only.
 
-use super::{DEPTH, PIECE_BYTES_MAX};
-use felio_hal::{Command, NexusId, PortTag, TaskId, Time};
+use super::{DEPTH, PIECE_BYTES_MAX, STORE_PIECE_BYTES_MAX};
+use crate::geometry::Extent;
+use felio_hal::{Command, NexusId, Op, PortTag, StoreId, TaskId, Time};
 use felio_spec::commands::{read16, write_same16, write16};
 use felio_spec::field::Field;
 use felio_spec::sense::{Cause, FieldPointer, Segment, Sense, Side, code};
@@ -16,6 +17,9 @@ use felio_spec::{Cdb, Lun, Row, TaskAttribute};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
     pub(crate) lun: Lun,
+    /// The reactor that executes its commands.
+    pub(crate) home: u16,
+    pub(crate) store: StoreId,
     pub(crate) block_bytes: u32,
     /// The longest transfer of the unit, bytes.
     pub(crate) transfer_bytes_max: u32,
@@ -54,6 +58,16 @@ pub(crate) struct Move {
 pub(crate) struct Range {
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
+}
+
+/// What stores can do by themselves.
+#[derive(Debug)]
+pub(crate) struct ByStore {
+    /// The blocks to hold that are read, where they are another unit's.
+    pub(crate) source: Option<(Lun, Extent)>,
+    /// The blocks to hold that are written.
+    pub(crate) destination: (Lun, Extent),
+    pub(crate) op: Op,
 }
 
 /// Why a copy fails.
@@ -115,6 +129,8 @@ pub struct Job {
     ahead: Vec<Range>,
     /// What was refused.
     again: Vec<Range>,
+    /// The stores may be asked to copy by themselves; not once one has said that it cannot.
+    by_store: bool,
     /// No piece is longer; shrinks where memory is short.
     piece_bytes_max: u64,
     /// Bytes written by all moves.
@@ -142,6 +158,7 @@ impl Job {
             written: 0,
             ahead: Vec::new(),
             again: Vec::new(),
+            by_store: true,
             piece_bytes_max: u64::MAX,
             total: 0,
             stop: None,
@@ -149,7 +166,7 @@ impl Job {
     }
 
     /// What to copy next, if anything may begin now; it counts as under way.
-    pub(crate) fn next_range(&mut self, now: Time) -> Option<Range> {
+    pub(crate) fn next_range(&mut self, now: Time, reactor: u16) -> Option<Range> {
         if self.stop.is_some() || self.retry_at.is_some_and(|at| now < at) {
             return None;
         }
@@ -170,7 +187,11 @@ impl Job {
         if self.in_flight >= step.depth() {
             return None;
         }
-        let most = step.piece_bytes(self.piece_bytes_max.min(u64::from(PIECE_BYTES_MAX)));
+        let most = if self.is_for_stores(&step, reactor) {
+            u64::from(STORE_PIECE_BYTES_MAX)
+        } else {
+            step.piece_bytes(self.piece_bytes_max.min(u64::from(PIECE_BYTES_MAX)))
+        };
         let range = match self.again.pop() {
             Some(Range { offset, bytes }) if bytes > most => {
                 self.again.push(Range { offset: offset + most, bytes: bytes - most });
@@ -244,6 +265,44 @@ impl Job {
     /// Bytes written.
     pub(crate) const fn bytes_done(&self) -> u64 {
         self.total
+    }
+
+    /// What stores can do of a range by themselves: which blocks are read, which are written, and the operation.
+    pub(crate) fn by_store(&self, range: Range, reactor: u16) -> Option<ByStore> {
+        let step = self.moves.get(self.at).filter(|step| self.is_for_stores(step, reactor))?;
+        let Source::Blocks(from) = step.source else { return None };
+        let extent = |spot| {
+            let (lba, blocks) = step.place(spot, range);
+            Extent { lba, blocks: blocks.into() }
+        };
+        let (read, written) = (extent(from), extent(step.to));
+        let op = Op::Copy {
+            from: from.store,
+            from_at: read.lba * u64::from(from.block_bytes),
+            at: written.lba * u64::from(step.to.block_bytes),
+            len: range.bytes,
+        };
+        let (source, destination) = if from.lun == step.to.lun {
+            (None, (step.to.lun, read.hull(written)))
+        } else {
+            (Some((from.lun, read)), (step.to.lun, written))
+        };
+        Some(ByStore { source, destination, op })
+    }
+
+    /// Whether stores may be asked, both driven by `reactor`. A token would be cancelled by the very write that it serves, so
+    /// that whoever reads by one does not write like this to the unit that he reads from.
+    fn is_for_stores(&self, step: &Move, reactor: u16) -> bool {
+        let Source::Blocks(from) = step.source else { return false };
+        let is_here = from.home == reactor && step.to.home == reactor;
+        let is_same = from.lun == step.to.lun;
+        self.by_store && is_here && !(is_same && (step.overlaps(from) || self.token.is_some()))
+    }
+
+    /// The stores cannot do it: what they were to do is done by reads and writes.
+    pub(crate) fn do_without_store(&mut self, range: Range) {
+        self.by_store = false;
+        self.again.push(range);
     }
 
     /// The command that reads a range, unless there is nothing to read.
@@ -340,7 +399,7 @@ impl Move {
     }
 }
 
-fn command(lun: Lun, tag: PortTag, cdb: &[u8], out: u64, into: u64) -> Command {
+pub(crate) fn command(lun: Lun, tag: PortTag, cdb: &[u8], out: u64, into: u64) -> Command {
     Command {
         tag,
         lun,

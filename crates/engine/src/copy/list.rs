@@ -268,7 +268,8 @@ fn find(bench: &Bench<'_>, cscds: &[Cscd], id: u16, field: Bits) -> Result<Spot,
 pub(crate) fn spot(unit: &UnitConfig, named_at: Option<u16>) -> Option<Spot> {
     let lun = Lun::from_number(unit.lun)?;
     let transfer_bytes_max = unit.limits.transfer_bytes_max.min(TRANSFER_BYTES_MAX);
-    Some(Spot { lun, block_bytes: unit.block_bytes, transfer_bytes_max, lba: 0, named_at })
+    let UnitConfig { home, store, block_bytes, .. } = *unit;
+    Some(Spot { lun, home, store, block_bytes, transfer_bytes_max, lba: 0, named_at })
 }
 
 /// Whether a CSCD descriptor names the unit by one of the designators of its Device Identification page.

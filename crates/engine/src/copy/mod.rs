@@ -14,9 +14,11 @@
 //! holds more than one buffer.
 
 mod drive;
+pub(crate) mod hold;
 mod job;
 pub(crate) mod ledger;
 pub(crate) mod list;
+mod offload;
 pub(crate) mod ranges;
 pub(crate) mod results;
 pub(crate) mod tokens;
@@ -27,11 +29,12 @@ pub(crate) use job::{Job, Move, Source, Spot};
 
 use crate::engine::index;
 use core::time::Duration;
-use felio_hal::{Buf, Command, NexusId, Pool, PortRequest, PortTag, Response, TaskId, Time};
+use felio_hal::{Buf, Command, NexusId, Op, Pool, PortRequest, PortTag, Response, TaskId, Time};
 use felio_spec::Status;
 use felio_spec::sense::{Cause, Code, Sense, Side, code};
 use job::{Failure, Range};
 use ledger::Ledger;
+use offload::{Offload, SOURCE_HOLD};
 use std::collections::VecDeque;
 use tokens::Tokens;
 
@@ -41,6 +44,8 @@ pub(crate) const JOBS_MAX: usize = 8;
 pub(crate) const DEPTH: usize = 4;
 /// The longest piece, bytes.
 pub(crate) const PIECE_BYTES_MAX: u32 = 1 << 20;
+/// The longest piece that stores copy by themselves, bytes: they cannot be stopped in between.
+pub(crate) const STORE_PIECE_BYTES_MAX: u32 = 16 << 20;
 /// How soon a piece is tried again that was refused for want of a slot or a buffer.
 const RETRY: Duration = Duration::from_millis(5);
 /// How long a copy may get nowhere for want of slots and buffers.
@@ -56,6 +61,8 @@ pub(crate) struct Copies {
     pub(crate) inbox: VecDeque<(NexusId, PortRequest)>,
     commands: VecDeque<(NexusId, Command)>,
     data_out: VecDeque<(TaskId, Buf)>,
+    operations: VecDeque<(TaskId, Op)>,
+    releases: VecDeque<TaskId>,
     ended: VecDeque<Box<Job>>,
     pub(crate) ledger: Ledger,
     pub(crate) tokens: Tokens,
@@ -79,6 +86,8 @@ enum Doing {
     Writing(Option<Buf>),
     /// Its WRITE SAME.
     Zeroing,
+    /// Its holds, or its operation: see [`offload`].
+    ByStore(Box<Offload>),
 }
 
 impl Copies {
@@ -90,6 +99,8 @@ impl Copies {
             inbox: VecDeque::new(),
             commands: VecDeque::new(),
             data_out: VecDeque::new(),
+            operations: VecDeque::new(),
+            releases: VecDeque::new(),
             ended: VecDeque::new(),
             ledger: Ledger::default(),
             tokens: Tokens::new(reactor, seed),
@@ -120,12 +131,21 @@ impl Copies {
         request: PortRequest,
         pool: &mut Pool,
     ) {
-        let number = request.tag().and_then(PortTag::piece).map(|(_, number)| usize::from(number));
+        let tag = request.tag().and_then(PortTag::piece).map(|(_, number)| number);
+        let number = tag.map(|number| usize::from(number & !SOURCE_HOLD));
         let job = number.and_then(|at| self.pieces.get(at)?.as_ref()).map(|piece| piece.job);
         let is_ours = job.is_some_and(|job| self.job(job).is_some_and(|job| job.nexus == nexus));
         // Its copy was dropped with its nexus.
-        let (Some(number), true) = (number, is_ours) else { return discard(request, pool) };
+        let (Some(number), true) = (number, is_ours) else { return self.discard(request, pool) };
         match request {
+            request if self.is_by_store(number) => {
+                let side = if tag.is_some_and(|tag| tag & SOURCE_HOLD != 0) {
+                    Side::Source
+                } else {
+                    Side::Destination
+                };
+                self.handle_hold(now, number, side, request);
+            }
             PortRequest::Solicit { task, bytes, .. } => self.hand_over(number, task, bytes),
             PortRequest::Respond(response) => self.take_response(now, number, response, pool),
             _ => self.fail(number, Status::TASK_ABORTED, code::NO_ADDITIONAL_SENSE, pool),
@@ -204,7 +224,12 @@ impl Copies {
 
     /// Whether there is nothing to poll and nothing to handle.
     pub(crate) fn is_still(&self) -> bool {
-        self.inbox.is_empty() && self.commands.is_empty() && self.data_out.is_empty() && self.ended.is_empty()
+        self.inbox.is_empty()
+            && self.commands.is_empty()
+            && self.data_out.is_empty()
+            && self.operations.is_empty()
+            && self.releases.is_empty()
+            && self.ended.is_empty()
     }
 
     /// Whether no copy is under way.
@@ -247,16 +272,27 @@ impl Copies {
     fn advance(&mut self, now: Time, at: usize) {
         let free = |pieces: &[Option<Piece>]| pieces.iter().position(Option::is_none);
         while let Some(job) = self.jobs.get_mut(at).and_then(Option::as_deref_mut)
-            && let Some(range) = job.next_range(now)
+            && let Some(range) = job.next_range(now, self.reactor)
         {
             let number = free(&self.pieces).unwrap_or(self.pieces.len());
             let Ok(piece) = u16::try_from(number) else { return };
             let tag = PortTag::of_piece(self.reactor, piece);
-            let (command, doing) = match job.read(range, tag) {
-                Some(command) => (command, Doing::Reading),
-                None => (job.zero(range, tag), Doing::Zeroing),
+            let doing = match (job.by_store(range, self.reactor), job.read(range, tag)) {
+                (Some(by_store), _) => {
+                    let mut offload = Offload::new(by_store);
+                    let command = offload.next_hold(self.reactor, piece);
+                    self.commands.extend(command.map(|command| (job.nexus, command)));
+                    Doing::ByStore(Box::new(offload))
+                }
+                (None, Some(command)) => {
+                    self.commands.push_back((job.nexus, command));
+                    Doing::Reading
+                }
+                (None, None) => {
+                    self.commands.push_back((job.nexus, job.zero(range, tag)));
+                    Doing::Zeroing
+                }
             };
-            self.commands.push_back((job.nexus, command));
             let piece = Some(Piece { job: at, range, doing });
             match self.pieces.get_mut(number) {
                 Some(slot) => *slot = piece,
@@ -325,13 +361,22 @@ impl Copies {
         let Some(piece) = self.pieces.get(number).and_then(Option::as_ref) else { return };
         let side = match piece.doing {
             Doing::Reading => Side::Source,
-            Doing::Writing(_) | Doing::Zeroing => Side::Destination,
+            Doing::Writing(_) | Doing::Zeroing | Doing::ByStore(_) => Side::Destination,
         };
         let at = piece.job;
         if let Some(job) = self.job_mut(at) {
             job.fail(Failure::There(Cause { side, status, code }));
         }
         self.end_piece(number, None, pool);
+    }
+
+    /// Nobody wants it any more.
+    fn discard(&mut self, request: PortRequest, pool: &mut Pool) {
+        match request {
+            PortRequest::Respond(Response { data: Some(buf), .. }) => pool.give(buf),
+            PortRequest::Solicit { task, bytes: 0, .. } => self.releases.push_back(task),
+            _ => {}
+        }
     }
 
     /// A piece is no more.
@@ -344,13 +389,6 @@ impl Copies {
         if let Some(job) = self.job_mut(piece.job) {
             job.in_flight -= 1;
         }
-    }
-}
-
-/// Nobody wants it any more.
-fn discard(request: PortRequest, pool: &mut Pool) {
-    if let PortRequest::Respond(Response { data: Some(buf), .. }) = request {
-        pool.give(buf);
     }
 }
 

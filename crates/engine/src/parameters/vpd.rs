@@ -26,7 +26,7 @@ struct Page {
 }
 
 /// The pages, in ascending order.
-static PAGES: [Page; 12] = [
+static PAGES: [Page; 13] = [
     Page { code: PageCode::SUPPORTED_PAGES, body: supported_pages },
     Page { code: PageCode::UNIT_SERIAL_NUMBER, body: unit_serial_number },
     Page { code: PageCode::DEVICE_IDENTIFICATION, body: ports::device_identification },

@@ -361,6 +361,8 @@ pub(crate) enum Next {
     Save(Box<Saving>),
     /// A copy goes on with it.
     Copying,
+    /// It holds its blocks until its copy lets it go.
+    Hold,
     /// Others must end first; who ends the last of them goes on.
     Wait,
     /// The unit has something to do that outlives the command, which waits for its end.
@@ -635,6 +637,7 @@ impl Next {
             | Op::Flush
             | Op::Unmap { .. }
             | Op::Zero { .. }
+            | Op::Copy { .. }
             | Op::Save(_)
             | Op::Pass(_) => Effort::Write,
         }

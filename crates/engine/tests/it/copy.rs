@@ -320,11 +320,16 @@ fn what_the_source_refuses_is_the_sources() {
 fn a_residual_tells_how_much_is_missing() {
     let mut rig = rig();
     rig.hold = true;
-    let list = list(1, &[cscd(0), cscd(1)], &[segment((0, 0), (1, BLOCKS - 200), 300)]);
+    let list = across();
     let tag = rig.send(ALICE, &copy_cdb(0, &list), &list);
+    // Four reads, then the first write.
+    for _ in 0..5 {
+        rig.release();
+    }
+    rig.more[0].failure = Some(Failure::NoSpace);
     rig.release_all();
     let reply = rig.reply(tag).expect("an answer");
-    assert_eq!((reply.code(), reply.information()), (COPY_ABORTED, Some(300 - 128)));
+    assert_eq!((reply.code(), reply.information()), (COPY_ABORTED, Some(600 - 128)));
 }
 
 #[test]
@@ -355,15 +360,14 @@ fn pending_unit_attentions_are_left_to_the_initiator() {
 
 #[test]
 fn a_copy_respects_what_is_exclusive_on_both_units() {
-    for lun in [0, 1] {
+    for lun in [0u16, 1] {
         let mut rig = rig();
         rig.hold = true;
         let lba = [10, 1000][usize::from(lun)];
         rig.send_on(lun, BOB, &compare_and_write(lba, 1), &[0; 2 * BLOCK]);
         let list = list(1, &[cscd(0), cscd(1)], &[segment((0, 10), (1, 1000), 1)]);
         let tag = rig.send(ALICE, &copy_cdb(0, &list), &list);
-        let held = rig.held_names();
-        assert_eq!(held.len(), if lun == 0 { 1 } else { 2 }, "{held:?}");
+        assert_eq!(rig.held_names(), [format!("read {lba}+1")]);
         rig.release_all();
         assert_eq!(rig.reply(tag).map(|reply| reply.code()), Some(GOOD));
     }
@@ -598,4 +602,90 @@ fn operating_parameters_are_those_that_are_enforced() {
     assert_eq!(data[8..12], [0, 16, 0, 64]);
     assert_eq!(data[36..39], [8, 9, 0]);
     assert_eq!(data[43..], [2, 0x02, 0xe4]);
+}
+
+fn rig_with_offload() -> Rig {
+    let mut rig = rig();
+    fill(&mut rig);
+    rig.offload = true;
+    rig
+}
+
+#[test]
+fn stores_that_can_copy_by_themselves_do() {
+    let mut rig = rig_with_offload();
+    let across = across();
+    assert_eq!(rig.run(ALICE, &copy_cdb(0, &across), &across).code(), GOOD);
+    assert!(rig.more[0].bytes[1000 * BLOCK..1600 * BLOCK] == *rig.blocks(10, 600));
+    let within = list(1, &[cscd(0)], &[segment((0, 0), (0, 2000), 700)]);
+    assert_eq!(rig.run(ALICE, &copy_cdb(0, &within), &within).code(), GOOD);
+    assert!(rig.blocks(2000, 700) == rig.blocks(0, 700).to_vec());
+    assert_eq!(
+        (&rig.more[0].log[..], &rig.disk.log[..]),
+        (&["copy 1000+600".to_owned()][..], &["copy 2000+700".to_owned()][..])
+    );
+    assert!(rig.engine.is_idle());
+}
+
+#[test]
+fn what_stores_copy_is_held_on_both_units() {
+    for (lun, lba) in [(0, 20), (1, 1100)] {
+        let mut rig = rig_with_offload();
+        rig.hold = true;
+        let list = across();
+        let copy = rig.send(ALICE, &copy_cdb(0, &list), &list);
+        let compare = rig.send_on(lun, BOB, &compare_and_write(lba, 1), &[0; 2 * BLOCK]);
+        assert_eq!(rig.held_names(), ["copy 1000+600"]);
+        rig.release();
+        assert_eq!(rig.reply(copy).map(|reply| reply.code()), Some(GOOD));
+        assert_eq!(rig.held_names(), [format!("read {lba}+1")]);
+        rig.release_all();
+        assert!(rig.reply(compare).is_some() && rig.engine.is_idle());
+    }
+}
+
+#[test]
+fn stores_that_fail_to_copy_fail_the_copy() {
+    let mut rig = rig_with_offload();
+    rig.more[0].failure = Some(Failure::NoSpace);
+    let list = across();
+    let reply = rig.run(ALICE, &copy_cdb(0, &list), &list);
+    assert_eq!((reply.code(), reply.sense[19..23].to_vec()), (COPY_ABORTED, vec![0x72, 7, 0x27, 7]));
+    assert!(rig.engine.is_idle());
+}
+
+#[test]
+fn copies_by_stores_that_cross_do_not_wait_for_each_other() {
+    let mut rig = rig_with_offload();
+    rig.hold = true;
+    let there = list(1, &[cscd(0), cscd(1)], &[segment((0, 0), (1, 0), 600)]);
+    let back = list(2, &[cscd(0), cscd(1)], &[segment((1, 0), (0, 0), 600)]);
+    let mut tags = Vec::new();
+    for _ in 0..2 {
+        for lun in [0, 1] {
+            tags.push(rig.send_on(lun, BOB, &compare_and_write(5, 1), &[0; 2 * BLOCK]));
+        }
+        for (lun, list) in [(0, &there), (1, &back)] {
+            tags.push(rig.send_on(lun, ALICE, &copy_cdb(0, list), list));
+        }
+    }
+    rig.release_all();
+    let ended = tags.iter().filter(|tag| rig.reply(**tag).is_some()).count();
+    assert_eq!((ended, rig.engine.is_idle()), (tags.len(), true));
+}
+
+#[test]
+fn a_copy_by_stores_can_be_aborted_wherever_it_waits() {
+    for at in [0, 1] {
+        let mut rig = rig_with_offload();
+        rig.hold = true;
+        let lba = [20, 1100][usize::from(at)];
+        rig.send_on(at, BOB, &compare_and_write(lba, 1), &[0; 2 * BLOCK]);
+        let list = across();
+        let tag = rig.send(ALICE, &copy_cdb(0, &list), &list);
+        let function = rig.manage(ALICE, Function::AbortTask, Some(tag));
+        rig.release_all();
+        assert_eq!(rig.managed(function), Some(TaskManagementResponse::FunctionComplete));
+        assert!(rig.engine.is_idle() && rig.more[0].log.iter().all(|op| !op.starts_with("copy")));
+    }
 }

@@ -55,6 +55,7 @@ impl World {
         let units = core::array::from_fn(|_| vec![0; usize::try_from(BLOCKS).expect("small")]);
         let mut rig = rig();
         rig.hold = true;
+        rig.offload = seed % 2 == 1;
         Self { rig, dice: Dice(seed * 2 + 1), units, tokens: Vec::new(), stamp: 0 }
     }
 
