@@ -155,6 +155,7 @@ impl Engine {
             Control::Release => return Next::Finish(self.release(nexus, at)),
             Control::Nothing => unit.power,
             Control::Start => {
+                unit.counters.starts.add(u64::from(unit.power == Power::Stopped));
                 unit.rest.decide(Rule::Timers);
                 Power::Active
             }
@@ -225,8 +226,10 @@ fn standing(view: &View<'_>) -> Sense {
     if let Err(sense) = unit.groups.check(view.port.relative_port, Alua::Active) {
         return sense;
     }
+    if let Some(test) = &unit.self_tests.running {
+        return Sense::with_progress(code::SELF_TEST_IN_PROGRESS, test.progress());
+    }
     match unit.power {
-        Power::Active if unit.self_tests.running.is_some() => code::SELF_TEST_IN_PROGRESS.into(),
         Power::Active if unit.mode.false_exception() == Some(Reporting::OnRequest) => {
             code::FAILURE_PREDICTION_FALSE.into()
         }

@@ -16,6 +16,7 @@
 //! task begins at a guest only under a pass and in no shadow; one reactor alone is its own home and nobody's guest.
 
 use crate::alua::PortGroups;
+use crate::counters::Counters;
 use crate::geometry::Geometry;
 use crate::order::Claim;
 use crate::parameters::mode::ModePages;
@@ -150,6 +151,8 @@ pub(crate) enum Content {
     Bereft { unit: u32, nexuses: Vec<NexusId> },
     /// To Home: commands arrive here; look whether the store was resized.
     Look { unit: u32 },
+    /// To Home: what was done here since the last time.
+    Counted { unit: u32, counters: Box<Counters> },
     /// To a guest: what a nexus may do, and how the unit is now.
     Grant { nexus: NexusId, unit: u32, pass: Pass, snapshot: Box<Snapshot> },
     /// To a guest: all passes for the unit are void.

@@ -178,6 +178,7 @@ impl Engine {
 
     /// Sends a command to its unit's home.
     fn forward(&mut self, nexus: NexusId, at: u32, command: Command) {
+        self.tell_counts(at);
         let unit = &self.units[index(at)];
         let class = find(unit, &command.cdb).map_or(Serialization::Free, |entry| entry.row.serialization);
         let holds_up = command.attribute != TaskAttribute::Simple
@@ -201,6 +202,16 @@ impl Engine {
         {
             *after = now + PROBE_INTERVAL;
             self.peers.write(unit.config.home, Content::Look { unit: at });
+            self.tell_counts(at);
+        }
+    }
+
+    /// Lets Home know what was done here: while commands arrive about once a second, and ahead of whatever goes to Home.
+    fn tell_counts(&mut self, at: u32) {
+        let unit = &mut self.units[index(at)];
+        if !unit.counters.is_empty() {
+            let counters = Box::new(core::mem::take(&mut unit.counters));
+            self.peers.write(unit.config.home, Content::Counted { unit: at, counters });
         }
     }
 

@@ -41,6 +41,7 @@ impl Engine {
                 rest.note(now);
                 rest.note_use();
             }
+            Content::Counted { unit, counters } => self.units[index(unit)].counters.add(&counters),
             to_guest => self.handle_guest_letter(from, to_guest, pool),
         }
         self.settle(now, pool);

@@ -44,7 +44,7 @@ mod writer;
 pub use config::{
     Access, Identity, LbaMap, LbaRange, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig,
 };
-pub use counters::Counters;
+pub use counters::{Counters, Tally, Traffic};
 pub use engine::Engine;
 pub use gate::Letter;
 pub use geometry::{Geometry, TRANSFER_BYTES_MAX};

@@ -184,6 +184,8 @@ impl Timeouts {
     pub const BLOCKS: Self = Self { nominal: 2, recommended: 60 };
     /// As long as a store needs for all that is in its cache, or for ranges of any length.
     pub const CACHE: Self = Self { nominal: 10, recommended: 300 };
+    /// As long as a store needs for all blocks.
+    pub const WHOLE: Self = Self { nominal: 60, recommended: 86_400 };
 }
 
 impl Row {
@@ -340,12 +342,21 @@ impl Cdb {
         self.length
     }
 
+    /// GROUP NUMBER of a command that has one; where it lies follows from the length, and that from the operation code.
+    #[must_use]
+    pub const fn group_number(&self) -> u8 {
+        self.bytes[GROUP_NUMBER_AT[(self.opcode() >> 5) as usize] as usize] & 0x3f
+    }
+
     /// A field's value.
     #[must_use]
     pub fn get<T: Value>(&self, field: Field<T>) -> T {
         field.get(&self.bytes)
     }
 }
+
+/// The byte of GROUP NUMBER by the group of the operation code. CDBs of six bytes have none: a byte behind them is zero.
+const GROUP_NUMBER_AT: [u8; 8] = [31, 6, 6, 6, 14, 10, 31, 31];
 
 impl core::fmt::Debug for Cdb {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -114,6 +114,7 @@ fn extended_inquiry(view: &View<'_>, data: &mut Writer) {
             data.set(0, checked, true);
         }
     }
+    data.set(0, field::GROUP_SUP, true);
     data.set(0, field::HEADSUP, true);
     data.set(0, field::ORDSUP, true);
     data.set(0, field::SIMPSUP, true);
@@ -259,7 +260,7 @@ mod tests {
         assert_eq!(get(&target, PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES), page(0, 0x01));
         target.units[0].limits.protection = Protection::Off;
         assert_eq!(get(&target, PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES), page(0x0f, 0x0f));
-        assert_eq!(get(&target, PageCode::EXTENDED_INQUIRY)[4..8], [0x3f, 0x07, 0x01, 0x20]);
+        assert_eq!(get(&target, PageCode::EXTENDED_INQUIRY)[4..8], [0x3f, 0x17, 0x01, 0x20]);
     }
 
     #[test]
@@ -306,7 +307,7 @@ mod tests {
     #[test]
     fn extended_data_tell_of_task_attributes_and_of_the_volatile_cache() {
         let page = get(&fixture::target(), PageCode::EXTENDED_INQUIRY);
-        assert_eq!((page.len(), page[5], page[6]), (64, 0x07, 0x01));
+        assert_eq!((page.len(), page[5], page[6]), (64, 0x17, 0x01));
     }
 
     #[test]

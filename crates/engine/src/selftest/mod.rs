@@ -101,6 +101,11 @@ impl SelfTest {
         let lba = room * u128::from(self.done) / u128::from((pieces - 1).max(1));
         Some(Extent { lba: u64::try_from(lba).ok()?, blocks: self.blocks })
     }
+
+    /// How far it is, in parts of 65,536.
+    pub(crate) fn progress(&self) -> u16 {
+        u16::try_from((self.done << 16) / self.kind.pieces()).unwrap_or(u16::MAX)
+    }
 }
 
 /// What came of a test.

@@ -494,15 +494,15 @@ pub(crate) enum Wanting {
 pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'_>) -> Next {
     match (*plan, data) {
         (Plan::Read { extent, fua }, None) => {
-            desk.counters().read(extent, fua);
+            desk.counters().read(extent, fua, cdb.group_number());
             read::begin(extent, fua, desk)
         }
         (Plan::Write { extent, fua }, data) => {
-            desk.counters().write(extent, fua);
+            desk.counters().write(extent, fua, cdb.group_number());
             write::begin(extent, fua, data, desk)
         }
         (Plan::WriteAtomic { extent, fua }, Some(data)) => {
-            desk.counters().write(extent, fua);
+            desk.counters().write(extent, fua, cdb.group_number());
             atomic::begin(extent, fua, data, desk)
         }
         (Plan::Verify { extent, against }, data) => {
@@ -510,7 +510,7 @@ pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'
             verify::begin(extent, against, data, desk)
         }
         (Plan::WriteAndVerify { extent, against }, data) => {
-            desk.counters().write(extent, false);
+            desk.counters().write(extent, false, cdb.group_number());
             verify::begin_write(extent, against, data, desk)
         }
         (Plan::CompareAndWrite { extent, fua }, Some(data)) => {

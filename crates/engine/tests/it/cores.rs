@@ -361,3 +361,18 @@ fn a_reset_of_the_sessions_own_ends_what_it_sent_before_and_nothing_else() {
     pair.settle();
     pair.check_said(&["1 abandoned", "2 sense [29, 03]", "managed"]);
 }
+
+#[test]
+fn the_log_tells_what_a_guest_has_done() {
+    let mut pair = Pair::new();
+    for _ in 0..3 {
+        pair.send(CAROL, &read10(0, 2));
+        pair.store(GUEST);
+    }
+    pair.send(ALICE, &read10(0, 1));
+    pair.store(HOME);
+    pair.send(CAROL, &[0x4d, 0, 0x59, 0, 0, 0, 0, 0, 80, 0]);
+    pair.settle();
+    assert_eq!(pair.data[8..16], 4u64.to_be_bytes());
+    assert_eq!(pair.data[32..40], 7u64.to_be_bytes());
+}

@@ -54,3 +54,34 @@ fn log_parameters_are_not_saved() {
     assert_eq!(rig.run(ALICE, &[0x4c, 1, 0, 0, 0, 0, 0, 0, 0, 0], &[]).pointer(), 1);
     assert_eq!(rig.run(ALICE, &[0x4d, 1, 0x40, 0, 0, 0, 0, 0, 0, 0], &[]).pointer(), 1);
 }
+
+#[test]
+fn groups_are_counted_apart_and_in_the_whole() {
+    let mut rig = Rig::new();
+    let in_group = |mut cdb: [u8; 10], group: u8| {
+        cdb[6] = group;
+        cdb
+    };
+    rig.run(ALICE, &in_group(read10(0, 5), 3), &[]);
+    rig.run(ALICE, &in_group(write10(0, 1), 3), &[0; 512]);
+    rig.run(ALICE, &in_group(read10(0, 2), 40), &[]); // SBC-4 has more groups than there are pages.
+    let group = |rig: &mut Rig, number: u8| {
+        let data = rig.run(ALICE, &[0x4d, 0, 0x59, number, 0, 0, 0, 0xff, 0xff, 0], &[]).data;
+        let number = |at: usize| u64::from_be_bytes(data[8 + 8 * at..][..8].try_into().expect("eight bytes"));
+        [0, 1, 2, 3].map(number)
+    };
+    assert_eq!(group(&mut rig, 3), [1, 1, 1, 5]);
+    assert_eq!(group(&mut rig, 4), [0; 4]);
+    assert_eq!(group(&mut rig, 0), [2, 1, 1, 7]);
+    assert_eq!(rig.ask(&[0x4c, 2, 0x59, 3, 0, 0, 0, 0, 0, 0], &[]).0, Status::GOOD);
+    assert_eq!((group(&mut rig, 3), group(&mut rig, 0)), ([0; 4], [2, 1, 1, 7]));
+}
+
+#[test]
+fn starts_are_counted_and_only_those_after_a_stop() {
+    let mut rig = Rig::new();
+    for cdb in [START, STOP, START, STOP, STOP, START] {
+        rig.run(ALICE, &cdb, &[]);
+    }
+    assert_eq!(rig.run(ALICE, &log_sense(0x0e), &[]).data[4..], [0, 4, 3, 4, 0, 0, 0, 2]);
+}

@@ -6,7 +6,7 @@
 //! `= protection` is one of them on units without protection information, and evaluated on the others.
 //!
 //! Decided once, for every command:
-//! - GROUP NUMBER is taken (six bits, as in SBC-4) and has no effect: we keep no statistics by group.
+//! - GROUP NUMBER is taken (six bits, as in SBC-4): reads and writes of the groups that a log page can tell are counted.
 //! - FUA_NV and SYNC_NV are obsolete in SBC-4, but initiators that speak SBC-3 set them: they are taken, and what they
 //!   ask for is included in what FUA and a plain SYNCHRONIZE CACHE do.
 //! - The other obsolete bits (RELADR, CMDDT, PBDATA, LBDATA, the LUN of SCSI-2) and all of CONTROL are refused:
@@ -276,6 +276,7 @@ mod rules {
             serialization: Serialization::Unit,
             reservation: Reservation::Write,
             overhaul: Overhaul::Mends,
+            timeouts: Some(Timeouts::WHOLE),
             ..row
         }
     }
@@ -313,7 +314,7 @@ mod rules {
 
     /// Reads log parameters, whoever holds a reservation.
     pub(super) const fn log_sense(row: Row) -> Row {
-        Row { direction: Direction::In, alua: Alua::Standby, ..row }
+        Row { direction: Direction::In, alua: Alua::Standby, overhaul: Overhaul::Allowed, ..row }
     }
 
     /// Resets log parameters, or writes those that are the initiators' own.
@@ -438,6 +439,21 @@ mod tests {
     fn usage_data_have_a_one_for_every_evaluated_bit() {
         let want = [0x28, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0];
         assert_eq!(read10::ROW.usage[..10], want);
+    }
+
+    #[test]
+    fn the_group_number_lies_where_the_rows_say() {
+        let cdb = |opcode: u8, field: crate::Field<u8>| {
+            let mut bytes = [0; 32];
+            bytes[0] = opcode;
+            field.set(&mut bytes, 0x2a);
+            crate::Cdb::new(&bytes).group_number()
+        };
+        assert_eq!(cdb(0x28, read10::GROUP_NUMBER), 0x2a);
+        assert_eq!(cdb(0xa8, read12::GROUP_NUMBER), 0x2a);
+        assert_eq!(cdb(0x88, read16::GROUP_NUMBER), 0x2a);
+        assert_eq!(cdb(0x7f, read32::GROUP_NUMBER), 0x2a);
+        assert_eq!(crate::Cdb::new(&[0x08, 0xff, 0xff, 0xff, 0xff, 0]).group_number(), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub use select::log_select;
 use crate::commands::View;
 use crate::unit::Unit;
 use crate::writer::Writer;
+use core::ops::RangeInclusive;
 use felio_spec::commands::log_sense;
 use felio_spec::log::{ALL_SUBPAGES, PageControl, format, header, page, parameter, supported_subpage};
 use felio_spec::{Bits, Cdb, Field, Sense};
@@ -24,15 +25,20 @@ use felio_spec::{Bits, Cdb, Field, Sense};
 struct Page {
     /// PAGE CODE.
     page: u8,
-    /// SUBPAGE CODE.
+    /// SUBPAGE CODE, the first of those that the row stands for.
     subpage: u8,
+    /// The last of them.
+    last: u8,
     /// What follows the header.
     body: Body,
     /// Sets every parameter that can be reset to what it was at first.
-    reset: Option<fn(&mut Unit)>,
+    reset: Option<Reset>,
     /// How LOG SELECT writes parameters.
     write: Option<Write>,
 }
+
+/// Is given the subpage.
+type Reset = fn(&mut Unit, u8);
 
 /// What stands in a page.
 enum Body {
@@ -56,7 +62,17 @@ struct Write {
 impl Page {
     /// A page that initiators can only read.
     const fn read_only(page: u8, subpage: u8, body: Body) -> Self {
-        Self { page, subpage, body, reset: None, write: None }
+        Self { page, subpage, last: subpage, body, reset: None, write: None }
+    }
+
+    /// A page without subpages that initiators can reset.
+    const fn counts(page: u8, body: fn(&View<'_>, &mut Parameters<'_>), reset: Reset) -> Self {
+        Self { reset: Some(reset), ..Self::read_only(page, 0, Body::Parameters(body)) }
+    }
+
+    /// The subpages that the row stands for.
+    const fn subpages(&self) -> RangeInclusive<u8> {
+        self.subpage..=self.last
     }
 }
 
@@ -66,34 +82,25 @@ const PAGES: &[Page] = &[
     Page::read_only(page::SUPPORTED, ALL_SUBPAGES, Body::Subpages),
     Page::read_only(page::LOGICAL_BLOCK_PROVISIONING, 0, Body::Parameters(pages::provisioning)),
     Page::read_only(page::TEMPERATURE, 0, Body::Parameters(pages::temperature)),
+    Page::counts(page::START_STOP_CYCLES, pages::start_stop_cycles, pages::reset_counters),
     Page {
-        page: page::APPLICATION_CLIENT,
-        subpage: 0,
-        body: Body::Parameters(notes::application_client),
-        reset: Some(notes::reset),
         write: Some(notes::WRITE),
+        ..Page::counts(page::APPLICATION_CLIENT, notes::application_client, notes::reset)
     },
     Page::read_only(page::SELF_TEST_RESULTS, 0, Body::Parameters(pages::self_tests)),
+    Page::counts(page::STATISTICS, pages::statistics, pages::reset_counters),
     Page {
-        page: page::STATISTICS,
-        subpage: 0,
-        body: Body::Parameters(pages::statistics),
-        reset: Some(pages::reset_counters),
-        write: None,
+        subpage: 1,
+        last: 31,
+        ..Page::counts(page::STATISTICS, pages::group_statistics, pages::reset_group)
     },
     Page::read_only(page::INFORMATIONAL_EXCEPTIONS, 0, Body::Parameters(pages::informational_exceptions)),
-    Page {
-        page: page::VENDOR,
-        subpage: 0,
-        body: Body::Parameters(pages::counters),
-        reset: Some(pages::reset_counters),
-        write: None,
-    },
+    Page::counts(page::VENDOR, pages::counters, pages::reset_counters),
 ];
 
 /// The page of that code and subpage.
 fn find(page: u8, subpage: u8) -> Option<&'static Page> {
-    PAGES.iter().find(|row| (row.page, row.subpage) == (page, subpage))
+    PAGES.iter().find(|row| row.page == page && row.subpages().contains(&subpage))
 }
 
 /// The page that a CDB names, or the field that names none.
@@ -110,19 +117,19 @@ fn find_named(cdb: &Cdb, page: Field<u8>, subpage: Field<u8>) -> Result<&'static
 pub fn log_sense(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     use log_sense::{PAGE_CODE, PARAMETER_POINTER, PC, SUBPAGE_CODE};
     let row = find_named(cdb, PAGE_CODE, SUBPAGE_CODE)?;
-    let pointer = cdb.get(PARAMETER_POINTER);
+    let (subpage, pointer) = (cdb.get(SUBPAGE_CODE), cdb.get(PARAMETER_POINTER));
     data.zeros(header::BYTES);
     data.set(0, header::DS, matches!(row.body, Body::Parameters(_)));
-    data.set(0, header::SPF, row.subpage != 0);
+    data.set(0, header::SPF, subpage != 0);
     data.set(0, header::PAGE_CODE, row.page);
-    data.set(0, header::SUBPAGE_CODE, row.subpage);
+    data.set(0, header::SUBPAGE_CODE, subpage);
     let mut highest = None;
     match row.body {
         Body::Pages => put_pages(data),
         Body::Subpages => put_subpages(data),
         Body::Parameters(body) => {
             let control = PageControl::from_bits(cdb.get(PC));
-            let mut parameters = Parameters { data, control, pointer, highest: None };
+            let mut parameters = Parameters { data, subpage, control, pointer, highest: None };
             body(view, &mut parameters);
             highest = parameters.highest;
         }
@@ -145,17 +152,19 @@ fn put_pages(data: &mut Writer) {
 
 //= SPC-4 "Supported Log Pages and Subpages log page"
 fn put_subpages(data: &mut Writer) {
-    for row in PAGES {
+    for (row, subpage) in PAGES.iter().flat_map(|row| row.subpages().map(move |subpage| (row, subpage))) {
         let base = data.len();
         data.zeros(supported_subpage::BYTES);
         data.set(base, supported_subpage::PAGE_CODE, row.page);
-        data.set(base, supported_subpage::SUBPAGE_CODE, row.subpage);
+        data.set(base, supported_subpage::SUBPAGE_CODE, subpage);
     }
 }
 
 /// Takes the parameters of a page, in ascending order, and keeps those that are asked for.
 pub(crate) struct Parameters<'a> {
     data: &'a mut Writer,
+    /// The subpage that is asked for.
+    subpage: u8,
     control: PageControl,
     /// The first parameter that is wanted.
     pointer: u16,
@@ -208,7 +217,8 @@ mod tests {
 
     #[test]
     fn pages_stand_in_ascending_order() {
-        assert!(PAGES.is_sorted_by_key(|row| (row.page, row.subpage)));
+        let disorder = |pair: &[Page]| (pair[0].page, pair[0].last) >= (pair[1].page, pair[1].subpage);
+        assert!(!PAGES.windows(2).any(disorder));
     }
 
     #[test]
@@ -254,7 +264,7 @@ mod tests {
     #[test]
     fn which_values_are_asked_for_matters_for_counters_only() {
         let unit = Unit::new(fixture::unit(0));
-        unit.counters.reads.add(7);
+        unit.counters.total.reads.add(7);
         let get = |page: u8, control: u8| {
             let cdb = [0x4d, 0, control << 6 | page, 0, 0, 0, 0, 0xff, 0xff, 0];
             ask_unit(&fixture::target(), &unit, log_sense, &cdb).expect("a page")

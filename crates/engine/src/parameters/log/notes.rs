@@ -26,7 +26,7 @@ pub(super) fn application_client(view: &View<'_>, parameters: &mut Parameters<'_
     }
 }
 
-pub(super) fn reset(unit: &mut Unit) {
+pub(super) fn reset(unit: &mut Unit, _subpage: u8) {
     unit.notes.0.clear();
 }
 

@@ -2,11 +2,10 @@
 
 use super::Parameters;
 use crate::commands::View;
-use crate::counters::Counters;
+use crate::counters::{Counters, Traffic};
 use crate::thin::threshold_sets;
 use crate::unit::Unit;
 use core::time::Duration;
-use felio_spec::Field;
 use felio_spec::log::{
     NO_ADDRESS, SELF_TEST_RESULTS, TEMPERATURE_UNKNOWN, fua_statistics,
     informational_exceptions as exceptions, provisioning_resource, self_test_result, statistics as general,
@@ -17,10 +16,10 @@ use felio_spec::sense::code;
 /// felio's own counters, eight bytes each: parameter code and value.
 /// A number once given is never given to another counter.
 const COUNTERS: &[(u16, Read)] = &[
-    (0x0000, |counters| counters.reads.get()),
-    (0x0001, |counters| counters.read_blocks.get()),
-    (0x0002, |counters| counters.writes.get()),
-    (0x0003, |counters| counters.written_blocks.get()),
+    (0x0000, |counters| counters.total.reads.get()),
+    (0x0001, |counters| counters.total.read_blocks.get()),
+    (0x0002, |counters| counters.total.writes.get()),
+    (0x0003, |counters| counters.total.written_blocks.get()),
     (0x0004, |counters| counters.verifies.get()),
     (0x0005, |counters| counters.combines.get()),
     (0x0006, |counters| counters.write_sames.get()),
@@ -88,45 +87,49 @@ pub(super) fn self_tests(view: &View<'_>, parameters: &mut Parameters<'_>) {
 /// SELF-TEST NUMBER: the one part that there is.
 const READING: u8 = 1;
 
-/// Commands and blocks; no time is measured for each command, so that the intervals stay zero and no Time Interval
-/// parameter says what they would be.
+//= SPC-4 "Start-Stop Cycle Counter log page": nobody knows the dates, or how many cycles are too many.
+pub(super) fn start_stop_cycles(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    const ACCUMULATED_CYCLES: u16 = 4;
+    let starts = u32::try_from(view.unit.counters.starts.get()).unwrap_or(u32::MAX);
+    parameters.binary(ACCUMULATED_CYCLES, &starts.to_be_bytes());
+}
+
 //= SPC-4 "General Statistics and Performance log page"
 pub(super) fn statistics(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    put_traffic(&view.unit.counters.total, parameters);
+}
+
+//= SPC-4 "Group Statistics and Performance (n) log pages": the subpage is the group
+pub(super) fn group_statistics(view: &View<'_>, parameters: &mut Parameters<'_>) {
+    if let Some(traffic) = view.unit.counters.group(parameters.subpage) {
+        put_traffic(traffic, parameters);
+    }
+}
+
+/// Commands and blocks; no time is measured for each command, so that the intervals stay zero and no Time Interval
+/// parameter says what they would be.
+fn put_traffic(traffic: &Traffic, parameters: &mut Parameters<'_>) {
     const GENERAL: u16 = 1;
     const FORCE_UNIT_ACCESS: u16 = 4;
-    let counters = &view.unit.counters;
-    let fill = |value: &mut [u8], fields: [(Field<u64>, u64); 4]| {
-        for (field, count) in fields {
-            field.set(value, count);
-        }
-    };
     let mut value = [0; general::BYTES];
-    fill(
-        &mut value,
-        [
-            (general::NUMBER_OF_READ_COMMANDS, counters.reads.get()),
-            (general::NUMBER_OF_WRITE_COMMANDS, counters.writes.get()),
-            (general::NUMBER_OF_LOGICAL_BLOCKS_RECEIVED, counters.written_blocks.get()),
-            (general::NUMBER_OF_LOGICAL_BLOCKS_TRANSMITTED, counters.read_blocks.get()),
-        ],
-    );
+    general::NUMBER_OF_READ_COMMANDS.set(&mut value, traffic.reads.get());
+    general::NUMBER_OF_WRITE_COMMANDS.set(&mut value, traffic.writes.get());
+    general::NUMBER_OF_LOGICAL_BLOCKS_RECEIVED.set(&mut value, traffic.written_blocks.get());
+    general::NUMBER_OF_LOGICAL_BLOCKS_TRANSMITTED.set(&mut value, traffic.read_blocks.get());
     parameters.binary(GENERAL, &value);
     let mut value = [0; fua_statistics::BYTES];
-    fill(
-        &mut value,
-        [
-            (fua_statistics::NUMBER_OF_READ_FUA_COMMANDS, counters.fua_reads.get()),
-            (fua_statistics::NUMBER_OF_WRITE_FUA_COMMANDS, counters.fua_writes.get()),
-            (fua_statistics::NUMBER_OF_READ_FUA_NV_COMMANDS, 0),
-            (fua_statistics::NUMBER_OF_WRITE_FUA_NV_COMMANDS, 0),
-        ],
-    );
+    fua_statistics::NUMBER_OF_READ_FUA_COMMANDS.set(&mut value, traffic.fua_reads.get());
+    fua_statistics::NUMBER_OF_WRITE_FUA_COMMANDS.set(&mut value, traffic.fua_writes.get());
     parameters.binary(FORCE_UNIT_ACCESS, &value);
 }
 
 /// The same counters stand in both pages that tell them.
-pub(super) fn reset_counters(unit: &mut Unit) {
+pub(super) fn reset_counters(unit: &mut Unit, _subpage: u8) {
     unit.counters = Counters::default();
+}
+
+pub(super) fn reset_group(unit: &mut Unit, subpage: u8) {
+    unit.counters.reset_group(subpage);
 }
 
 //= SPC-4 "Informational Exceptions log page"

@@ -56,14 +56,14 @@ fn check_page(cdb: &Cdb) -> Result<(), Sense> {
 /// Resets the page that the CDB names, or all.
 fn reset(unit: &mut Unit, cdb: &Cdb) -> Result<Change, Sense> {
     if names_all(cdb) {
-        for reset in PAGES.iter().filter_map(|row| row.reset) {
-            reset(unit);
+        for (row, reset) in PAGES.iter().filter_map(|row| Some((row, row.reset?))) {
+            row.subpages().for_each(|subpage| reset(unit, subpage));
         }
         return Ok(Change::LogParameters);
     }
     let row = find_named(cdb, log_select::PAGE_CODE, log_select::SUBPAGE_CODE)?;
     let Some(reset) = row.reset else { return Ok(Change::Nothing) };
-    reset(unit);
+    reset(unit, cdb.get(log_select::SUBPAGE_CODE));
     Ok(Change::LogParameters)
 }
 
@@ -152,7 +152,7 @@ mod tests {
 
     fn unit() -> Unit {
         let unit = Unit::new(fixture::unit(0));
-        unit.counters.reads.add(7);
+        unit.counters.total.reads.add(7);
         unit
     }
 
@@ -198,7 +198,7 @@ mod tests {
         for (flags, control, number) in [(2, 1, 0x30), (2, 0, 0), (0, 3, 0x19)] {
             let mut unit = unit();
             assert_eq!(select(&mut unit, flags, control, number, &[]), Ok(Change::LogParameters));
-            assert_eq!(unit.counters.reads.get(), 0);
+            assert_eq!(unit.counters.total.reads.get(), 0);
         }
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let mut unit = unit();
         assert_eq!(select(&mut unit, 2, 1, 0x0d, &[]), Ok(Change::Nothing));
         assert_eq!(select(&mut unit, 0, 1, 0, &[]), Ok(Change::Nothing));
-        assert_eq!(unit.counters.reads.get(), 7);
+        assert_eq!(unit.counters.total.reads.get(), 7);
     }
 
     #[test]
