@@ -1,7 +1,7 @@
 //! The ledger: which tests skip themselves, and why.
 //!
 //! A heading is `[where] reason`; the lines below it are tests. `where` says in which set-up alone they run: one of the
-//! special ones, those on a `file` or in `ram`, or `nowhere`; elsewhere they skip. With `not SET-UP` they are left out of that set-up.
+//! special ones, those on a `file` or in `ram`, or `nowhere`; elsewhere they skip. What is to be run `never` is not. With `not SET-UP` they are left out of that set-up.
 
 use super::setup::{Extent, KINDS, Setup, special_names};
 use anyhow::{Context, bail, ensure};
@@ -28,6 +28,7 @@ struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
+    Never,
     Nowhere,
     OnlyIn(String),
     NotIn(String),
@@ -67,6 +68,7 @@ impl Ledger {
         match place {
             Some(Place::OnlyIn(name)) if setup.is_meant(name) => Some(Expected::Passed),
             Some(Place::OnlyIn(_) | Place::Nowhere) => elsewhere,
+            Some(Place::Never) => None,
             Some(Place::NotIn(name)) if setup.is_meant(name) => None,
             Some(Place::NotIn(_)) | None => elsewhere.map(|_| Expected::Passed),
         }
@@ -78,8 +80,10 @@ fn parse_heading(heading: &str) -> anyhow::Result<Place> {
     let (place, reason) = heading.split_once(']').context("a heading lacks its ]")?;
     ensure!(!reason.trim().is_empty(), "[{place}] needs a reason");
     let name = place.strip_prefix("not ").unwrap_or(place);
-    if place == "nowhere" {
-        return Ok(Place::Nowhere);
+    match place {
+        "never" => return Ok(Place::Never),
+        "nowhere" => return Ok(Place::Nowhere),
+        _ => {}
     }
     if special_names().chain(KINDS).all(|known| known != name) {
         bail!("there is no set-up [{name}]");
@@ -92,14 +96,13 @@ mod tests {
     use super::super::setup::setups;
     use super::*;
 
-    const TEXT: &str =
-        "# words\n[512e] small blocks\nA.B\n\n[nowhere] not there\nC.D\n[not small] wrong\nE.F\n";
+    const TEXT: &str = "# words\n[512e] small blocks\nA.B\n\n[nowhere] not there\nC.D\n[not small] wrong\nE.F\n[never] ends\nI.J\n";
 
     fn tests() -> Vec<String> {
-        ["A.B", "C.D", "E.F", "G.H"].map(str::to_owned).to_vec()
+        ["A.B", "C.D", "E.F", "G.H", "I.J"].map(str::to_owned).to_vec()
     }
 
-    /// What comes of the four tests: passed, skipped, or they do not run.
+    /// What comes of the tests: passed, skipped, or they do not run.
     fn check(setup: &str, want: &str) {
         let ledger = Ledger::parse(TEXT, &tests()).expect("well-formed");
         let setup = setups(Path::new("")).into_iter().find(|one| one.name == setup).expect("it exists");
@@ -113,12 +116,12 @@ mod tests {
 
     #[test]
     fn what_is_listed_skips_in_ordinary_set_ups() {
-        check("ram,direct,ring,512", "sspp");
+        check("ram,direct,ring,512", "sspp-");
     }
 
     #[test]
     fn what_needs_a_special_set_up_passes_there() {
-        check("512e", "pspp");
+        check("512e", "pspp-");
     }
 
     #[test]
@@ -136,12 +139,12 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_in_a_set_up_is_left_out() {
-        check("small", "ss-p");
+        check("small", "ss-p-");
     }
 
     #[test]
     fn a_set_up_for_what_is_listed_runs_nothing_else() {
-        check("read-only", "----");
+        check("read-only", "-----");
     }
 
     #[test]
