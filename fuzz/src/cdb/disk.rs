@@ -2,7 +2,7 @@
 //!
 //! Asserted here: an operation lies within the store as the engine can know it, in whole blocks, and moves something.
 
-use felio_hal::store::{Done, Failure, UnmapLimits, WriteCache};
+use felio_hal::store::{Done, Failure, Mapping, UnmapLimits, WriteCache};
 use felio_hal::{Completion, Limits, Op, StoreId, Submission};
 
 /// One store.
@@ -44,6 +44,7 @@ impl Disk {
                 granularity_bytes: 4096,
                 alignment_bytes: 0,
                 zeroes: flags & 32 == 0,
+                anchor: flags & 2 != 0,
             }),
             atomic: None,
             space: false,
@@ -154,7 +155,9 @@ impl Disk {
             return Err(Failure::Short);
         }
         let end = (at / STRIPE_BYTES + 1).saturating_mul(STRIPE_BYTES).min(self.bytes);
-        Ok(Done::Extent { mapping: if (at / STRIPE_BYTES).is_multiple_of(2) { Mapping::Mapped } else { Mapping::Deallocated }, len: end - at })
+        let mapping =
+            if (at / STRIPE_BYTES).is_multiple_of(2) { Mapping::Mapped } else { Mapping::Deallocated };
+        Ok(Done::Extent { mapping, len: end - at })
     }
 }
 

@@ -65,6 +65,9 @@ fn flags(cdb: &[u8]) -> u8 {
     if cdb[0] == 0x7f { cdb[10] } else { cdb[1] }
 }
 
+/// FORMAT UNIT, SANITIZE: all blocks are made anew, before or after the answer.
+const ANEW: [u8; 2] = [0x04, 0x48];
+
 impl Mirror {
     /// A unit that holds `content`.
     pub(super) fn new(content: &[u8], block_bytes: u64) -> Self {
@@ -77,6 +80,10 @@ impl Mirror {
 
     /// Looks at the end of a command, and at what the store holds behind it.
     pub(super) fn follow(&mut self, cdb: &[u8], out: &[u8], ended: &Ended, content: &[u8]) {
+        if cdb.first().is_some_and(|opcode| ANEW.contains(opcode)) {
+            // How far it went before it failed, or was answered (IMMED), is the engine's to say.
+            return self.content.copy_from_slice(content);
+        }
         let found = DEEDS.iter().find(|(opcode, ..)| key(cdb) == *opcode);
         if let Some((_, deed, lba, count)) = found.filter(|_| ended.status == Status::GOOD) {
             let (lba, count) = (field(cdb, *lba), field(cdb, *count));

@@ -269,9 +269,13 @@ impl World {
                 // A verification of terabytes may take its time; a reset ends it.
                 self.manage(0, TaskManagementFunction::TargetWarmReset, Lun([0; 8]), None);
             }
-            let moved = self.complete(0, None) || (0..self.asked.len()).any(|at| self.deliver(at));
+            // Nothing but its end, or a failing store, ends the sanitizing of petabytes.
+            let failure = (round >= PATIENCE).then_some(Failure::Gone);
+            let moved = self.complete(0, failure) || (0..self.asked.len()).any(|at| self.deliver(at));
             if !moved {
-                if self.engine.is_idle() && self.asked.is_empty() {
+                let soon = self.now + Duration::from_millis(10);
+                let waits = self.engine.poll_timeout().is_some_and(|at| at <= soon);
+                if self.engine.is_idle() && self.asked.is_empty() && !waits {
                     return;
                 }
                 // Those who wait for a buffer look again soon.
