@@ -91,6 +91,7 @@ impl Chaos {
             11 => (write_same10(0, lba, blocks.max(1)).into(), vec![1; BLOCK]),
             12 => (synchronize_cache10(dice.byte() & 2).into(), Vec::new()),
             13 => (get_lba_status(u64::from(lba), 100).into(), Vec::new()),
+            14 if dice.roll(4) == 0 => anew(dice),
             14 => (TEST_UNIT_READY.into(), Vec::new()),
             15 => reservation(dice),
             _ => {
@@ -145,7 +146,8 @@ impl Chaos {
             }
             self.rig.release_all();
             self.rig.pass(Duration::from_millis(1));
-            if self.rig.engine.is_idle() && self.rig.unsent.is_empty() {
+            let is_idle = self.rig.engine.is_idle() && self.rig.engine.poll_timeout().is_none();
+            if is_idle && self.rig.unsent.is_empty() {
                 return;
             }
         }
@@ -177,6 +179,17 @@ fn reservation(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     let kind = TYPES[usize::try_from(dice.roll(6)).expect("small")];
     let list = list(1, key, u8::from(dice.roll(2) == 0));
     (out_cdb(action, kind, list.len()).into(), list)
+}
+
+/// A command that makes all blocks anew.
+fn anew(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
+    let flags = dice.byte() & (IMMED | AUSE);
+    match dice.roll(4) {
+        0 => (sanitize_overwrite(flags, 5).into(), vec![1, 0, 0, 1, 7]),
+        1 => (sanitize_block_erase(flags).into(), Vec::new()),
+        2 => (exit_failure_mode().into(), Vec::new()),
+        _ => (format_unit(0).into(), Vec::new()),
+    }
 }
 
 #[test]
