@@ -3,7 +3,7 @@
 //! Some of them ask the store for something first: TEST UNIT READY and READ CAPACITY for the size, a stop or a
 //! write cache that is turned off for a flush.
 
-use crate::attention::Attention;
+use crate::attention::{Attention, Interlock};
 use crate::commands::{Allocation, Run, View};
 use crate::copy::{Bench, Ledgers, Order};
 use crate::engine::{Engine, index};
@@ -95,8 +95,7 @@ impl Engine {
                 (allocation, run(&view, &task.cdb, &mut self.writer))
             }
             Run::Sense(allocation, run) => {
-                let pending =
-                    self.nexuses.get_mut(task.nexus).and_then(|nexus| nexus.pending(task.unit).first());
+                let pending = self.nexuses.pending(task.nexus, task.unit);
                 let sense = pending.or_else(|| unit.condition.standing()).unwrap_or_else(|| standing(&view));
                 (allocation, run(&sense, &task.cdb, &mut self.writer))
             }
@@ -122,11 +121,12 @@ impl Engine {
             Ok(outcome) => outcome,
             Err(bytes) => return Next::Need(bytes, Wanting::Entry),
         };
-        //= SPC-4 "REQUEST SENSE command": what was returned is no longer pending
-        if task.entry.row.attention == AttentionRule::Return
-            && let Some(pending) = self.nexuses.get_mut(task.nexus).and_then(|n| n.pending_mut(task.unit))
-        {
-            pending.take();
+        match task.entry.row.attention {
+            //= SPC-4 "REQUEST SENSE command": what was returned is no longer pending
+            AttentionRule::Return => drop(self.nexuses.report(task.nexus, task.unit, Interlock::No)),
+            //= SPC-4 "REPORT LUNS command": whoever reads the inventory knows it, of every unit
+            AttentionRule::Inventory => self.nexuses.tell_inventory(task.nexus),
+            AttentionRule::Report | AttentionRule::Bypass => {}
         }
         Next::Finish(outcome)
     }
@@ -138,8 +138,8 @@ impl Engine {
             Run::Capacity(..) => self.run_parameters(now, slot, pool),
             // The look may have found something to report.
             _ => {
-                let pending = self.nexuses.get_mut(task.nexus).and_then(|n| n.pending_mut(task.unit)?.take());
-                Next::Finish(match pending {
+                let interlock = self.units[index(task.unit)].mode.interlock();
+                Next::Finish(match self.nexuses.report(task.nexus, task.unit, interlock) {
                     Some(sense) => Outcome::check(sense, 0),
                     None => Outcome::good(0),
                 })

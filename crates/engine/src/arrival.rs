@@ -5,6 +5,7 @@
 //! accessible and writable; its fields make sense; the announced Data-Out fits; there is a slot. What passes joins the task
 //! set.
 
+use crate::allegiance::Trouble;
 use crate::alua::check_list_length;
 use crate::answers::parameter_data;
 use crate::commands::{ABSENT, Allocation, Entry, Run, find};
@@ -17,7 +18,7 @@ use crate::pass;
 use crate::progress::give_back;
 use crate::protection;
 use crate::reservation;
-use crate::table::{Job, State, Table, Task};
+use crate::table::{Bid, Job, State, Table, Task};
 use crate::unit::{PROBE_INTERVAL, Probe, Unit};
 use crate::work::{DataOut, Outcome};
 use felio_hal::port::{Response, SenseData};
@@ -115,9 +116,12 @@ impl Engine {
     ) {
         self.probe(now, unit);
         self.units[index(unit)].rest.note(now);
+        if let Some(status) = self.barred(nexus, unit, command) {
+            return self.refuse(nexus, unit, command, Outcome::status(status, 0));
+        }
         match self.check(nexus, unit, command) {
             Ok(admitted) => self.admit(now, nexus, unit, command, admitted, pool),
-            Err(refused) => self.refuse(nexus, unit, command, refused),
+            Err(Refused(outcome)) => self.refuse(nexus, unit, command, outcome),
         }
     }
 
@@ -132,11 +136,15 @@ impl Engine {
         pool: &mut Pool,
     ) {
         let Handed { buf, before } = handed;
-        let admitted = match self.check(nexus, unit, command) {
+        let checked = match self.barred(nexus, unit, command) {
+            Some(status) => Err(Refused(Outcome::status(status, 0))),
+            None => self.check(nexus, unit, command),
+        };
+        let admitted = match checked {
             Ok(admitted) => admitted,
-            Err(refused) => {
+            Err(Refused(outcome)) => {
                 pool.give(buf);
-                return self.refuse(nexus, unit, command, refused);
+                return self.refuse(nexus, unit, command, outcome);
             }
         };
         let Some(slot) = self.enter(nexus, unit, command, &admitted) else { return pool.give(buf) };
@@ -173,7 +181,7 @@ impl Engine {
             nexus,
             tag: command.tag,
             unit,
-            attribute: attribute(entry, command.attribute),
+            attribute: self.attribute(nexus, unit, entry, command.attribute),
             cdb: command.cdb,
             entry,
             extent,
@@ -186,10 +194,11 @@ impl Engine {
             self.tell(nexus, PortRequest::Abandon { tag: command.tag });
             return None;
         };
-        let room = self.table.has_room(owner.tasks, nexuses);
+        let (in_unit, units) = (self.units[index(unit)].tasks.count(), self.units.len());
+        let room = self.table.has_room(Bid { own: owner.tasks, nexuses, in_unit, units });
         let Some(slot) = room.then(|| self.table.insert(task)).flatten() else {
             let status = full(owner.tasks);
-            self.respond(nexus, command, Outcome::status(status, 0), false);
+            self.refuse(nexus, unit, command, Outcome::status(status, 0));
             return None;
         };
         owner.tasks += 1;
@@ -199,12 +208,6 @@ impl Engine {
             unit.rest.note_use();
         }
         Some(slot)
-    }
-
-    /// Answers a command that did not pass a check.
-    fn refuse(&mut self, nexus: NexusId, unit: u32, command: &Command, refused: Refused) {
-        let descriptor = self.units[index(unit)].mode.descriptor_sense();
-        self.respond(nexus, command, refused.0, descriptor);
     }
 
     /// Asks for a task's data.
@@ -227,8 +230,7 @@ impl Engine {
         //= SPC-4 "Third-party copy commands": what a copy manager sends is not the initiator's to be told by
         if rule == AttentionRule::Report
             && command.tag.piece().is_none()
-            && let Some(pending) = self.nexuses.get_mut(nexus).and_then(|n| n.pending_mut(at))
-            && let Some(sense) = pending.take()
+            && let Some(sense) = self.nexuses.report(nexus, at, unit.mode.interlock())
         {
             return Err(sense.into());
         }
@@ -242,9 +244,9 @@ impl Engine {
         }
         let unit = &self.units[index(at)];
         entry.check(unit, command.cdb.bytes())?;
-        //= SAM-5 "ACA task attribute": only while an ACA is active, which NORMACA=0 rules out
-        if command.attribute == TaskAttribute::Aca {
-            return Err(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU).into());
+        //= SAM-5 "ACA task attribute": only while an ACA is in effect
+        if command.attribute == TaskAttribute::Aca && unit.tasks.faulted(nexus).is_none() {
+            return Err(Sense::new(code::INVALID_MESSAGE).into());
         }
         unit.check_medium(entry.row)?;
         let (job, extent, data_out) = plan(&unit.geometry, entry, command)?;
@@ -323,6 +325,26 @@ impl Engine {
         self.writer.clear();
         (entry.run)(&self.target, &command.cdb, &mut self.writer)?;
         Ok(entry.allocation)
+    }
+
+    /// The place of a command in the task set. What is let in while there is an allegiance is not kept back by it.
+    //= SAM-5 "Task attributes": INQUIRY, REPORT LUNS and REQUEST SENSE may be taken as HEAD OF QUEUE whatever they say
+    fn attribute(&self, nexus: NexusId, at: u32, entry: &Entry, attribute: TaskAttribute) -> TaskAttribute {
+        match entry.row.attention {
+            _ if self.units[index(at)].tasks.faulted(nexus).is_some() => TaskAttribute::Aca,
+            AttentionRule::Report => attribute,
+            AttentionRule::Bypass | AttentionRule::Inventory | AttentionRule::Return => {
+                TaskAttribute::HeadOfQueue
+            }
+        }
+    }
+
+    /// Answers a command to a unit that does not become a task.
+    fn refuse(&mut self, nexus: NexusId, unit: u32, command: &Command, outcome: Outcome) {
+        let trouble = Trouble::new(outcome.status, &command.cdb, command.attribute);
+        let descriptor = self.units[index(unit)].mode.descriptor_sense();
+        self.respond(nexus, command, outcome, descriptor);
+        self.handle_trouble(nexus, unit, trouble);
     }
 
     /// Answers a command that has no task.
@@ -459,15 +481,6 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
             (Job::Entry, Extent::default(), DataOut::Nothing)
         }
     })
-}
-
-/// The place of a command in the task set.
-//= SAM-5 "Task attributes": INQUIRY, REPORT LUNS and REQUEST SENSE may be taken as HEAD OF QUEUE whatever they say
-fn attribute(entry: &Entry, attribute: TaskAttribute) -> TaskAttribute {
-    match entry.row.attention {
-        AttentionRule::Report => attribute,
-        AttentionRule::Bypass | AttentionRule::Return => TaskAttribute::HeadOfQueue,
-    }
 }
 
 /// No room for a command.

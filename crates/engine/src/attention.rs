@@ -87,6 +87,33 @@ const TABLE: [(Attention, Code); 23] = [
     (Attention::PreviousTaskSetFull, code::PREVIOUS_TASK_SET_FULL),
 ];
 
+/// UA_INTLCK_CTRL: whether a condition stays pending after CHECK CONDITION has told it.
+//= SPC-4 "Control mode page"
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interlock {
+    /// It is told once.
+    No,
+    /// It is told until REQUEST SENSE fetches it.
+    UntilFetched,
+    /// The same, and some statuses establish a condition of their own.
+    AlsoStatuses,
+}
+
+impl Interlock {
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        match bits {
+            0b10 => Self::UntilFetched,
+            0b11 => Self::AlsoStatuses,
+            _ => Self::No,
+        }
+    }
+
+    /// Whether BUSY, TASK SET FULL and RESERVATION CONFLICT are conditions.
+    pub(crate) const fn is_established_for_statuses(self) -> bool {
+        matches!(self, Self::AlsoStatuses)
+    }
+}
+
 impl Attention {
     /// The condition that is reported with this code.
     pub(crate) fn of(code: Code) -> Option<Self> {
@@ -95,6 +122,12 @@ impl Attention {
 
     fn bit(self) -> u32 {
         TABLE.iter().position(|(attention, _)| *attention == self).map_or(0, |at| 1 << at)
+    }
+
+    /// How it is reported.
+    pub(crate) fn sense(self) -> Sense {
+        let code = TABLE.iter().find(|(attention, _)| *attention == self).map(|(_, code)| *code);
+        code.unwrap_or(code::NO_ADDITIONAL_SENSE).into()
     }
 }
 
@@ -111,18 +144,16 @@ impl Attentions {
         self.0 |= attention.bit();
     }
 
-    /// Takes the condition that is reported next.
-    pub(crate) fn take(&mut self) -> Option<Sense> {
-        let sense = self.first()?;
-        self.0 &= self.0 - 1;
-        Some(sense)
+    /// A condition is no longer pending.
+    pub(crate) fn remove(&mut self, attention: Attention) {
+        self.0 &= !attention.bit();
     }
 
     /// The condition that is reported next.
     #[must_use]
-    pub(crate) fn first(self) -> Option<Sense> {
+    pub(crate) fn first(self) -> Option<Attention> {
         let at = usize::try_from(self.0.trailing_zeros()).ok()?;
-        TABLE.get(at).map(|(_, code)| Sense::new(*code))
+        TABLE.get(at).map(|(attention, _)| *attention)
     }
 
     /// How many are pending.
@@ -141,9 +172,11 @@ mod tests {
         let mut pending = Attentions::NONE;
         pending.insert(Attention::ModeParametersChanged);
         pending.insert(Attention::PowerOn);
-        assert_eq!(pending.take(), Some(code::POWER_ON_OCCURRED.into()));
-        assert_eq!(pending.take(), Some(code::MODE_PARAMETERS_CHANGED.into()));
-        assert_eq!(pending.take(), None);
+        assert_eq!(pending.first(), Some(Attention::PowerOn));
+        pending.remove(Attention::PowerOn);
+        assert_eq!(pending.first(), Some(Attention::ModeParametersChanged));
+        pending.remove(Attention::ModeParametersChanged);
+        assert_eq!(pending.first(), None);
     }
 
     #[test]
@@ -151,6 +184,15 @@ mod tests {
         let mut pending = Attentions::NONE;
         pending.insert(Attention::Reset);
         pending.insert(Attention::Reset);
-        assert!(pending.take().is_some() && pending.first().is_none());
+        pending.remove(Attention::Reset);
+        assert_eq!(pending.first(), None);
+    }
+
+    #[test]
+    fn every_condition_has_one_row_and_a_code_of_its_own() {
+        for (at, (attention, code)) in TABLE.iter().enumerate() {
+            assert_eq!(attention.sense(), (*code).into());
+            assert!(TABLE[..at].iter().all(|(other, same)| other != attention && same != code));
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::attention::Attention;
 use crate::config::{TargetConfig, UnitConfig};
 use crate::copy::Copies;
 use crate::gate::Peers;
-use crate::management::Functions;
+use crate::management::{Functions, is_given_up};
 use crate::nexus::Nexuses;
 use crate::reservation::Path;
 use crate::table::Table;
@@ -19,7 +19,7 @@ use crate::writer::Writer;
 use core::time::Duration;
 use felio_hal::port::{Login, LoginKind};
 use felio_hal::store::Space;
-use felio_hal::{Buf, NexusId, Pool, PortRequest, Submission, TaskId, Time};
+use felio_hal::{Buf, NexusId, Pool, PortRequest, StoreId, Submission, TaskId, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub struct Engine {
     pub(crate) table: Table,
     pub(crate) nexuses: Nexuses,
     pub(crate) functions: Functions,
+    /// Tasks that were ended while an operation was under way, and until when it is waited for; the earliest first.
+    pub(crate) doomed: VecDeque<(Time, TaskId)>,
     /// Tasks that want a buffer, in the order in which they get one.
     pub(crate) starved: VecDeque<TaskId>,
     pub(crate) starved_retry: Time,
@@ -44,12 +46,14 @@ pub struct Engine {
     pub(crate) transitions: Vec<(Time, u32)>,
     /// When overhauls are to be driven on, and of which unit.
     pub(crate) overhauls: Vec<(Time, u32)>,
-    /// Units where a task has ended while others waited.
+    /// Units where something has ended that others waited for.
     pub(crate) unsettled: Vec<u32>,
     /// Copies that initiators asked for.
     pub(crate) copies: Copies,
     /// Data that tasks of other reactors solicited from it.
     pub(crate) data_out: VecDeque<(TaskId, Buf)>,
+    /// Units where a command of a nexus has failed, and others end for it.
+    pub(crate) faults: Vec<(u32, NexusId)>,
     /// Parameter data under construction.
     pub(crate) writer: Writer,
     pub(crate) requests: VecDeque<(NexusId, PortRequest)>,
@@ -75,12 +79,14 @@ impl Engine {
             table: Table::new(reactor, tasks_max),
             nexuses: Nexuses::default(),
             functions: Functions::default(),
+            doomed: VecDeque::new(),
             starved: VecDeque::with_capacity(tasks),
             starved_retry: Time(0),
             transitions: Vec::new(),
             unsettled: Vec::with_capacity(units.len()),
             copies: Copies::new(reactor, target.token_seed),
             data_out: VecDeque::new(),
+            faults: Vec::new(),
             writer: Writer::new(),
             requests: VecDeque::with_capacity(tasks),
             submissions: VecDeque::with_capacity(tasks + units.len()),
@@ -105,7 +111,7 @@ impl Engine {
     /// The time of [`Engine::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Time, pool: &mut Pool) {
         self.give_up_starved(now, pool);
-        self.give_up_functions(now);
+        self.give_up_doomed(now);
         self.end_transitions(now);
         self.retry_overhauls(now, pool);
         self.copies.handle_timeout(now);
@@ -135,8 +141,7 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Time> {
         let starved = (!self.starved.is_empty()).then_some(self.starved_retry);
         let overhauls = self.overhauls.iter().map(|(time, _)| *time).min();
-        let times =
-            [starved, self.functions.deadline(), self.next_transition(), overhauls, self.copies.deadline()];
+        let times = [starved, self.doomed_until(), self.next_transition(), overhauls, self.copies.deadline()];
         times.into_iter().flatten().min()
     }
 
@@ -146,11 +151,26 @@ impl Engine {
         self.table.is_empty() && self.functions.is_empty() && self.peers.voiding == 0 && self.copies.is_idle()
     }
 
+    /// Whether all that there is are operations that nobody waits for any longer: they may never come home.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.functions.is_empty()
+            && self.peers.voiding == 0
+            && self.table.iter().all(|(_, task)| is_given_up(task))
+    }
+
+    /// Whether an operation on this store hangs.
+    #[must_use]
+    pub fn is_fenced(&self, store: StoreId) -> bool {
+        self.units.iter().any(|unit| unit.config.store == store && unit.is_fenced())
+    }
+
     /// Whether a task of this nexus is still under way, be it only in a store: until then a session of the same initiator port
-    /// must not begin, for what it writes could be overwritten by what it thinks lost.
+    /// must not begin, for what it writes could be overwritten by what it thinks lost. Not for ever: where an operation
+    /// hangs, the unit is fenced instead.
     #[must_use]
     pub fn holds(&self, nexus: NexusId) -> bool {
-        self.table.iter().any(|(_, task)| task.nexus == nexus)
+        self.table.iter().any(|(_, task)| task.nexus == nexus && !is_given_up(task))
     }
 
     /// Lets go on what can go on, until nothing can.
@@ -159,14 +179,12 @@ impl Engine {
             if !self.starved.is_empty() {
                 self.feed(now, pool);
             }
-            while let Some(unit) = self.unsettled.pop() {
-                // Once through: what one begins or ends here cannot let go on what stands before it, but by way of
-                // `unsettled`.
-                let mut at = self.units[index(unit)].tasks.first();
-                while let Some(slot) = self.units[index(unit)].tasks.next(&mut self.table, at) {
-                    at = self.table.links(slot).next;
-                    self.begin_dormant(now, slot, pool);
+            loop {
+                while let Some((unit, nexus)) = self.faults.pop() {
+                    self.abort_rest(now, unit, nexus, pool);
                 }
+                let Some(unit) = self.unsettled.pop() else { break };
+                self.settle_unit(now, unit, pool);
             }
             if self.copies.is_still() {
                 break;
@@ -184,9 +202,29 @@ impl Engine {
         }
     }
 
-    /// A task of the unit has ended: others may have waited for it.
+    /// Lets go on what can go on in a unit. Once through: what one begins or ends here cannot let go on what stands before
+    /// it, but by way of `unsettled`.
+    fn settle_unit(&mut self, now: Time, unit: u32, pool: &mut Pool) {
+        let mut at = self.units[index(unit)].tasks.first();
+        while let Some(slot) = self.units[index(unit)].tasks.next_answer(&self.table, at) {
+            at = self.table.links(slot).next;
+            self.finish_held(slot);
+        }
+        at = self.units[index(unit)].tasks.first();
+        while self.faults.is_empty()
+            && let Some(slot) = self.units[index(unit)].tasks.next(&mut self.table, at)
+        {
+            at = self.table.links(slot).next;
+            self.begin_dormant(now, slot, pool);
+        }
+        if !self.faults.is_empty() {
+            self.unsettle(unit);
+        }
+    }
+
+    /// Something of the unit has ended: others may have waited for it.
     pub(crate) fn unsettle(&mut self, unit: u32) {
-        if self.units[index(unit)].tasks.has_dormant() && !self.unsettled.contains(&unit) {
+        if self.units[index(unit)].tasks.has_waiting() && !self.unsettled.contains(&unit) {
             self.unsettled.push(unit);
         }
     }

@@ -11,9 +11,11 @@ use felio_spec::sense::{Code, Sense, code};
 pub(crate) fn sense(failure: Failure, effort: Effort, geometry: &Geometry) -> Sense {
     match (failure, effort) {
         (Failure::Medium(at), Effort::Read) => medium(code::UNRECOVERED_READ_ERROR, at, geometry),
-        (Failure::Medium(at), Effort::Write) => medium(code::WRITE_ERROR, at, geometry),
+        (Failure::Medium(at), Effort::Write | Effort::Flush | Effort::Save) => {
+            medium(code::WRITE_ERROR, at, geometry)
+        }
         (Failure::Short, Effort::Read) => code::UNRECOVERED_READ_ERROR.into(),
-        (Failure::Short, Effort::Write) => code::WRITE_ERROR.into(),
+        (Failure::Short, Effort::Write | Effort::Flush | Effort::Save) => code::WRITE_ERROR.into(),
         // Only a copy can ask for what a store does not do, and is told so.
         (Failure::NotPossible, _) => code::INVALID_COMMAND_OPERATION_CODE.into(),
         (Failure::NoSpace, _) => code::SPACE_ALLOCATION_FAILED.into(),

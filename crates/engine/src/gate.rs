@@ -22,6 +22,7 @@ use crate::order::Claim;
 use crate::parameters::mode::ModePages;
 use felio_hal::port::TaskManagement;
 use felio_hal::{Buf, Command, NexusId, PortTag, TaskId};
+use felio_spec::Sense;
 use felio_spec::cdb::{Reservation, Serialization};
 use std::collections::VecDeque;
 
@@ -149,6 +150,10 @@ pub(crate) enum Content {
     Voided,
     /// To Home: these nexuses had tasks that were ended for a function.
     Bereft { unit: u32, nexuses: Vec<NexusId> },
+    /// To Home: so many operations more, or less, hang here that nobody waits for.
+    Hanging { unit: u32, more: i32 },
+    /// To Home: a command that was answered here has failed.
+    Deferred { nexus: NexusId, unit: u32, sense: Sense },
     /// To Home: commands arrive here; look whether the store was resized.
     Look { unit: u32 },
     /// To Home: what was done here since the last time.

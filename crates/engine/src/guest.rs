@@ -10,7 +10,7 @@ use crate::commands::{Entry, find};
 use crate::engine::{Engine, index};
 use crate::gate::{Abroad, Content, Gate, Handed, Pass, Promise, Role, Shadow};
 use crate::home::{concerns_all, ended_by};
-use crate::management::{Ending, Gone, is_open};
+use crate::management::{Ending, Gone, is_open, is_over};
 use crate::order::{Claim, must_wait};
 use crate::table::{State, Task};
 use crate::unit::{PROBE_INTERVAL, Probe};
@@ -83,6 +83,7 @@ impl Engine {
     /// Whether it was.
     pub(crate) fn forward_function(
         &mut self,
+        now: Time,
         nexus: NexusId,
         unit: u32,
         management: TaskManagement,
@@ -102,7 +103,7 @@ impl Engine {
         if concerns_all(&management) {
             // What the nexus sent before the function is ended by it and must not reach Home behind it; what it sends after it is not.
             for slot in self.select(|task| task.unit == unit && task.nexus == nexus) {
-                self.end(slot, Ending::Abandon, pool);
+                self.end(now, slot, Ending::Abandon, pool);
             }
             if let Some(pass) = self.nexuses.get_mut(nexus).and_then(|nexus| nexus.pass_mut(unit)) {
                 *pass = Pass::NONE;
@@ -118,7 +119,7 @@ impl Engine {
         let Self { peers, table, .. } = self;
         let kept = |promise: &mut Promise| {
             // Only the last is looked at: each task counts once.
-            while promise.waits_for.pop_if(|id| table.slot(*id).is_none()).is_some() {}
+            while promise.waits_for.pop_if(|id| is_over(table, *id)).is_some() {}
             promise.waits_for.is_empty()
         };
         let kept: Vec<Promise> = peers.promises.extract_if(.., kept).collect();
@@ -127,7 +128,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn handle_guest_letter(&mut self, from: u16, content: Content, pool: &mut Pool) {
+    pub(crate) fn handle_guest_letter(&mut self, now: Time, from: u16, content: Content, pool: &mut Pool) {
         match content {
             Content::Grant { nexus, unit, pass, snapshot } => {
                 self.units[index(unit)].adopt(*snapshot);
@@ -152,7 +153,7 @@ impl Engine {
                 }
             }
             Content::End { unit, function, by, tas } => {
-                self.end_for_peer(from, unit, function, by, tas, pool)
+                self.end_for_peer(now, from, unit, (function, by, tas), pool)
             }
             _ => {}
         }
@@ -164,6 +165,7 @@ impl Engine {
         let who = self.nexuses.get(nexus)?;
         let runs_here = command.attribute == TaskAttribute::Simple
             && is_local(entry)
+            && !command.cdb.naca()
             && who.pass(at).allows(entry.row.reservation)
             && who.abroad.iter().all(|abroad| abroad.unit != at);
         if !runs_here {
@@ -231,11 +233,10 @@ impl Engine {
     /// Ends all tasks of a unit.
     fn end_for_peer(
         &mut self,
+        now: Time,
         from: u16,
         unit: u32,
-        function: TaskId,
-        by: NexusId,
-        tas: bool,
+        (function, by, tas): (TaskId, NexusId, bool),
         pool: &mut Pool,
     ) {
         self.nexuses.void(unit);
@@ -247,7 +248,7 @@ impl Engine {
                 nexuses.push(task.nexus);
             }
             let ending = if others && tas { Ending::Aborted } else { Ending::Abandon };
-            if self.end(slot, ending, pool) == Gone::Later {
+            if self.end(now, slot, ending, pool) == Gone::Later {
                 waits_for.push(id);
             }
         }

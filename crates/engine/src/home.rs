@@ -13,11 +13,11 @@ use crate::progress::give_back;
 use crate::table::{NIL, State};
 use felio_hal::port::{PortRequest, TaskManagement};
 use felio_hal::{Command, NexusId, Pool, PortTag, TaskId, Time};
-use felio_spec::Cdb;
 use felio_spec::cdb::{Alua, Reservation, Serialization};
 use felio_spec::commands::read16;
 use felio_spec::reservation::Verdict;
 use felio_spec::status::TaskManagementFunction as Function;
+use felio_spec::{Cdb, Sense};
 
 impl Engine {
     /// Another engine wrote.
@@ -35,6 +35,12 @@ impl Engine {
             Content::Bereft { unit, nexuses } => {
                 self.nexuses.attend(unit, Attention::CommandsCleared, |id| nexuses.contains(&id));
             }
+            Content::Hanging { unit, more } => {
+                let hanging = &mut self.units[index(unit)].hanging;
+                *hanging = hanging.saturating_add_signed(more);
+                self.tell_hanging(unit, more);
+            }
+            Content::Deferred { nexus, unit, sense } => self.defer(nexus, unit, sense),
             Content::Look { unit } => {
                 self.probe(now, unit);
                 let rest = &mut self.units[index(unit)].rest;
@@ -42,7 +48,7 @@ impl Engine {
                 rest.note_use();
             }
             Content::Counted { unit, counters } => self.units[index(unit)].counters.add(&counters),
-            to_guest => self.handle_guest_letter(from, to_guest, pool),
+            to_guest => self.handle_guest_letter(now, from, to_guest, pool),
         }
         self.settle(now, pool);
     }
@@ -56,8 +62,11 @@ impl Engine {
     /// What a nexus of another reactor may do there without asking.
     pub(crate) fn pass(&self, nexus: NexusId, at: u32) -> Pass {
         let Some(who) = self.nexuses.get(nexus) else { return Pass::NONE };
-        let told = who.pending(at) == Attentions::NONE;
-        let quiet = self.keeper(at).is_some_and(|keeper| !keeper.is_changing());
+        let told = who.pending(at) == Attentions::NONE && who.deferred(at).is_none();
+        let unit = &self.units[index(at)];
+        let quiet = self.keeper(at).is_some_and(|keeper| !keeper.is_changing())
+            && unit.tasks.is_ordinary()
+            && unit.mode.leaves_others_alone();
         let active = self.units[index(at)].check_medium(&read16::ROW).is_ok()
             && self.check_access(nexus, at, Alua::Active, Extent::default()).is_ok();
         if !(told && quiet && active) {
@@ -70,6 +79,33 @@ impl Engine {
         // Who may cancel a token must ask.
         let write = allowed(Reservation::Write) && !self.units[index(at)].has_rods;
         Pass { read: allowed(Reservation::Read), write }
+    }
+
+    /// Operations hang on a unit, or do so no more: at its home no pass holds any longer, and a guest tells its home.
+    pub(crate) fn tell_hanging(&mut self, unit: u32, more: i32) {
+        match &self.units[index(unit)].role {
+            Role::Home(_) if more > 0 => self.void_passes(unit),
+            Role::Home(_) => {}
+            Role::Guest(_) => {
+                let home = self.units[index(unit)].config.home;
+                self.peers.write(home, Content::Hanging { unit, more });
+            }
+        }
+    }
+
+    /// A command has failed after it was answered: the nexus is told with its next one, by the unit's home.
+    //= SPC-4 "Deferred errors"
+    pub(crate) fn defer(&mut self, nexus: NexusId, unit: u32, sense: Sense) {
+        match &self.units[index(unit)].role {
+            Role::Home(_) => {
+                self.nexuses.defer(nexus, unit, sense);
+                self.void_passes(unit);
+            }
+            Role::Guest(_) => {
+                let home = self.units[index(unit)].config.home;
+                self.peers.write(home, Content::Deferred { nexus, unit, sense });
+            }
+        }
     }
 
     /// Voids every pass for a unit. Nothing that is said from now on leaves before all guests know.

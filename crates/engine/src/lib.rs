@@ -10,6 +10,7 @@
 //! buffer is home; nothing is allocated for a READ or WRITE once the tables have grown to their size.
 #![forbid(unsafe_code)]
 
+mod allegiance;
 mod alua;
 mod answers;
 mod arrival;

@@ -4,10 +4,11 @@
 //!
 //! Invariant: a nexus whose slot was given to another is not found by its old name.
 
-use crate::attention::{Attention, Attentions};
+use crate::attention::{Attention, Attentions, Interlock};
 use crate::gate::{Abroad, Pass};
 use crate::reservation::Path;
 use felio_hal::NexusId;
+use felio_spec::Sense;
 use felio_spec::reservation::Obstacle;
 use std::collections::VecDeque;
 
@@ -30,6 +31,8 @@ pub(crate) struct Nexus {
     pub(crate) passes: Vec<Pass>,
     /// Commands at homes elsewhere that hold up later ones.
     pub(crate) abroad: Vec<Abroad>,
+    /// Errors of commands that were answered before they were done, at most one for each unit.
+    deferred: Vec<(u32, Sense)>,
 }
 
 impl Nexus {
@@ -46,6 +49,15 @@ impl Nexus {
     /// The pass for a unit.
     pub(crate) fn pass_mut(&mut self, unit: u32) -> Option<&mut Pass> {
         self.passes.get_mut(index(unit))
+    }
+
+    pub(crate) fn deferred(&self, unit: u32) -> Option<Sense> {
+        self.deferred.iter().find(|(of, _)| *of == unit).map(|(_, sense)| *sense)
+    }
+
+    fn take_deferred(&mut self, unit: u32) -> Option<Sense> {
+        let at = self.deferred.iter().position(|(of, _)| *of == unit)?;
+        Some(self.deferred.swap_remove(at).1)
     }
 
     /// What is pending on a unit.
@@ -117,6 +129,7 @@ impl Nexuses {
             obstacles,
             passes: vec![Pass::NONE; units],
             abroad: Vec::new(),
+            deferred: Vec::new(),
         });
     }
 
@@ -125,6 +138,11 @@ impl Nexuses {
         let nexus = self.seat(id)?.take_if(|nexus| nexus.id == id)?;
         self.count -= 1;
         Some(nexus)
+    }
+
+    /// Forgets who was here before.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
     }
 
     /// How many there are.
@@ -161,6 +179,52 @@ impl Nexuses {
     /// Establishes a condition of a unit for the nexus of that name, while it exists.
     pub(crate) fn attend_path(&mut self, unit: u32, attention: Attention, path: &Path) {
         self.establish(unit, attention, |nexus| nexus.path == *path);
+    }
+
+    /// What a nexus will be told of a unit next.
+    pub(crate) fn pending(&mut self, id: NexusId, unit: u32) -> Option<Sense> {
+        let nexus = self.get_mut(id)?;
+        nexus.pending(unit).first().map(Attention::sense).or_else(|| nexus.deferred(unit))
+    }
+
+    /// How many things a nexus will be told of a unit.
+    pub(crate) fn pending_count(&mut self, id: NexusId, unit: u32) -> u32 {
+        let Some(nexus) = self.get_mut(id) else { return 0 };
+        nexus.pending(unit).len() + u32::from(nexus.deferred(unit).is_some())
+    }
+
+    /// What a nexus is told of a unit next: a unit attention, which stays pending where `interlock` says so, or the error of a
+    /// command that was answered before it was done.
+    pub(crate) fn report(&mut self, id: NexusId, unit: u32, interlock: Interlock) -> Option<Sense> {
+        let nexus = self.get_mut(id)?;
+        let Some(attention) = nexus.pending(unit).first() else { return nexus.take_deferred(unit) };
+        let pending = nexus.pending_mut(unit)?;
+        if interlock == Interlock::No {
+            pending.remove(attention);
+            //= SAM-5 "Unit attention condition": that the inventory has changed is told once, by whichever unit
+            if attention == Attention::LunsChanged {
+                self.tell_inventory(id);
+            }
+        }
+        Some(attention.sense())
+    }
+
+    /// A command of the nexus has failed after it was answered. One such error is kept for a unit, the oldest: what it says
+    /// holds for all that was not durable by then.
+    //= SPC-4 "Deferred errors"
+    pub(crate) fn defer(&mut self, id: NexusId, unit: u32, sense: Sense) {
+        let Some(nexus) = self.get_mut(id) else { return };
+        if nexus.deferred(unit).is_none() {
+            nexus.deferred.push((unit, Sense { is_deferred: true, ..sense }));
+        }
+    }
+
+    /// A nexus knows which units there are.
+    pub(crate) fn tell_inventory(&mut self, id: NexusId) {
+        let Some(nexus) = self.get_mut(id) else { return };
+        for pending in &mut nexus.attentions {
+            pending.remove(Attention::LunsChanged);
+        }
     }
 
     /// Establishes a condition of a unit for every nexus that `concerned` picks.

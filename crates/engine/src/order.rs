@@ -1,16 +1,19 @@
 //! Which tasks of a unit may run side by side, and which comes next.
 //!
-//! A [`TaskSet`] is the chain of a unit's tasks, HEAD OF QUEUE tasks in front. Two questions decide whether a task may
-//! begin: does the task set's order allow it (SAM-5 "Task attributes"), and does nothing that runs on the same blocks
-//! exclude it (the matrix below). Nobody polls: a task that may not begin knows one that it waits for, and is looked at
-//! again when that one has ended. So a long queue costs no more for each command than a look at the task set.
+//! A [`TaskSet`] is the chain of a unit's tasks, HEAD OF QUEUE tasks in front. Three questions decide whether a task may
+//! begin: does an auto contingent allegiance stand in the way, does the task set's order allow it (SAM-5 "Task attributes",
+//! as the control mode page has it: [`Rules`]), and does nothing that runs on the same blocks exclude it (the matrix below).
+//! Nobody polls: a task that may not begin knows one that it waits for, and is looked at again when that one has ended. So
+//! a long queue costs no more for each command than a look at the task set.
 //!
-//! Invariant: as long as no task of the set is out of the ordinary (`special` is zero), SIMPLE reads and writes begin
-//! without a look at any other task.
+//! Invariant: as long as no task of the set is out of the ordinary and no rule either (`special` is zero), SIMPLE reads and
+//! writes begin without a look at any other task.
 
 use crate::geometry::Extent;
+use crate::management::is_given_up;
 use crate::table::{Links, NIL, State, Table, Task};
-use felio_hal::TaskId;
+use crate::work::Outcome;
+use felio_hal::{NexusId, TaskId};
 use felio_spec::TaskAttribute;
 use felio_spec::cdb::Serialization;
 
@@ -19,10 +22,17 @@ use felio_spec::cdb::Serialization;
 pub(crate) struct TaskSet {
     first: u32,
     last: u32,
-    /// Tasks that others may have to wait for.
+    /// All tasks.
+    count: u32,
+    /// Tasks that others may have to wait for, and rules that any may have to wait for.
     special: u32,
     /// Tasks that may not begin yet.
     dormant: u32,
+    /// Tasks that may not be answered yet.
+    held: u32,
+    rules: Rules,
+    /// Whose command has failed and left an auto contingent allegiance.
+    allegiances: Vec<NexusId>,
 }
 
 /// What a task wants of its task set.
@@ -35,6 +45,38 @@ pub(crate) struct Claim {
     /// on which blocks.
     pub(crate) extent: Extent,
 }
+
+/// What the control mode page says of the order of tasks.
+//= SPC-4 "Control mode page"
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// TST.
+    pub(crate) sharing: Sharing,
+    /// QUEUE ALGORITHM MODIFIER.
+    pub(crate) reordering: Reordering,
+}
+
+/// TST: who shares a task set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// All nexuses.
+    Everyone,
+    /// Nobody: each nexus has its own.
+    Nobody,
+}
+
+/// QUEUE ALGORITHM MODIFIER: how SIMPLE tasks may overtake each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reordering {
+    /// Only where what a nexus has written does not depend on it.
+    Restricted,
+    /// At will.
+    Unrestricted,
+}
+
+/// What a task waits for that waits for the end of an auto contingent allegiance: no task, so that it is looked at again
+/// whenever the task set is.
+const ALLEGIANCE: TaskId = TaskId { reactor: u16::MAX, slot: NIL, generation: 0 };
 
 /// How two tasks get along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +105,25 @@ const MATRIX: [[Company; 5]; 5] = {
 impl TaskSet {
     /// No task.
     pub(crate) const fn new() -> Self {
-        Self { first: NIL, last: NIL, special: 0, dormant: 0 }
+        Self {
+            first: NIL,
+            last: NIL,
+            count: 0,
+            special: 0,
+            dormant: 0,
+            held: 0,
+            rules: Rules { sharing: Sharing::Everyone, reordering: Reordering::Unrestricted },
+            allegiances: Vec::new(),
+        }
     }
 
     /// Takes in a task of the table: behind the others, or in front.
-    //= SAM-5 "HEAD OF QUEUE task attribute"
+    //= SAM-5 "HEAD OF QUEUE task attribute", "ACA task attribute"
     pub(crate) fn insert(&mut self, table: &mut Table, slot: u32) {
         let Some(task) = table.get(slot) else { return };
+        self.count += 1;
         self.special += u32::from(is_special(task));
-        let in_front = task.attribute == TaskAttribute::HeadOfQueue;
+        let in_front = matches!(task.attribute, TaskAttribute::HeadOfQueue | TaskAttribute::Aca);
         let links = if in_front {
             Links { previous: NIL, next: self.first }
         } else {
@@ -85,8 +137,10 @@ impl TaskSet {
     /// Lets a task go, in whatever state it is.
     pub(crate) fn remove(&mut self, table: &mut Table, slot: u32) {
         let Some(task) = table.get(slot) else { return };
+        self.count -= 1;
         self.special -= u32::from(is_special(task));
         self.dormant -= u32::from(is_dormant(task));
+        self.held -= u32::from(is_held(task));
         let links = table.links(slot);
         self.join(table, links.previous, links.next);
     }
@@ -108,6 +162,12 @@ impl TaskSet {
         self.special == 0
     }
 
+    /// Whether no allegiance is in effect, and the usual rules hold.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.allegiances.is_empty()
+            && self.rules == Rules { sharing: Sharing::Everyone, reordering: Reordering::Unrestricted }
+    }
+
     /// All tasks, in their order.
     pub(crate) fn iter<'a>(&self, table: &'a Table) -> impl Iterator<Item = (u32, &'a Task)> {
         walk(table, self.first, |links| links.next)
@@ -124,11 +184,63 @@ impl TaskSet {
         self.dormant -= 1;
     }
 
+    /// A task is done and may not be answered yet. Nobody waits for what it does to its blocks: that is done.
+    pub(crate) fn hold(&mut self, task: &mut Task, outcome: Outcome) {
+        self.reclassify(task, Serialization::Free);
+        task.state = State::Kept(Box::new(outcome));
+        self.held += 1;
+    }
+
+    /// A held task is answered.
+    pub(crate) fn left_held(&mut self) {
+        self.held -= 1;
+    }
+
     /// A task changes its class.
     pub(crate) fn reclassify(&mut self, task: &mut Task, class: Serialization) {
         self.special -= u32::from(is_special(task));
         task.class = class;
         self.special += u32::from(is_special(task));
+    }
+
+    /// From now on these rules hold.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.special -= u32::from(self.rules.is_special());
+        self.rules = rules;
+        self.special += u32::from(rules.is_special());
+    }
+
+    /// A command of the nexus has failed and wants to be looked after before others go on.
+    pub(crate) fn establish(&mut self, nexus: NexusId) {
+        if !self.allegiances.contains(&nexus) {
+            self.allegiances.push(nexus);
+            self.special += 1;
+        }
+    }
+
+    /// The allegiances that `over` picks are no more. Whether there was one.
+    pub(crate) fn end_allegiances(&mut self, over: impl Fn(NexusId) -> bool) -> bool {
+        let mut ended = false;
+        while let Some(at) = self.allegiances.iter().position(|nexus| over(*nexus)) {
+            self.allegiances.swap_remove(at);
+            self.special -= 1;
+            ended = true;
+        }
+        ended
+    }
+
+    /// The nexus whose failed command concerns the task set of `nexus`.
+    pub(crate) fn faulted(&self, nexus: NexusId) -> Option<NexusId> {
+        self.allegiances.iter().copied().find(|faulted| *faulted == nexus || self.is_shared())
+    }
+
+    /// Whether a task may neither begin nor be answered.
+    //= SAM-5 "Establishing an ACA condition": all but the task with the ACA attribute is blocked
+    pub(crate) fn is_blocked(&self, task: &Task) -> bool {
+        !self.allegiances.is_empty()
+            && task.attribute != TaskAttribute::Aca
+            && !task.is_piece()
+            && self.faulted(task.nexus).is_some()
     }
 
     /// A task that must end before this one, which has its data, may begin.
@@ -140,8 +252,15 @@ impl TaskSet {
         if task.is_piece() {
             return self.blocker_of_piece(table, slot);
         }
+        if self.is_blocked(task) {
+            return Some(ALLEGIANCE);
+        }
         let claim = task.claim();
-        let before = |(_, older): &(u32, &Task)| must_wait(older, claim);
+        // But for the rules, a task that still waits for its data holds up nobody: the initiator may never send them.
+        let before = |(_, older): &(u32, &Task)| {
+            self.goes_before(older, task)
+                || ((older.state.is_begun() || is_dormant(older)) && excludes(older.claim(), claim))
+        };
         let beside = |(_, newer): &(u32, &Task)| newer.state.is_begun() && excludes(newer.claim(), claim);
         // The nearest first: those who want the same blocks wait in a chain, not all for the one in front.
         let Links { previous, next } = table.links(slot);
@@ -193,14 +312,14 @@ impl TaskSet {
         while let Some(task) = table.get(at) {
             if let State::Dormant(.., blocker) = task.state
                 && (!barred || task.is_piece())
-                && table.slot(blocker).is_none()
+                && table.slot(blocker).and_then(|slot| table.get(slot)).is_none_or(is_over)
             {
                 let found = self.blocker(table, at);
                 match (found, table.get_mut(at).map(|task| &mut task.state)) {
                     (Some(found), Some(State::Dormant(.., blocker))) => *blocker = found,
                     _ => return Some(at),
                 }
-            } else if task.attribute == TaskAttribute::Ordered && !task.state.is_begun() {
+            } else if task.attribute == TaskAttribute::Ordered && !task.state.is_begun() && self.is_shared() {
                 barred = true; // Behind it, nothing may but parts of a copy that it waits for.
             }
             at = table.links(at).next;
@@ -208,9 +327,37 @@ impl TaskSet {
         None
     }
 
-    /// Whether a task waits for another's end.
-    pub(crate) const fn has_dormant(&self) -> bool {
-        self.dormant > 0
+    /// The first task, from `at` on, that was held and may be answered now.
+    pub(crate) fn next_answer(&self, table: &Table, at: u32) -> Option<u32> {
+        if self.held == 0 {
+            return None;
+        }
+        let mut tasks = walk(table, at, |links| links.next);
+        tasks.find(|(_, task)| is_held(task) && !self.is_blocked(task)).map(|(slot, _)| slot)
+    }
+
+    /// How many tasks there are.
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether a task waits for something to end.
+    pub(crate) const fn has_waiting(&self) -> bool {
+        self.dormant > 0 || self.held > 0
+    }
+
+    const fn is_shared(&self) -> bool {
+        matches!(self.rules.sharing, Sharing::Everyone)
+    }
+
+    /// Whether the order of this task set wants `older` to end before `task` begins.
+    fn goes_before(&self, older: &Task, task: &Task) -> bool {
+        let same = older.nexus == task.nexus;
+        (same || self.is_shared()) && goes_before(older.claim(), task.claim())
+            || same
+                && task.attribute == TaskAttribute::Simple
+                && self.rules.reordering == Reordering::Restricted
+                && keeps_place(older, task)
     }
 
     fn join(&mut self, table: &mut Table, before: u32, behind: u32) {
@@ -222,6 +369,12 @@ impl TaskSet {
             NIL => self.last = before,
             _ => table.links_mut(behind).previous = before,
         }
+    }
+}
+
+impl Rules {
+    fn is_special(self) -> bool {
+        self.reordering == Reordering::Restricted
     }
 }
 
@@ -275,15 +428,38 @@ const fn is_dormant(task: &Task) -> bool {
 }
 
 /// Whether the task set's order wants `older` to end before `task` begins.
-//= SAM-5 "Task attributes": SIMPLE waits for older ORDERED and HEAD OF QUEUE tasks, ORDERED for all older ones.
+//= SAM-5 "Task attributes": SIMPLE waits for older ORDERED and HEAD OF QUEUE tasks, ORDERED for all older ones, the task
+//= with the ACA attribute for none.
 fn goes_before(older: Claim, task: Claim) -> bool {
     match task.attribute {
-        TaskAttribute::HeadOfQueue => false,
+        TaskAttribute::HeadOfQueue | TaskAttribute::Aca => false,
         TaskAttribute::Ordered => true,
-        TaskAttribute::Simple | TaskAttribute::Aca => {
+        TaskAttribute::Simple => {
             matches!(older.attribute, TaskAttribute::Ordered | TaskAttribute::HeadOfQueue)
         }
     }
+}
+
+/// Whether nobody waits for the task although it is still there.
+const fn is_over(task: &Task) -> bool {
+    is_given_up(task) || is_held(task)
+}
+
+const fn is_held(task: &Task) -> bool {
+    matches!(task.state, State::Kept(_))
+}
+
+/// Whether two SIMPLE tasks of a nexus must keep their order so that the blocks end as if all were ORDERED.
+//= SPC-4 "Control mode page": restricted reordering. What UNMAP names is not known before its list is here.
+fn keeps_place(older: &Task, task: &Task) -> bool {
+    let changes = |task: &Task| matches!(task.class, Serialization::Write | Serialization::Exclusive);
+    let unknown = |task: &Task| matches!(task.state, State::Gathering(_)) && task.extent.blocks == 0;
+    let touches = |task: &Task| changes(task) || task.class == Serialization::Read;
+    older.nexus == task.nexus
+        && touches(older)
+        && touches(task)
+        && (changes(older) || changes(task))
+        && (older.extent.overlaps(task.extent) || unknown(older))
 }
 
 fn excludes(other: Claim, task: Claim) -> bool {
@@ -305,15 +481,4 @@ const fn row(class: Serialization) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_matrix_is_the_same_from_both_sides() {
-        for (i, line) in MATRIX.iter().enumerate() {
-            for (j, company) in line.iter().enumerate() {
-                assert_eq!(*company, MATRIX[j][i]);
-            }
-        }
-    }
-}
+mod tests;

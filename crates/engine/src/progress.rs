@@ -1,12 +1,13 @@
 //! A task goes on: from its beginning through its store operations to its answer.
 
+use crate::allegiance::Trouble;
 use crate::arrival::{Errand, full};
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::geometry::Extent;
 use crate::pass;
 use crate::protection;
-use crate::table::{Fate, Job, State, Task};
+use crate::table::{Effort, Fate, Job, State, Task};
 use crate::unit::PROBE_INTERVAL;
 use crate::work::{self, Next, Outcome, Wanting, Work};
 use core::time::Duration;
@@ -159,12 +160,42 @@ impl Engine {
         }
     }
 
-    /// Answers a task and lets it go.
+    /// Answers a task and lets it go, unless an allegiance forbids it.
     pub(crate) fn finish(&mut self, slot: u32, outcome: Outcome) {
+        let Some(task) = self.table.get_mut(slot) else { return };
+        let tasks = &mut self.units[index(task.unit)].tasks;
+        if tasks.is_blocked(task) {
+            let at = task.unit;
+            tasks.hold(task, outcome);
+            return self.unsettle(at);
+        }
+        self.close(slot, outcome);
+    }
+
+    /// Answers a task that was held.
+    pub(crate) fn finish_held(&mut self, slot: u32) {
+        let Some(task) = self.table.get_mut(slot) else { return };
+        match core::mem::replace(&mut task.state, State::Deciding) {
+            State::Kept(outcome) => {
+                self.units[index(task.unit)].tasks.left_held();
+                self.close(slot, *outcome);
+            }
+            other => task.state = other,
+        }
+    }
+
+    /// Answers a task and lets it go.
+    fn close(&mut self, slot: u32, outcome: Outcome) {
         let Some(task) = self.table.get(slot) else { return };
         let (nexus, tag, unit) = (task.nexus, task.tag, task.unit);
+        let status = outcome.status;
+        let trouble = (status != Status::GOOD && !task.is_piece())
+            .then(|| Trouble::new(status, &task.cdb, task.attribute));
         self.answer(nexus, tag, unit, outcome);
         self.let_go(slot);
+        if let Some(trouble) = trouble {
+            self.handle_trouble(nexus, unit, trouble);
+        }
     }
 
     /// Says how a command ended.
@@ -253,10 +284,16 @@ impl Engine {
                 }
                 self.finish(slot, Outcome::check(sense, 0));
             }
-            (State::Doomed(fate), result) => {
+            (State::Doomed(fate, effort), result) => {
                 give_back(buf, pool);
-                self.settle_saving(slot, result.is_ok(), pool);
-                self.bury(slot, fate);
+                if let (Fate::Detached, Effort::Write | Effort::Flush, Err(failure)) = (fate, effort, &result)
+                {
+                    let sense = failure::sense(*failure, effort, &unit.geometry);
+                    let nexus = task.nexus;
+                    self.defer(nexus, at, sense);
+                }
+                self.settle_saving(now, slot, result.is_ok(), pool);
+                self.bury(slot, fate, effort);
             }
             // Nothing is under way for it: the store answered twice.
             (state, _) => {
@@ -267,10 +304,11 @@ impl Engine {
     }
 
     /// The last operation of a task that was ended before is home.
-    pub(crate) fn bury(&mut self, slot: u32, fate: Fate) {
+    pub(crate) fn bury(&mut self, slot: u32, fate: Fate, effort: Effort) {
         match fate {
-            Fate::Silent => drop(self.let_go(slot)),
-            Fate::TaskAborted => self.finish(slot, Outcome::status(Status::TASK_ABORTED, 0)),
+            Fate::Silent | Fate::Detached => drop(self.let_go(slot)),
+            Fate::GivenUp => self.come_home_late(slot, effort),
+            Fate::TaskAborted => self.close(slot, Outcome::status(Status::TASK_ABORTED, 0)),
         }
         self.conclude();
     }
@@ -320,7 +358,8 @@ impl Engine {
                     let Some(task) = self.table.get(slot) else { return };
                     let (nexus, tag, unit) = (task.nexus, task.tag, task.unit);
                     self.answer(nexus, tag, unit, outcome);
-                    return self.submit(slot, op, State::Doomed(Fate::Silent));
+                    let state = State::Doomed(Fate::Detached, Next::effort(&op));
+                    return self.submit(slot, op, state);
                 }
             }
         }

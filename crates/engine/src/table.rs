@@ -6,7 +6,7 @@
 
 use crate::commands::{Entry, Run};
 use crate::geometry::Extent;
-use crate::work::{Plan, Wanting, Work};
+use crate::work::{Outcome, Plan, Wanting, Work};
 use felio_hal::{Buf, NexusId, Pool, PortTag, TaskId, Time};
 use felio_spec::cdb::Serialization;
 use felio_spec::{Cdb, TaskAttribute};
@@ -68,8 +68,10 @@ pub(crate) enum State {
         /// What the CDB asked to transfer.
         transfer_bytes: u64,
     },
+    /// It is done, and may not be answered while an auto contingent allegiance is in effect.
+    Kept(Box<Outcome>),
     /// It was ended while a store operation is under way; it keeps its slot until the buffer is home.
-    Doomed(Fate),
+    Doomed(Fate, Effort),
     /// A call is deciding what comes next; no state between two calls.
     Deciding,
 }
@@ -90,8 +92,12 @@ pub(crate) enum Job {
 pub(crate) enum Effort {
     /// The operation reads.
     Read,
-    /// The operation changes blocks, or makes changes durable.
+    /// The operation changes blocks.
     Write,
+    /// The operation makes changes durable.
+    Flush,
+    /// The operation keeps what is no block.
+    Save,
 }
 
 /// What is said when a doomed task's operation comes home.
@@ -99,8 +105,12 @@ pub(crate) enum Effort {
 pub(crate) enum Fate {
     /// Nothing: all is said.
     Silent,
+    /// Nothing, unless it fails: the command was answered before it was done.
+    Detached,
     /// TASK ABORTED.
     TaskAborted,
+    /// Nothing, and nobody waits for it any longer.
+    GivenUp,
 }
 
 impl State {
@@ -115,12 +125,13 @@ impl State {
             Self::Dormant(_, buf, _) => buf,
             Self::Starved(_, wanting, _) => wanting.into_buf(),
             Self::InStore(_, work) => work.into_buf(),
+            Self::Kept(outcome) => outcome.data,
             Self::Gathering(_)
             | Self::Copying
             | Self::Held
             | Self::Waiting
             | Self::Watching { .. }
-            | Self::Doomed(_)
+            | Self::Doomed(..)
             | Self::Deciding => None,
         };
         if let Some(buf) = buf {
@@ -150,6 +161,19 @@ pub(crate) struct Links {
 
 impl Links {
     const NONE: Self = Self { previous: NIL, next: NIL };
+}
+
+/// Who asks for a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bid {
+    /// Slots that the nexus has.
+    pub(crate) own: u32,
+    /// How many nexuses there are.
+    pub(crate) nexuses: u32,
+    /// Slots that the unit's tasks have.
+    pub(crate) in_unit: u32,
+    /// How many units there are.
+    pub(crate) units: usize,
 }
 
 /// All slots.
@@ -228,11 +252,14 @@ impl Table {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether a nexus with so many tasks of its own, one of `nexuses`, may have another slot. The last quarter is for
-    /// those who have less than their share: nobody fills the table for all others.
-    pub(crate) fn has_room(&self, own: u32, nexuses: u32) -> bool {
+    /// Whether somebody may have another slot. The last quarter is for nexuses that have less than their share: nobody
+    /// fills the table for all others. A unit that is not alone has at most half of it: one whose store hangs leaves the
+    /// others room to work.
+    pub(crate) fn has_room(&self, bid: Bid) -> bool {
+        let Bid { own, nexuses, in_unit, units } = bid;
         let is_plenty = self.free.len() > self.slots.len() / 4;
-        is_plenty || own < (self.tasks_max() / nexuses.max(1)).max(1)
+        let is_modest = units == 1 || in_unit < (self.tasks_max() / 2).max(1);
+        is_modest && (is_plenty || own < (self.tasks_max() / nexuses.max(1)).max(1))
     }
 
     /// Whether there is no task.

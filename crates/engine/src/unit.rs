@@ -70,6 +70,9 @@ pub struct Unit {
     pub(crate) has_rods: bool,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
+    /// Operations on its blocks that nobody waits for any longer and that are not home: until they are, nobody else touches
+    /// the medium, so that no command is overtaken by one that its initiator thinks ended.
+    pub(crate) hanging: u32,
     /// What is known of its space.
     pub(crate) thin: Thin,
     /// When its size was last asked for, and whether the answer is still out.
@@ -184,7 +187,7 @@ impl Unit {
         let reservations = Reservations::new(&config.saved);
         let identifying = Identifying::new(config.saved.get(identifying::PART));
         let probe = Probe::Idle { after: Time(0) + PROBE_INTERVAL };
-        Self {
+        let mut unit = Self {
             condition: Condition::of(&config.saved),
             config,
             geometry,
@@ -203,10 +206,18 @@ impl Unit {
             reservations,
             has_rods: false,
             tasks: TaskSet::new(),
+            hanging: 0,
             thin: Thin::default(),
             probe,
             role: Role::Home(Keeper::default()),
-        }
+        };
+        unit.follow_mode();
+        unit
+    }
+
+    /// Mode parameters may have changed: what else follows them does.
+    pub(crate) fn follow_mode(&mut self) {
+        self.tasks.set_rules(self.mode.rules());
     }
 
     /// A change that a nexus asked for takes effect.
@@ -240,6 +251,7 @@ impl Unit {
         let before = self.mode.false_exception();
         let others = self.mode.is_changed_by(selected).then_some(Attention::ModeParametersChanged);
         self.mode.apply(selected);
+        self.follow_mode();
         let now = self.mode.false_exception();
         let raised = now == Some(Reporting::Attention) && now != before;
         Effect {
@@ -264,6 +276,7 @@ impl Unit {
     pub(crate) fn adopt(&mut self, snapshot: Snapshot) {
         let Snapshot { geometry, mode, groups } = snapshot;
         (self.geometry, self.mode, self.groups) = (geometry, mode, groups);
+        self.follow_mode();
     }
 
     /// What a write must promise that asks for nothing special.
@@ -293,11 +306,17 @@ impl Unit {
         self.condition.check(row)?;
         match (row.medium, self.power) {
             (Medium::Untouched, _) => Ok(()),
+            _ if self.is_fenced() => Err(code::LU_NOT_READY_BECOMING_READY.into()),
             (_, Power::Stopped) => Err(code::LU_NOT_READY_INITIALIZING.into()),
             (_, Power::Ejected) => Err(code::MEDIUM_NOT_PRESENT.into()),
             (Medium::Read, Power::Active) => Ok(()),
             (Medium::Write, Power::Active) => self.check_writable(),
         }
+    }
+
+    /// Whether operations hang.
+    pub(crate) const fn is_fenced(&self) -> bool {
+        self.hanging > 0
     }
 
     //= SBC-3 "Write protection"
@@ -315,6 +334,8 @@ impl Unit {
     //= SAM-5 "Logical unit reset"
     pub(crate) fn reset(&mut self) {
         self.mode.reset();
+        self.follow_mode();
+        self.tasks.end_allegiances(|_| true);
         self.self_tests.end(self_test_results::INTERRUPTED);
         self.preventing.clear();
         self.reservations.reset();

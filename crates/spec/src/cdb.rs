@@ -41,8 +41,10 @@ pub enum Medium {
 pub enum Attention {
     /// The command ends with it.
     Report,
-    /// The command runs and leaves it pending: INQUIRY, REPORT LUNS.
+    /// The command runs and leaves it pending: INQUIRY.
     Bypass,
+    /// The same, but that the inventory of units has changed is told by the command itself: REPORT LUNS.
+    Inventory,
     /// The command reports it as parameter data: REQUEST SENSE.
     Return,
 }
@@ -130,6 +132,21 @@ pub struct ServiceAction {
     pub value: u16,
 }
 
+/// NACA, the one bit of CONTROL that every command has; nothing where CONTROL is not in a place that we know.
+//= SAM-5 "CONTROL byte"; SPC-4 "Fixed length CDB formats", "Variable type CDB formats"
+#[must_use]
+pub const fn naca(opcode: u8) -> Option<Bits> {
+    let byte = match opcode >> 5 {
+        0 => 5,
+        1 | 2 => 9,
+        3 if opcode == 0x7f => 1,
+        4 => 15,
+        5 => 11,
+        _ => return None, // Vendor specific, reserved, or a CDB within a CDB.
+    };
+    Some(Bits { byte, msb: 2, width: 1 })
+}
+
 /// One command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -189,15 +206,21 @@ impl Timeouts {
 }
 
 impl Row {
-    /// A row with the rules of a harmless command; `const` struct update syntax sets the others.
+    /// A row with the rules of a harmless command; `const` struct update syntax sets the others. NACA is a field of every
+    /// command.
     #[must_use]
     pub const fn new(name: &'static str, opcode: u8, length: u8, fields: &[Bits]) -> Self {
+        let mut usage = usage(opcode, length, fields);
+        if let Some(naca) = naca(opcode) {
+            assert!(naca.read(&usage) == 0 && naca.ends_within(length as usize), "a field overlaps NACA");
+            naca.write(&mut usage, 1);
+        }
         Self {
             name,
             opcode,
             service_action: None,
             length,
-            usage: usage(opcode, length, fields),
+            usage,
             refused: &[],
             protect: None,
             direction: Direction::None,
@@ -346,6 +369,12 @@ impl Cdb {
     #[must_use]
     pub const fn group_number(&self) -> u8 {
         self.bytes[GROUP_NUMBER_AT[(self.opcode() >> 5) as usize] as usize] & 0x3f
+    }
+
+    /// NACA: whether the initiator wants an auto contingent allegiance if the command fails.
+    #[must_use]
+    pub fn naca(&self) -> bool {
+        naca(self.opcode()).is_some_and(|naca| naca.read(self.bytes()) != 0)
     }
 
     /// A field's value.

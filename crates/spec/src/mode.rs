@@ -78,8 +78,15 @@ pub const PAGES: &[ModePage] = &[
             (control::EXTENDED_SELF_TEST_COMPLETION_TIME.bits, 60 * EXTENDED_SELF_TEST_MINUTES),
         ],
         changeable: &[
+            // One task set for all nexuses, or one for each.
+            Changeable::to_one_of(control::TST, &[0b000, 0b001]),
+            Changeable::to_any(control::TMF_ONLY),
             Changeable::to_any(control::DPICZ),
             Changeable::to_any(control::D_SENSE),
+            // Restricted, or unrestricted reordering.
+            Changeable::to_one_of(control::QUEUE_ALGORITHM_MODIFIER, &[0, 1]),
+            Changeable::to_one_of(control::QERR, &[0b00, 0b01, 0b11]),
+            Changeable::to_one_of(control::UA_INTLCK_CTRL, &[0b00, 0b10, 0b11]),
             Changeable::to_any(control::SWP),
             Changeable::to_any(control::TAS),
         ],

@@ -87,6 +87,7 @@ codes! {
     COPY_INFORMATION_AVAILABLE = COMPLETED 0x00 0x20 "EXTENDED COPY INFORMATION AVAILABLE";
     OPERATION_IN_PROGRESS = ILLEGAL_REQUEST 0x00 0x16 "OPERATION IN PROGRESS";
     FAILURE_PREDICTION_FALSE = NO_SENSE 0x5d 0xff "FAILURE PREDICTION THRESHOLD EXCEEDED (FALSE)";
+    LU_NOT_READY_BECOMING_READY = NOT_READY 0x04 0x01 "LOGICAL UNIT IS IN PROCESS OF BECOMING READY";
     LU_NOT_READY_MANUAL = NOT_READY 0x04 0x03 "LOGICAL UNIT NOT READY, MANUAL INTERVENTION REQUIRED";
     LU_NOT_READY_INITIALIZING = NOT_READY 0x04 0x02 "LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED";
     LU_ACCESS_TRANSITION = NOT_READY 0x04 0x0a "LOGICAL UNIT NOT ACCESSIBLE, ASYMMETRIC ACCESS STATE TRANSITION";
@@ -129,6 +130,7 @@ codes! {
     INSUFFICIENT_REGISTRATION_RESOURCES = ILLEGAL_REQUEST 0x55 0x04 "INSUFFICIENT REGISTRATION RESOURCES";
     COMMAND_SEQUENCE_ERROR = ILLEGAL_REQUEST 0x2c 0x00 "COMMAND SEQUENCE ERROR";
     SAVING_PARAMETERS_NOT_SUPPORTED = ILLEGAL_REQUEST 0x39 0x00 "SAVING PARAMETERS NOT SUPPORTED";
+    INVALID_MESSAGE = ILLEGAL_REQUEST 0x49 0x00 "INVALID MESSAGE ERROR";
     MEDIUM_REMOVAL_PREVENTED = ILLEGAL_REQUEST 0x53 0x02 "MEDIUM REMOVAL PREVENTED";
     INVALID_FIELD_IN_COMMAND_IU = ILLEGAL_REQUEST 0x0e 0x03 "INVALID FIELD IN COMMAND INFORMATION UNIT";
     MEDIUM_MAY_HAVE_CHANGED = UNIT_ATTENTION 0x28 0x00 "NOT READY TO READY CHANGE, MEDIUM MAY HAVE CHANGED";
@@ -200,6 +202,8 @@ pub struct Sense {
     pub information: Option<u64>,
     /// The field at fault.
     pub pointer: Option<FieldPointer>,
+    /// It is not the command that reports it that failed, but an earlier one that was answered before it was done.
+    pub is_deferred: bool,
     /// Of a third-party copy: where it stood.
     pub segment: Option<Segment>,
     /// PROGRESS INDICATION: how far something is that takes long, in parts of 65,536.
@@ -248,7 +252,7 @@ impl Sense {
     /// Just the code.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, information: None, pointer: None, segment: None, progress: None }
+        Self { code, information: None, pointer: None, segment: None, progress: None, is_deferred: false }
     }
 
     /// With PROGRESS INDICATION.
@@ -296,7 +300,7 @@ impl Sense {
     //= SPC-4 "Fixed format sense data"
     fn encode_fixed(&self, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
         const LENGTH: usize = 18;
-        out[0] = 0x70;
+        out[0] = if self.is_deferred { 0x71 } else { 0x70 };
         out[2] = self.code.key.0;
         out[12] = self.code.asc;
         out[13] = self.code.ascq;
@@ -324,7 +328,7 @@ impl Sense {
 
     //= SPC-4 "Descriptor format sense data"
     fn encode_descriptor(&self, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
-        out[0] = 0x72;
+        out[0] = if self.is_deferred { 0x73 } else { 0x72 };
         out[1] = self.code.key.0;
         out[2] = self.code.asc;
         out[3] = self.code.ascq;
@@ -478,6 +482,13 @@ mod tests {
         let sense = Sense::with_progress(code::SANITIZE_IN_PROGRESS, 0x8001);
         check(sense, false, &[0x70, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 4, 0x1b, 0, 0x80, 0x80, 1]);
         check(sense, true, &[0x72, 2, 4, 0x1b, 0, 0, 0, 8, 2, 6, 0, 0, 0x80, 0x80, 1, 0]);
+    }
+
+    #[test]
+    fn a_deferred_error_is_told_by_the_response_code() {
+        let sense = Sense { is_deferred: true, ..Sense::new(code::WRITE_ERROR) };
+        check(sense, false, &[0x71, 0, 3, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x0c, 0, 0, 0, 0, 0]);
+        check(sense, true, &[0x73, 3, 0x0c, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -19,6 +19,9 @@ enum Listed {
     Unheard,
 }
 
+/// NACA in CONTROL, the last byte.
+const NACA: u8 = 0x04;
+
 /// Plays.
 pub(super) fn run(mut script: Script<'_>) {
     let mut world = World::new(&mut script);
@@ -86,6 +89,8 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
         *byte = script.byte() & used;
     }
     cdb[0] = map[0];
+    // An auto contingent allegiance would keep the next commands out.
+    cdb[map.len() - 1] &= !NACA;
     // Small values get further.
     if script.coin() {
         cdb[2..map.len()].iter_mut().for_each(|byte| *byte &= 0x0f);

@@ -237,9 +237,9 @@ impl Engine {
                 };
                 self.finish(slot, outcome);
             }
-            Some(State::Doomed(fate)) => {
-                let fate = *fate;
-                self.bury(slot, fate);
+            Some(State::Doomed(fate, effort)) => {
+                let (fate, effort) = (*fate, *effort);
+                self.bury(slot, fate, effort);
             }
             _ => {}
         }

@@ -24,6 +24,7 @@ pub fn inquiry(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sens
     data.set(0, standard::TPGS, view.unit.groups.tpgs().bits());
     data.set(0, standard::PROTECT, vpd::protection_is_possible(view));
     data.set(0, standard::MULTIP, view.target.ports.len() > 1);
+    data.set(0, standard::NORMACA, true);
     data.set(0, standard::THIRD_PARTY_COPY, true);
     let identity = &view.unit.config.identity;
     let bytes = data.as_mut_slice();
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn standard_data_say_who_and_what_we_are() {
-        let mut want = vec![0x00, 0x00, 0x06, 0x12, 91, 0x38, 0, 2];
+        let mut want = vec![0x00, 0x00, 0x06, 0x32, 91, 0x38, 0, 2];
         want.extend(b"FELIO   disk            0.1 ");
         want.resize(58, 0);
         want.extend([0x00, 0xa0, 0x09, 0x60, 0x04, 0x60, 0x04, 0xc0]);

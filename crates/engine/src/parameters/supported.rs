@@ -2,6 +2,7 @@
 //! functions.
 
 use crate::commands::{TABLE, View};
+use crate::management::PATIENCE;
 use crate::writer::Writer;
 use felio_spec::cdb::Timeouts;
 use felio_spec::commands::report_supported_operation_codes::{
@@ -92,7 +93,7 @@ fn put_timeouts(timeouts: Timeouts, data: &mut Writer) {
 }
 
 //= SPC-4 "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS command"
-/// REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS: all but CLEAR ACA.
+/// REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS: all of them.
 pub fn report_task_management(_view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     use task_management as field;
     const ADDITIONAL_LENGTH: u8 = 12; // of the extended format, behind the field
@@ -101,6 +102,7 @@ pub fn report_task_management(_view: &View<'_>, cdb: &Cdb, data: &mut Writer) ->
     let supported = [
         field::ATS,
         field::ATSS,
+        field::CACAS,
         field::CTSS,
         field::LURS,
         field::QTS,
@@ -111,7 +113,14 @@ pub fn report_task_management(_view: &View<'_>, cdb: &Cdb, data: &mut Writer) ->
     for function in supported {
         data.set(0, function, true);
     }
-    data.set(0, field::ADDITIONAL_LENGTH, if extended { ADDITIONAL_LENGTH } else { 0 });
+    if extended {
+        data.set(0, field::ADDITIONAL_LENGTH, ADDITIONAL_LENGTH);
+        data.set(0, field::TMFTMOV, true);
+        // As long as an operation of an ended task is waited for.
+        let tenths = u32::try_from(PATIENCE.as_millis() / 100).unwrap_or(0);
+        data.set(0, field::LONG_TIMEOUT, tenths);
+        data.set(0, field::SHORT_TIMEOUT, tenths);
+    }
     Ok(())
 }
 
@@ -141,7 +150,7 @@ mod tests {
 
     #[test]
     fn timeouts_are_told_by_row() {
-        let want = [0, 0x83, 0, 6, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 2, 0, 0, 0, 60];
+        let want = [0, 0x83, 0, 6, 0, 0, 0, 0, 0, 4, 0, 10, 0, 0, 0, 0, 0, 2, 0, 0, 0, 60];
         check(0x80 | 0b001, 0x00, 0, Ok(&want));
     }
 
@@ -149,7 +158,7 @@ mod tests {
     fn one_command_is_told_by_its_usage_data() {
         let mut want = vec![0, 3, 0, 16, 0x9e, 0x12];
         want.extend([0xff; 13]);
-        want.push(0);
+        want.push(4);
         check(0b010, 0x9e, 0x12, Ok(&want));
         check(0b011, 0x9e, 0x12, Ok(&want));
     }
@@ -162,7 +171,7 @@ mod tests {
     #[test]
     fn an_opcode_without_service_actions_must_be_asked_for_without() {
         check(0b010, 0x00, 0, Err(Sense::invalid_field(REQUESTED_SERVICE_ACTION.bits)));
-        check(0b011, 0x00, 0, Ok(&[0, 3, 0, 6, 0, 0, 0, 0, 0, 0]));
+        check(0b011, 0x00, 0, Ok(&[0, 3, 0, 6, 0, 0, 0, 0, 0, 4]));
         check(0b011, 0x00, 1, Ok(&[0, 1, 0, 0]));
     }
 
@@ -195,7 +204,7 @@ mod tests {
             ask(&fixture::target(), report_task_management, &[0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0]);
         let long =
             ask(&fixture::target(), report_task_management, &[0xa3, 0x0d, 0x80, 0, 0, 0, 0, 0, 0, 16, 0, 0]);
-        assert_eq!(short, Ok(vec![0xdc, 0x07, 0, 0]));
-        assert_eq!(long, Ok(vec![0xdc, 0x07, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(short, Ok(vec![0xfc, 0x07, 0, 0]));
+        assert_eq!(long, Ok(vec![0xfc, 0x07, 0, 12, 1, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0, 100]));
     }
 }

@@ -72,8 +72,8 @@ impl Engine {
                 return Next::Submit(Op::Save(Box::new(Save { part: saved::PART, bytes })), Work::Reserve);
             }
         };
-        let waits_for = self.enact(at, change, slot, pool);
-        self.after_enacting(now, slot, transfer_bytes, waits_for)
+        let waits_for = self.enact(now, at, change, slot, pool);
+        self.after_enacting(slot, transfer_bytes, waits_for)
     }
 
     /// The change of a task's is saved, or not.
@@ -91,8 +91,8 @@ impl Engine {
         match result {
             Ok(()) => {
                 let at = self.table.get(slot).map_or(0, |task| task.unit);
-                let waits_for = self.enact(at, change, slot, pool);
-                self.after_enacting(now, slot, transfer_bytes, waits_for)
+                let waits_for = self.enact(now, at, change, slot, pool);
+                self.after_enacting(slot, transfer_bytes, waits_for)
             }
             //= SPC-4 "Registering": no room for a registration
             Err(Failure::NoSpace) => {
@@ -106,12 +106,12 @@ impl Engine {
     }
 
     /// A task that was ended is home: what it had saved takes effect all the same.
-    pub(crate) fn settle_saving(&mut self, slot: u32, is_saved: bool, pool: &mut Pool) {
+    pub(crate) fn settle_saving(&mut self, now: Time, slot: u32, is_saved: bool, pool: &mut Pool) {
         let Some(at) = self.table.get(slot).map(|task| task.unit) else { return };
         if let Some(Saving { change, .. }) = self.take_saving(slot)
             && is_saved
         {
-            self.enact(at, change, slot, pool);
+            self.enact(now, at, change, slot, pool);
         }
     }
 
@@ -197,7 +197,7 @@ impl Engine {
     }
 
     /// Carries a change out, and returns which commands are still to come home that it ended.
-    fn enact(&mut self, at: u32, change: Change, slot: u32, pool: &mut Pool) -> Vec<TaskId> {
+    fn enact(&mut self, now: Time, at: u32, change: Change, slot: u32, pool: &mut Pool) -> Vec<TaskId> {
         let Change { next, told, aborted } = change;
         self.units[index(at)].reservations.record = Record::Known(next);
         self.refresh_obstacles(at);
@@ -211,14 +211,14 @@ impl Engine {
             self.nexuses.iter().filter(|nexus| aborted.contains(&nexus.path)).map(|nexus| nexus.id).collect();
         //= SPC-4 "PREVENT ALLOW MEDIUM REMOVAL command": who was preempted prevents nothing any more
         self.units[index(at)].preventing.retain(|nexus| !gone.contains(nexus));
-        self.end_preempted(at, &gone, slot, pool)
+        self.end_preempted(now, at, &gone, slot, pool)
     }
 
-    fn after_enacting(&mut self, now: Time, slot: u32, transfer_bytes: u64, waits_for: Vec<TaskId>) -> Next {
+    fn after_enacting(&mut self, slot: u32, transfer_bytes: u64, waits_for: Vec<TaskId>) -> Next {
         if waits_for.is_empty() {
             return Next::Finish(Outcome::good(transfer_bytes));
         }
-        self.await_preempted(now, self.table.id(slot), transfer_bytes, waits_for);
+        self.await_preempted(self.table.id(slot), transfer_bytes, waits_for);
         Next::Wait
     }
 }

@@ -634,12 +634,12 @@ impl Next {
             | Op::WriteAtomic { .. }
             | Op::WriteProtected { .. }
             | Op::Protect { .. }
-            | Op::Flush
             | Op::Unmap { .. }
             | Op::Zero { .. }
             | Op::Copy { .. }
-            | Op::Save(_)
             | Op::Pass(_) => Effort::Write,
+            Op::Flush => Effort::Flush,
+            Op::Save(_) => Effort::Save,
         }
     }
 }

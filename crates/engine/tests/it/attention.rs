@@ -5,6 +5,7 @@ use crate::rig::{ALICE, BLOCK, BOB, Rig, target};
 use core::time::Duration;
 use felio_hal::NexusId;
 use felio_spec::Status;
+use felio_spec::status::{TaskManagementFunction as Function, TaskManagementResponse as Answer};
 
 const POWER_ON: (u8, u8, u8) = (6, 0x29, 1);
 const NEXUS_LOSS: (u8, u8, u8) = (6, 0x29, 7);
@@ -132,4 +133,98 @@ fn changed_mode_parameters_are_told_to_the_others() {
     assert_eq!(rig.run(ALICE, &[0x15, 0x10, 0, 0, length, 0], &list).status, Status::GOOD);
     assert_eq!(ready(&mut rig, ALICE), NOTHING);
     assert_eq!(ready(&mut rig, BOB), MODE_CHANGED);
+}
+
+/// UA_INTLCK_CTRL.
+fn interlocked(bits: u8) -> Rig {
+    let mut rig = Rig::new();
+    rig.set_control(|page| page[4] |= bits << 4);
+    rig
+}
+
+#[test]
+fn an_interlocked_condition_is_told_until_it_is_fetched() {
+    for bits in [0b10, 0b11] {
+        let mut rig = interlocked(bits);
+        rig.disk.bytes.resize(5000 * BLOCK, 0);
+        assert_eq!(ready(&mut rig, ALICE), CAPACITY_CHANGED);
+        assert_eq!(ready(&mut rig, ALICE), CAPACITY_CHANGED);
+        assert_eq!(rig.ask(&read10(0, 1), &[]).1, CAPACITY_CHANGED);
+        let data = rig.run(ALICE, &REQUEST_SENSE, &[]).data;
+        assert_eq!((data[2], data[12], data[13]), CAPACITY_CHANGED);
+        assert_eq!(ready(&mut rig, ALICE), NOTHING);
+    }
+}
+
+#[test]
+fn some_statuses_are_conditions_where_the_mode_page_says_so() {
+    for (bits, want) in [(0b00, NOTHING), (0b10, NOTHING), (0b11, (6, 0x2c, 7))] {
+        let mut rig = interlocked(bits);
+        assert_eq!(rig.run(ALICE, &[0, 0, 1, 0, 0, 4], &[]).status, Status::CHECK_CONDITION);
+        assert_eq!(rig.run(BOB, &TEST_UNIT_READY, &[]).status, Status::BUSY);
+        assert_eq!(rig.run(BOB, &TEST_UNIT_READY, &[]).status, Status::BUSY);
+        rig.manage(ALICE, Function::ClearAca, None);
+        assert_eq!(ready(&mut rig, BOB), want);
+        assert_eq!(ready(&mut rig, BOB), want);
+        rig.run(BOB, &REQUEST_SENSE, &[]);
+        assert_eq!(ready(&mut rig, BOB), NOTHING, "it is established once");
+    }
+}
+
+#[test]
+fn a_full_task_set_is_a_condition_of_its_own() {
+    let mut rig = Rig::with(target(), 1, 1 << 20);
+    rig.set_control(|page| page[4] |= 0x30);
+    rig.hold = true;
+    rig.send(ALICE, &read10(0, 1), &[]);
+    assert_eq!(rig.run(ALICE, &read10(0, 1), &[]).status, Status::TASK_SET_FULL);
+    rig.release();
+    assert_eq!(ready(&mut rig, ALICE), (6, 0x2c, 8));
+}
+
+#[test]
+fn a_command_that_fails_after_it_was_answered_is_told_with_the_next() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    assert_eq!(rig.ask(&synchronize_cache10(0x02), &[]).0, Status::GOOD);
+    rig.disk.failure = Some(felio_hal::store::Failure::Medium(None));
+    rig.release();
+    rig.hold = false;
+    assert_eq!(ready(&mut rig, BOB), NOTHING);
+    let query = rig.manage(ALICE, Function::QueryAsynchronousEvent, None);
+    assert_eq!(rig.managed(query), Some(Answer::FunctionSucceeded([0x13, 0x0c, 0])));
+    let reply = rig.run(ALICE, &write10(0, 1), &[1; BLOCK]);
+    assert_eq!((reply.sense[0], reply.code()), (0x71, (3, 0x0c, 0)));
+    assert_eq!(rig.blocks(0, 1), [0; BLOCK], "the command that tells it was not done");
+    assert_eq!(ready(&mut rig, ALICE), NOTHING);
+}
+
+#[test]
+fn request_sense_fetches_a_deferred_error() {
+    let mut rig = Rig::new();
+    rig.disk.failure = Some(felio_hal::store::Failure::Medium(None));
+    rig.run(ALICE, &synchronize_cache10(0x02), &[]);
+    let data = rig.run(ALICE, &[0x03, 1, 0, 0, 252, 0], &[]).data;
+    assert_eq!(data[..4], [0x73, 3, 0x0c, 0]);
+    assert_eq!(ready(&mut rig, ALICE), NOTHING);
+}
+
+#[test]
+fn a_prefetch_that_fails_is_nobodys_business() {
+    let mut rig = Rig::new();
+    rig.disk.failure = Some(felio_hal::store::Failure::Medium(None));
+    rig.run(ALICE, &[0x34, 0x02, 0, 0, 0, 0, 0, 0, 1, 0], &[]);
+    assert_eq!(ready(&mut rig, ALICE), NOTHING);
+}
+
+#[test]
+fn a_warm_and_a_cold_reset_are_told_apart() {
+    let mut rig = Rig::new();
+    rig.manage(ALICE, Function::TargetWarmReset, None);
+    assert_eq!(ready(&mut rig, BOB), (6, 0x29, 2));
+    rig.manage(ALICE, Function::TargetColdReset, None);
+    rig.lose(BOB);
+    let again = NexusId { generation: 1, ..BOB };
+    rig.login(again);
+    assert_eq!(ready(&mut rig, again), POWER_ON);
 }

@@ -41,9 +41,10 @@ struct Chaos {
     managed: Vec<(NexusId, PortTag)>,
 }
 
-const FUNCTIONS: [Function; 9] = [
+const FUNCTIONS: [Function; 10] = [
     Function::AbortTask,
     Function::AbortTaskSet,
+    Function::ClearAca,
     Function::ClearTaskSet,
     Function::LogicalUnitReset,
     Function::TargetWarmReset,
@@ -56,9 +57,19 @@ const FUNCTIONS: [Function; 9] = [
 impl Chaos {
     fn new(seed: u64) -> Self {
         let mut rig = Rig::with(target(), 16, 256 << 10);
+        let mut dice = Dice(seed * 2 + 1);
+        // Half of the stories under a control mode page of their own.
+        if dice.roll(2) == 0 {
+            rig.set_control(|page| {
+                page[2] |= [0, 0x20][usize::from(dice.byte() & 1)];
+                page[3] = [0x00, 0x02, 0x06, 0x10, 0x12, 0x16][usize::from(dice.byte() % 6)];
+                page[4] |= [0, 0x20, 0x30][usize::from(dice.byte() % 3)];
+                page[5] &= !(dice.byte() & 0x40);
+            });
+        }
         rig.hold = true;
         rig.send_data = false;
-        Self { rig, dice: Dice(seed * 2 + 1), nexuses: [ALICE, BOB], sent: Vec::new(), managed: Vec::new() }
+        Self { rig, dice, nexuses: [ALICE, BOB], sent: Vec::new(), managed: Vec::new() }
     }
 
     fn step(&mut self) {
@@ -68,6 +79,7 @@ impl Chaos {
             10..13 if !self.rig.unsent.is_empty() => self.deliver(),
             13..17 if !self.rig.held.is_empty() => self.complete(),
             17 if self.dice.roll(4) == 0 => self.manage(self.nexuses[who]),
+            18 if self.dice.roll(40) == 0 => self.rig.pass(Duration::from_secs(11)),
             18 => self.rig.pass(Duration::from_millis(self.dice.roll(700))),
             19 if self.dice.roll(10) == 0 => self.replace(who),
             _ => {}
@@ -81,7 +93,7 @@ impl Chaos {
         let count = usize::from(blocks);
         let data = |count: usize| vec![0; count * BLOCK];
         let mut noise: Vec<u8> = (0..16).map(|_| dice.byte()).collect();
-        let (cdb, data): (Vec<u8>, Vec<u8>) = match dice.roll(18) {
+        let (mut cdb, data): (Vec<u8>, Vec<u8>) = match dice.roll(18) {
             0..3 => (read10(lba, blocks).into(), Vec::new()),
             3..6 => (write10(lba, blocks).into(), data(count)),
             6 => (write_and_verify10(lba, blocks).into(), data(count)),
@@ -102,8 +114,14 @@ impl Chaos {
         let attribute = match dice.roll(8) {
             0 => TaskAttribute::Ordered,
             1 => TaskAttribute::HeadOfQueue,
+            2 => TaskAttribute::Aca,
             _ => TaskAttribute::Simple,
         };
+        if dice.roll(8) == 0
+            && let Some(control) = cdb.last_mut()
+        {
+            *control |= 0x04;
+        }
         let tag = self.rig.send_as(attribute, nexus, &cdb, &data);
         self.sent.push((nexus, tag));
     }
@@ -124,7 +142,7 @@ impl Chaos {
     }
 
     fn manage(&mut self, nexus: NexusId) {
-        let function = FUNCTIONS[usize::try_from(self.dice.roll(9)).expect("small")];
+        let function = FUNCTIONS[usize::try_from(self.dice.roll(10)).expect("small")];
         let referenced = self.sent.last().map(|(_, tag)| *tag);
         let tag = self.rig.manage(nexus, function, referenced);
         self.managed.push((nexus, tag));
@@ -145,6 +163,9 @@ impl Chaos {
                 self.rig.deliver();
             }
             self.rig.release_all();
+            for nexus in self.nexuses {
+                self.rig.manage(nexus, Function::ClearAca, None);
+            }
             self.rig.pass(Duration::from_millis(1));
             let is_idle = self.rig.engine.is_idle() && self.rig.engine.poll_timeout().is_none();
             if is_idle && self.rig.unsent.is_empty() {

@@ -1,6 +1,7 @@
 //! The device server, seen from its two seams: commands in, answers out, a small disk below.
 #![allow(missing_docs, reason = "tests")]
 
+mod allegiance;
 mod alua;
 mod alua_model;
 mod atomic;
@@ -10,6 +11,7 @@ mod chaos;
 mod copy;
 mod copy_model;
 mod cores;
+mod fence;
 mod keeping;
 mod log;
 mod management;

@@ -2,7 +2,6 @@
 
 use crate::cdb::*;
 use crate::rig::{ALICE, BLOCK, BOB, Rig, Said};
-use core::time::Duration;
 use felio_hal::NexusId;
 use felio_spec::Status;
 use felio_spec::TaskAttribute::Ordered;
@@ -19,14 +18,7 @@ fn rig() -> Rig {
 
 /// Without TAS, aborted commands of others just vanish.
 fn without_task_aborted_status(rig: &mut Rig) {
-    let mut list = rig.run(ALICE, &[0x1a, 0x08, 0x0a, 0, 255, 0], &[]).data;
-    list[0] = 0;
-    list[2] = 0;
-    list[4] &= 0x3f;
-    list[4 + 5] &= !0x40;
-    let length = u8::try_from(list.len()).expect("small");
-    assert_eq!(rig.run(ALICE, &[0x15, 0x10, 0, 0, length, 0], &list).status, Status::GOOD);
-    rig.run(BOB, &REQUEST_SENSE, &[]);
+    rig.set_control(|page| page[5] &= !0x40);
 }
 
 #[test]
@@ -153,16 +145,6 @@ fn two_functions_wait_for_the_same_task() {
     rig.release();
     assert_eq!(rig.managed(one), Some(Answer::FunctionComplete));
     assert_eq!(rig.managed(two), Some(Answer::FunctionComplete));
-}
-
-#[test]
-fn a_function_does_not_wait_for_ever() {
-    let mut rig = rig();
-    rig.send(ALICE, &write10(0, 1), &[0; BLOCK]);
-    let function = rig.manage(ALICE, Function::AbortTaskSet, None);
-    assert!(rig.engine.poll_timeout().is_some());
-    rig.pass(Duration::from_secs(30));
-    assert_eq!(rig.managed(function), Some(Answer::FunctionRejected));
 }
 
 #[test]

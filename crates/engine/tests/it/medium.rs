@@ -367,14 +367,6 @@ fn parameter_data_are_cut_to_the_allocation_length() {
 }
 
 #[test]
-fn auto_contingent_allegiance_is_not_to_be_had() {
-    let mut rig = Rig::new();
-    let tag = rig.send_as(TaskAttribute::Aca, ALICE, &read10(0, 1), &[]);
-    assert_eq!(rig.reply(tag).expect("an answer").code(), (5, 0x0e, 3));
-    assert_eq!(rig.ask(&[0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0x04], &[]), invalid_field());
-}
-
-#[test]
 fn a_rejected_submission_is_polled_again_first() {
     let mut rig = Rig::new();
     rig.hold = true;

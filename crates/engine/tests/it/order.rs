@@ -108,6 +108,53 @@ fn a_command_without_its_data_excludes_nobody() {
     assert_eq!(rig.said.len(), 1);
 }
 
+/// Simple tasks may not change what a nexus has written.
+fn restricted() -> Rig {
+    let mut rig = Rig::new();
+    rig.set_control(|page| page[3] &= 0x0f);
+    rig.hold = true;
+    rig
+}
+
+#[test]
+fn restricted_reordering_keeps_the_order_of_what_overlaps() {
+    let mut rig = restricted();
+    rig.send(ALICE, &write10(0, 4), &[1; 4 * BLOCK]);
+    rig.send(ALICE, &write10(3, 1), &[2; BLOCK]);
+    rig.send(ALICE, &read10(3, 1), &[]);
+    rig.send(ALICE, &read10(4, 1), &[]);
+    rig.send(ALICE, &read10(4, 1), &[]);
+    rig.send(BOB, &write10(3, 1), &[3; BLOCK]);
+    assert_eq!(rig.held_names(), ["write 0+4", "read 4+1", "read 4+1", "write 3+1"]);
+    rig.release();
+    assert_eq!(rig.held_names(), ["read 4+1", "read 4+1", "write 3+1", "write 3+1"]);
+}
+
+#[test]
+fn restricted_reordering_waits_even_for_data_that_are_on_the_way() {
+    let mut rig = restricted();
+    rig.send_data = false;
+    rig.send(ALICE, &write10(0, 1), &[1; BLOCK]);
+    rig.send(ALICE, &read10(0, 1), &[]);
+    rig.send(ALICE, &read10(1, 1), &[]);
+    assert_eq!(rig.held_names(), ["read 1+1"]);
+    rig.deliver();
+    rig.release_all();
+    assert_eq!(rig.disk.log, ["read 1+1", "write 0+1", "read 0+1"]);
+}
+
+#[test]
+fn restricted_reordering_does_not_trust_a_list_that_it_has_not_seen() {
+    let mut rig = restricted();
+    rig.send_data = false;
+    rig.send(ALICE, &unmap(24), &[0, 22, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0]);
+    rig.send(ALICE, &read10(9, 1), &[]);
+    assert_eq!(rig.held_names(), [""; 0]);
+    rig.deliver();
+    rig.release();
+    assert_eq!(rig.held_names(), ["read 9+1"]);
+}
+
 #[test]
 fn inquiry_does_not_wait() {
     let mut rig = rig();

@@ -26,6 +26,8 @@ pub(crate) const BLOCKS: u64 = 4096;
 /// Two initiators.
 pub(crate) const ALICE: NexusId = NexusId { reactor: 0, slot: 0, generation: 0 };
 pub(crate) const BOB: NexusId = NexusId { reactor: 0, slot: 1, generation: 0 };
+/// A third, who comes only where he is asked.
+pub(crate) const CAROL: NexusId = NexusId { reactor: 0, slot: 2, generation: 0 };
 
 /// Sense key, code and qualifier.
 pub(crate) type Code = (u8, u8, u8);
@@ -466,6 +468,17 @@ impl Rig {
     pub(crate) fn ask(&mut self, cdb: &[u8], data_out: &[u8]) -> (Status, Code) {
         let reply = self.run(ALICE, cdb, data_out);
         (reply.status, reply.code())
+    }
+
+    /// Alice changes the control mode page; what that tells the others has been told.
+    pub(crate) fn set_control(&mut self, change: impl FnOnce(&mut [u8])) {
+        let mut list = self.run(ALICE, &[0x1a, 0x08, 0x0a, 0, 255, 0], &[]).data;
+        (list[0], list[2]) = (0, 0);
+        list[4] &= 0x3f;
+        change(&mut list[4..]);
+        let length = u8::try_from(list.len()).expect("small");
+        assert_eq!(self.run(ALICE, &[0x15, 0x10, 0, 0, length, 0], &list).status, Status::GOOD);
+        self.run(BOB, &crate::cdb::REQUEST_SENSE, &[]);
     }
 
     pub(crate) fn manage(

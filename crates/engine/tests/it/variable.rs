@@ -90,7 +90,7 @@ fn another_service_action_is_refused() {
 fn they_are_told_with_their_usage() {
     let mut rig = Rig::new();
     let reply = rig.run(ALICE, &[0xa3, 0x0c, 2, 0x7f, 0, 0x09, 0, 0, 1, 0, 0, 0], &[]);
-    let mut want = vec![0, 3, 0, 32, 0x7f, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0x09, 0x1a, 0];
+    let mut want = vec![0, 3, 0, 32, 0x7f, 0x04, 0, 0, 0, 0, 0x3f, 0xff, 0, 0x09, 0x1a, 0];
     want.extend([0xff; 20]);
     assert_eq!(reply.data, want);
 }

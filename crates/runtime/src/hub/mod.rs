@@ -254,7 +254,7 @@ impl<P: Port> Hub<P> {
         self.settle(now, io);
         self.send_all(now, io);
         self.run_deadlines(now, io);
-        self.settle_losses(now, io);
+        self.settle_losses(io);
         self.settle_buffers(now, io);
         self.relieve(now, io);
         self.advance_stop(now, io);
@@ -280,7 +280,7 @@ impl<P: Port> Hub<P> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let engine = self.engine.poll_timeout();
-        let times = [self.timers.next(), engine, self.retry_at, self.leaving_until(), self.phase.until()];
+        let times = [self.timers.next(), engine, self.retry_at, self.phase.until()];
         times.into_iter().chain([self.scarce_at]).flatten().min()
     }
 

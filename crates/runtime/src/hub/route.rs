@@ -20,9 +20,6 @@ use felio_spec::{Lun, TaskManagementFunction};
 /// The reactor that keeps the register of sessions.
 pub(super) const REGISTRAR: u16 = 0;
 
-/// How long what a lost nexus has in the stores may keep its successor waiting.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How often others are asked to give up free buffers, at the most.
 const TRIM_PAUSE: Duration = Duration::from_millis(1);
 
@@ -38,7 +35,6 @@ pub(super) struct Loss {
 #[derive(Debug)]
 pub(super) struct Leaving {
     nexus: NexusId,
-    until: Time,
 }
 
 /// A task management function that every reactor must carry out.
@@ -91,19 +87,15 @@ impl<P: Port> Hub<P> {
         moved
     }
 
-    /// Says of lost nexuses that nothing is left of them here, and tells the register when that is so everywhere.
-    pub(super) fn settle_losses(&mut self, now: Time, io: &mut impl Io) {
+    /// Says of lost nexuses that nothing is left of them here, and tells the register when that is so everywhere. The engine does
+    /// not wait for ever for what they have in the stores.
+    pub(super) fn settle_losses(&mut self, io: &mut impl Io) {
         let engine = &self.engine;
-        let gone = |leaving: &mut Leaving| leaving.until <= now || !engine.holds(leaving.nexus);
+        let gone = |leaving: &mut Leaving| !engine.holds(leaving.nexus);
         let gone: Vec<NexusId> = self.leaving.extract_if(.., gone).map(|leaving| leaving.nexus).collect();
         for nexus in gone {
             self.post(nexus.reactor, Message::NexusGone { nexus }, io);
         }
-    }
-
-    /// When to stop waiting for what lost nexuses have in the stores.
-    pub(super) fn leaving_until(&self) -> Option<Time> {
-        self.leaving.iter().map(|leaving| leaving.until).min()
     }
 
     /// Sends home what belongs to other reactors, and asks them for what is wanting here.
@@ -400,7 +392,7 @@ impl<P: Port> Hub<P> {
 
     fn forget(&mut self, now: Time, nexus: NexusId) {
         self.engine.handle_nexus_loss(now, nexus, &mut self.pool);
-        self.leaving.push(Leaving { nexus, until: now + LINGER_TIMEOUT });
+        self.leaving.push(Leaving { nexus });
     }
 
     /// One reactor more has nothing of a nexus; after the last a session of the same initiator port may begin.

@@ -1,19 +1,25 @@
 //! Stopping: ask the initiators to leave, close those that stay, finish what runs, flush, be done.
 //!
-//! Each step has a deadline but the flush, whose length is the disk's business; whoever has no patience for it sends a second signal.
-//! No reactor flushes before all have drained: a port there may use a unit here.
+//! Each step has a deadline, so that a store that hangs keeps nobody from ending: what it holds is given up, and a flush that takes too
+//! long is told as failed. Whoever has no patience sends a second signal. No reactor flushes before all have drained: a port there may use a unit here.
 
 use super::connection::End;
 use super::slots::Key;
 use super::{Event, Hub, Io, Message};
 use core::time::Duration;
 use felio_hal::port::LossReason;
-use felio_hal::store::{Completion, Op, Submission};
+use felio_hal::store::{Completion, Failure, Op, Submission};
 use felio_hal::{Port, PortRequest, StoreId, TaskId, Time};
 
 /// How long connections may take to close after they were told to, and then the engine to finish what runs.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the flushes may take. What is in the page cache then is written by the kernel whether we live or not.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// ETIMEDOUT.
+const TIMED_OUT: Failure = Failure::Other(110);
 
 /// The slot in a [`TaskId`] that says that the hub itself asked.
 const OWN_SLOT: u32 = u32::MAX;
@@ -30,7 +36,7 @@ pub(super) enum Phase {
     /// No connection is left here.
     Waiting { until: Time },
     /// Everything has ended; stores are being made durable.
-    Flushing { pending: Vec<StoreId>, running: usize },
+    Flushing { pending: Vec<StoreId>, running: Vec<StoreId>, until: Time },
     /// Done.
     Stopped,
 }
@@ -38,8 +44,11 @@ pub(super) enum Phase {
 impl Phase {
     pub(super) const fn until(&self) -> Option<Time> {
         match self {
-            Self::Asking { until } | Self::Closing { until } | Self::Waiting { until } => Some(*until),
-            Self::Serving | Self::Flushing { .. } | Self::Stopped => None,
+            Self::Asking { until }
+            | Self::Closing { until }
+            | Self::Waiting { until }
+            | Self::Flushing { until, .. } => Some(*until),
+            Self::Serving | Self::Stopped => None,
         }
     }
 }
@@ -90,13 +99,21 @@ impl<P: Port> Hub<P> {
             }
             Phase::Asking { .. } | Phase::Closing { .. } => {}
             Phase::Waiting { until } => {
-                let idle = self.engine.is_idle();
+                let idle = self.engine.is_idle() || self.engine.is_stuck();
                 let all = self.drained >= self.config.reactors;
                 if (all && idle) || *until <= now {
                     let pending = core::mem::take(&mut self.flush);
-                    self.phase = Phase::Flushing { pending, running: 0 };
+                    // A store that hangs would not answer this either.
+                    let (hung, pending) =
+                        pending.into_iter().partition(|store| self.engine.is_fenced(*store));
+                    self.phase = Phase::Flushing { pending, running: Vec::new(), until: now + FLUSH_TIMEOUT };
+                    give_up(hung, io);
                     self.flush_pending(io);
                 }
+            }
+            Phase::Flushing { pending, running, until } if *until <= now => {
+                give_up(pending.drain(..).chain(running.drain(..)), io);
+                self.phase = Phase::Stopped;
             }
             Phase::Flushing { .. } => self.flush_pending(io),
         }
@@ -108,7 +125,7 @@ impl<P: Port> Hub<P> {
             return Some(completion);
         }
         if let Phase::Flushing { running, .. } = &mut self.phase {
-            *running -= 1;
+            running.retain(|store| *store != completion.store);
         }
         if let Err(failure) = completion.result {
             io.tell(Event::FlushFailed { store: completion.store, failure });
@@ -118,21 +135,28 @@ impl<P: Port> Hub<P> {
 
     fn flush_pending(&mut self, io: &mut impl Io) {
         let task = TaskId { reactor: self.config.reactor, slot: OWN_SLOT, generation: 0 };
-        let Phase::Flushing { pending, running } = &mut self.phase else { return };
-        let before = *running;
+        let Phase::Flushing { pending, running, .. } = &mut self.phase else { return };
+        let before = running.len();
         while let Some(store) = pending.pop() {
             if io.stores().submit(Submission { store, task, op: Op::Flush }).is_err() {
                 pending.push(store);
                 break;
             }
-            *running += 1;
+            running.push(store);
         }
-        if *running > before {
+        if running.len() > before {
             io.stores().kick();
             self.unsettled = true; // It may have finished at once.
         }
-        if pending.is_empty() && *running == 0 {
+        if pending.is_empty() && running.is_empty() {
             self.phase = Phase::Stopped;
         }
+    }
+}
+
+/// Tells of stores that were not made durable.
+fn give_up(stores: impl IntoIterator<Item = StoreId>, io: &mut impl Io) {
+    for store in stores {
+        io.tell(Event::FlushFailed { store, failure: TIMED_OUT });
     }
 }

@@ -117,19 +117,28 @@ struct World {
 }
 
 #[derive(Debug, Default)]
-struct Stores(Vec<Completion>);
+struct Stores {
+    done: Vec<Completion>,
+    /// Nothing comes home.
+    hangs: bool,
+    hung: Vec<Submission>,
+}
 
 impl StoreQueue for Stores {
     fn submit(&mut self, submission: Submission) -> Result<(), Submission> {
+        if self.hangs {
+            self.hung.push(submission);
+            return Ok(());
+        }
         let Submission { store, task, .. } = submission;
-        self.0.push(Completion { store, task, result: Ok(felio_hal::store::Done::Done), buf: None });
+        self.done.push(Completion { store, task, result: Ok(felio_hal::store::Done::Done), buf: None });
         Ok(())
     }
 
     fn kick(&mut self) {}
 
     fn reap(&mut self, done: &mut Vec<Completion>) {
-        done.append(&mut self.0);
+        done.append(&mut self.done);
     }
 }
 
@@ -260,6 +269,32 @@ fn settle(hub: &mut Hub<FakePort>, world: &mut World) {
         }
     }
     unreachable!("the hub does not come to rest");
+}
+
+/// A command to unit 0.
+fn command(tag: u32, cdb: &[u8], expect_in: u32) -> PortEvent {
+    PortEvent::Command(Command {
+        tag: PortTag(tag),
+        lun: Lun::default(),
+        attribute: TaskAttribute::Simple,
+        cdb: Cdb::new(cdb),
+        expect_out: 0,
+        expect_in,
+    })
+}
+
+/// A session with a read that does not come home.
+fn hung(hub: &mut Hub<FakePort>, world: &mut World) -> (NexusId, Rc<RefCell<Script>>) {
+    let (nexus, script) = login(hub, world);
+    let request_sense = command(0, &[0x03, 0, 0, 0, 18, 0], 18);
+    let read = command(1, &[0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0], 512);
+    script.borrow_mut().events.extend([request_sense, read]);
+    world.incoming = VecDeque::from([48]);
+    world.stores.hangs = true;
+    hub.handle_readable(nexus);
+    settle(hub, world);
+    assert_eq!(world.stores.hung.len(), 1);
+    (nexus, script)
 }
 
 fn function(tag: u32, function: TaskManagementFunction) -> PortEvent {
@@ -415,6 +450,34 @@ fn the_successor_waits_until_every_reactor_has_forgotten_the_old_one() {
 }
 
 #[test]
+fn the_successor_does_not_wait_for_ever_for_an_operation_that_hangs() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    hung(&mut hub, &mut world);
+    let (_, new) = login(&mut hub, &mut world);
+    assert!(new.borrow().seen.is_empty());
+    let at = hub.poll_timeout().expect("a deadline");
+    assert!(at <= NOW + Duration::from_secs(10));
+    hub.turn(at, &mut world);
+    hub.turn(at, &mut world);
+    assert_eq!(new.borrow().seen, ["Admit { session: 2 }"]);
+}
+
+#[test]
+fn a_function_is_answered_though_an_operation_hangs() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (nexus, script) = hung(&mut hub, &mut world);
+    script.borrow_mut().events.push_back(function(7, TaskManagementFunction::LogicalUnitReset));
+    world.incoming = VecDeque::from([48]);
+    hub.handle_readable(nexus);
+    settle(&mut hub, &mut world);
+    let answer = "TaskManagementResult { tag: PortTag(7), response: FunctionComplete }";
+    assert!(!script.borrow().seen.iter().any(|line| line == answer));
+    hub.turn(NOW + Duration::from_secs(10), &mut world);
+    hub.turn(NOW + Duration::from_secs(10), &mut world);
+    assert!(script.borrow().seen.iter().any(|line| line == answer));
+}
+
+#[test]
 fn a_command_goes_to_the_reactor_where_its_unit_is_at_home() {
     let (mut hub, mut world) = (hub(2), World::default());
     let (_, script) = login(&mut hub, &mut world);
@@ -493,6 +556,40 @@ fn stopping_asks_then_closes_then_flushes() {
     }
     assert_eq!(script.borrow().seen[2..], ["Close(Administrative)", "closed"]);
     assert!(hub.is_stopped());
+}
+
+#[test]
+fn stopping_ends_though_an_operation_hangs() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    hung(&mut hub, &mut world);
+    hub.handle_stop(NOW, Duration::ZERO);
+    let mut now = NOW;
+    while !hub.is_stopped() {
+        now = hub.poll_timeout().unwrap_or(now).max(now);
+        assert!(
+            now <= NOW + Duration::from_secs(71),
+            "ten seconds for the operation, a minute for the other flush"
+        );
+        hub.turn(now, &mut world);
+    }
+    let failures = world.events.iter().filter(|event| matches!(event, Event::FlushFailed { .. }));
+    assert_eq!(failures.count(), 1);
+    assert_eq!(world.stores.hung.len(), 1, "what hangs is asked for nothing more");
+}
+
+#[test]
+fn stopping_ends_though_a_flush_hangs() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    world.stores.hangs = true;
+    hub.handle_stop(NOW, Duration::ZERO);
+    settle(&mut hub, &mut world);
+    assert!(!hub.is_stopped());
+    let at = hub.poll_timeout().expect("a deadline");
+    assert_eq!(at, NOW + Duration::from_secs(60));
+    hub.turn(at, &mut world);
+    assert!(hub.is_stopped());
+    let failed = |event: &Event| matches!(event, Event::FlushFailed { store: StoreId(0), .. });
+    assert!(world.events.iter().any(failed));
 }
 
 #[test]

@@ -9,7 +9,7 @@ commands! {
     }
 
     /// SPC-4 "REPORT LUNS command".
-    report_luns identity "REPORT LUNS" 0xa0, 12 {
+    report_luns inventory "REPORT LUNS" 0xa0, 12 {
         SELECT_REPORT: u8 = 2, 7, 8;
         ALLOCATION_LENGTH: u32 = 6, 7, 32;
     }

@@ -9,8 +9,8 @@
 //! - GROUP NUMBER is taken (six bits, as in SBC-4): reads and writes of the groups that a log page can tell are counted.
 //! - FUA_NV and SYNC_NV are obsolete in SBC-4, but initiators that speak SBC-3 set them: they are taken, and what they
 //!   ask for is included in what FUA and a plain SYNCHRONIZE CACHE do.
-//! - The other obsolete bits (RELADR, CMDDT, PBDATA, LBDATA, the LUN of SCSI-2) and all of CONTROL are refused:
-//!   LINK and FLAG are obsolete, and NACA asks for auto contingent allegiance, which NORMACA=0 denies.
+//! - The other obsolete bits (RELADR, CMDDT, PBDATA, LBDATA, the LUN of SCSI-2) are refused, and so is all of CONTROL but
+//!   NACA, which every command has ([`naca`](crate::cdb::naca)): LINK and FLAG are obsolete.
 //!
 //! Which of these a unit supports is the engine's table, not this list.
 
@@ -192,7 +192,7 @@ mod rules {
         Row { direction: Direction::In, alua: Alua::Standby, reservation: Reservation::Allowed, ..ready(row) }
     }
 
-    /// INQUIRY, REPORT LUNS: always answered, whatever is pending.
+    /// INQUIRY: always answered, whatever is pending.
     pub(super) const fn identity(row: Row) -> Row {
         Row {
             direction: Direction::In,
@@ -201,6 +201,11 @@ mod rules {
             overhaul: Overhaul::Allowed,
             ..row
         }
+    }
+
+    /// REPORT LUNS: likewise.
+    pub(super) const fn inventory(row: Row) -> Row {
+        Row { attention: Attention::Inventory, ..identity(row) }
     }
 
     /// REQUEST SENSE.
@@ -437,7 +442,7 @@ mod tests {
 
     #[test]
     fn usage_data_have_a_one_for_every_evaluated_bit() {
-        let want = [0x28, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0];
+        let want = [0x28, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x04];
         assert_eq!(read10::ROW.usage[..10], want);
     }
 
@@ -474,14 +479,22 @@ mod tests {
     }
 
     #[test]
-    fn auto_contingent_allegiance_is_refused() {
-        let naca = crate::Bits { byte: 5, msb: 2, width: 1 };
-        check(&test_unit_ready::ROW, &[0, 0, 0, 0, 0, 4], Err(Sense::invalid_field(naca)));
+    fn auto_contingent_allegiance_can_be_had_with_every_command() {
+        check(&test_unit_ready::ROW, &[0, 0, 0, 0, 0, 4], Ok(()));
+        check(&read_capacity16::ROW, &[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 4], Ok(()));
+        assert!(crate::Cdb::new(&[0, 0, 0, 0, 0, 4]).naca());
+        assert!(!crate::Cdb::new(&[0, 0, 0, 0, 4, 0]).naca());
+    }
+
+    #[test]
+    fn the_other_bits_of_control_are_refused() {
+        let link = crate::Bits { byte: 5, msb: 0, width: 1 };
+        check(&test_unit_ready::ROW, &[0, 0, 0, 0, 0, 5], Err(Sense::invalid_field(link)));
     }
 
     #[test]
     fn what_initiators_set_is_taken() {
-        let everything = [0x2a, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0];
+        let everything = [0x2a, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x04];
         check(&write10::ROW, &everything, Ok(()));
     }
 

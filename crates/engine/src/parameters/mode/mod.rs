@@ -17,6 +17,8 @@ mod tests;
 pub use select::{mode_select6, mode_select10};
 pub use sense::{mode_sense6, mode_sense10};
 
+use crate::attention::Interlock;
+use crate::order::{Reordering, Rules, Sharing};
 use felio_hal::Limits;
 use felio_hal::store::{Protection, WriteCache};
 use felio_spec::Field;
@@ -167,6 +169,40 @@ impl ModePages {
     #[must_use]
     pub fn software_write_protect(&self) -> bool {
         self.get(CONTROL, control::SWP)
+    }
+
+    /// TST and QUEUE ALGORITHM MODIFIER of the control page.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            sharing: match self.get(CONTROL, control::TST) {
+                0 => Sharing::Everyone,
+                _ => Sharing::Nobody,
+            },
+            reordering: match self.get(CONTROL, control::QUEUE_ALGORITHM_MODIFIER) {
+                0 => Reordering::Restricted,
+                _ => Reordering::Unrestricted,
+            },
+        }
+    }
+
+    /// QERR of the control page.
+    pub(crate) fn query_error(&self) -> u8 {
+        self.get(CONTROL, control::QERR)
+    }
+
+    /// UA_INTLCK_CTRL of the control page.
+    pub(crate) fn interlock(&self) -> Interlock {
+        Interlock::from_bits(self.get(CONTROL, control::UA_INTLCK_CTRL))
+    }
+
+    /// Whether what becomes of a command is nothing to others, and a status leaves nothing behind.
+    pub(crate) fn leaves_others_alone(&self) -> bool {
+        self.query_error() == 0 && !self.interlock().is_established_for_statuses()
+    }
+
+    /// TMF_ONLY of the control page: whoever left an allegiance may send no command meanwhile.
+    pub(crate) fn task_management_only(&self) -> bool {
+        self.get(CONTROL, control::TMF_ONLY)
     }
 
     /// TAS of the control page.

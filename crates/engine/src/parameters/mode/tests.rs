@@ -176,6 +176,14 @@ fn values_and_pairs_that_a_row_does_not_allow_are_refused() {
     check_refused(&list(&[&mrie]), Sense::invalid_parameter(exceptions::MRIE.bits.at(4)));
     let both = [0x1c, 10, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     check_refused(&list(&[&both]), Sense::invalid_parameter(exceptions::TEST.bits.at(4)));
+    let refused = |byte: usize, value: u8, field: Bits| {
+        let page = CONTROL_PAGE.tap(|page| page[byte] |= value);
+        check_refused(&list(&[&page]), Sense::invalid_parameter(field.at(4)));
+    };
+    refused(2, 0x40, control::TST.bits);
+    refused(3, 0x20, control::QUEUE_ALGORITHM_MODIFIER.bits);
+    refused(3, 0x04, control::QERR.bits);
+    refused(4, 0x10, control::UA_INTLCK_CTRL.bits);
 }
 
 #[test]
@@ -226,8 +234,8 @@ fn no_list_is_no_change() {
 #[test]
 fn a_bad_page_undoes_the_good_one_before_it() {
     let good = CACHING_PAGE.tap(|page| page[2] = 0);
-    let bad = CONTROL_PAGE.tap(|page| page[3] = 0x16);
-    check_refused(&list(&[&good, &bad]), bit(4 + 20 + 3, 2));
+    let bad = CONTROL_PAGE.tap(|page| page[3] = 0x11);
+    check_refused(&list(&[&good, &bad]), bit(4 + 20 + 3, 0));
 }
 
 #[test]
