@@ -2,6 +2,8 @@
 
 use crate::allegiance::Trouble;
 use crate::arrival::{Errand, full};
+use crate::commands::Run;
+use crate::copy::hold;
 use crate::engine::{Engine, index};
 use crate::failure;
 use crate::geometry::Extent;
@@ -415,6 +417,9 @@ impl Engine {
 
 /// The blocks that a task may be about to change.
 fn written(task: &Task) -> Extent {
+    if matches!(task.entry.run, Run::Hold) {
+        return hold::written(&task.cdb);
+    }
     match task.class {
         Serialization::Write | Serialization::Exclusive => task.extent,
         // What a copy writes, its parts write.

@@ -67,6 +67,8 @@ pub(crate) struct ByStore {
     pub(crate) source: Option<(Lun, Extent)>,
     /// The blocks to hold that are written.
     pub(crate) destination: (Lun, Extent),
+    /// Those of them that are written.
+    pub(crate) written: Extent,
     pub(crate) op: Op,
 }
 
@@ -287,7 +289,7 @@ impl Job {
         } else {
             (Some((from.lun, read)), (step.to.lun, written))
         };
-        Some(ByStore { source, destination, op })
+        Some(ByStore { source, destination, written, op })
     }
 
     /// Whether stores may be asked, both driven by `reactor`. A token would be cancelled by the very write that it serves, so

@@ -21,6 +21,7 @@ pub(crate) const SOURCE_HOLD: u16 = 0x8000;
 pub(crate) struct Offload {
     source: Hold,
     destination: Hold,
+    written: Extent,
     /// What to do once all is held.
     op: Option<Op>,
 }
@@ -40,9 +41,9 @@ enum Hold {
 
 impl Offload {
     pub(crate) fn new(by_store: ByStore) -> Self {
-        let ByStore { source, destination: (lun, extent), op } = by_store;
+        let ByStore { source, destination: (lun, extent), written, op } = by_store;
         let source = source.map_or(Hold::Nothing, |(lun, extent)| Hold::Planned(lun, extent));
-        Self { source, destination: Hold::Planned(lun, extent), op: Some(op) }
+        Self { source, destination: Hold::Planned(lun, extent), written, op: Some(op) }
     }
 
     /// The command for the next hold, if one is still to be asked for.
@@ -55,7 +56,7 @@ impl Offload {
         let (hold, purpose, number) = if is_source_next {
             (&mut self.source, Purpose::Read, piece | SOURCE_HOLD)
         } else {
-            (&mut self.destination, Purpose::Write, piece)
+            (&mut self.destination, Purpose::Write(self.written), piece)
         };
         let Hold::Planned(lun, extent) = *hold else { return None };
         *hold = Hold::Asked;
