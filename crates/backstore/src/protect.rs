@@ -42,6 +42,9 @@ const STRIPES: usize = 64;
 /// Chunks that are written at once: a mebibyte, so that what deallocates a whole disk needs no more.
 const CHUNKS_AT_ONCE: u64 = 2048;
 
+/// Chunks whose blocks are read aside at a time: more than there are threads to do it.
+const ASIDE_MAX: usize = 64;
+
 /// Ranges up to this long are deallocated and zeroed on the spot, where blocks are in memory.
 const INLINE_BYTES: u64 = 16 << 20;
 
@@ -141,7 +144,7 @@ impl Protect {
             side.write(0, &header.bytes())?;
         }
         let chunk_bytes = usize::try_from(u64::from(block_bytes) * CHUNK_BLOCKS).unwrap_or(usize::MAX);
-        let budget = Budget::new(8 * chunk_bytes.next_power_of_two().max(PAGE_BYTES));
+        let budget = Budget::new(ASIDE_MAX * chunk_bytes.next_power_of_two().max(PAGE_BYTES));
         Ok(Self {
             inner,
             side,
@@ -302,12 +305,12 @@ impl Protect {
                 let chunk = Chunk::of(bytes, piece.number);
                 piece.slots.clone().map(|slot| chunk.standing(slot, |_| false)).collect()
             };
+            let next: Vec<Tuple> = (number..).take(standing.len()).map(tuples).collect();
+            let before = self.before(kind, &piece, &standing, &next)?;
+            number += place(next.len());
             let mut draft = Draft::on(bytes, piece.number);
-            for (slot, standing) in piece.slots.zip(standing) {
-                let tuple = tuples(number);
-                let before = if let Standing::Now(before) = standing { before } else { tuple };
-                draft.set(slot, tuple, before);
-                number += 1;
+            for ((slot, next), before) in piece.slots.zip(next).zip(before) {
+                draft.set(slot, next, before);
             }
             draft.finish(piece.number, header.run);
         }
@@ -315,13 +318,52 @@ impl Protect {
         self.side.write(at, &chunks).map_err(|errno| failure(errno, None))
     }
 
+    /// What stands behind blocks that are about to be written, so that they can be told from the new ones. Where nothing is to
+    /// be checked of them their guards may be anything: these are made anew.
+    fn before(
+        &self,
+        kind: Kind,
+        piece: &Piece,
+        standing: &[Standing],
+        next: &[Tuple],
+    ) -> Result<Vec<Tuple>, Failure> {
+        let mut before: Vec<Tuple> = standing
+            .iter()
+            .zip(next)
+            .map(|(standing, next)| if let Standing::Now(before) = standing { *before } else { *next })
+            .collect();
+        let blind = |(before, next): (&Tuple, &Tuple)| before.is_escape(kind) && !next.is_escape(kind);
+        if before.iter().zip(next).any(blind) {
+            let first = piece.number * CHUNK_BLOCKS + place(piece.slots.start);
+            let buf = self.read_aside(first, place(piece.slots.len()))?;
+            for (before, block) in before.iter_mut().zip(buf.chunks_exact(self.block_bytes)) {
+                if before.is_escape(kind) {
+                    before.guard = guard(block);
+                }
+            }
+            self.scratch().give(buf);
+        }
+        Ok(before)
+    }
+
+    /// Blocks that nobody asked for.
+    fn read_aside(&self, first: u64, count: u64) -> Result<Buf, Failure> {
+        let len = usize::try_from(count * self.block()).unwrap_or(usize::MAX);
+        let buf = self.scratch().take(len).ok_or(Failure::Other(libc::ENOMEM))?;
+        match self.inner_with_buf(Op::Read { at: first * self.block(), buf }) {
+            (Ok(_), buf) => Ok(buf),
+            (Err(failure), buf) => {
+                self.scratch().give(buf);
+                Err(failure)
+            }
+        }
+    }
+
     /// Finds out, for a chunk that may not have come to pass, what stands behind each of its blocks.
     fn decide(&self, header: &Header, kind: Kind, number: u64, chunk: &mut [u8]) -> Result<(), Failure> {
         let first = number * CHUNK_BLOCKS;
         let count = CHUNK_BLOCKS.min(self.inner.limits().bytes / self.block() - first);
-        let len = usize::try_from(count * self.block()).unwrap_or(usize::MAX);
-        let buf = self.scratch().take(len).ok_or(Failure::Other(libc::ENOMEM))?;
-        let (result, buf) = self.inner_with_buf(Op::Read { at: first * self.block(), buf });
+        let buf = self.read_aside(first, count)?;
         let is_open = |run| self.is_open(header, run);
         let read = Chunk::of(chunk, number);
         let standing: Vec<Standing> = (0..)
@@ -332,7 +374,6 @@ impl Protect {
             })
             .collect();
         self.scratch().give(buf);
-        result?;
         let mut draft = Draft::on(chunk, number);
         for (slot, standing) in standing.into_iter().enumerate() {
             match standing {
@@ -614,9 +655,12 @@ fn stripes_of(run: Run) -> impl Iterator<Item = usize> {
 /// Which of the two stands behind a block that may be old or new.
 fn likelier(kind: Kind, now: Tuple, before: Tuple, block: &[u8]) -> Tuple {
     let guard = guard(block);
-    let old =
-        now.guard != guard && (before.guard == guard || (before.is_escape(kind) && !now.is_escape(kind)));
-    if old { before } else { now }
+    if now.guard == guard || before.guard != guard {
+        return now;
+    }
+    // The guard of a block of which nothing is to be checked was made to tell it by.
+    let is_fresh = before.is_escape(kind) && before.reference == u32::MAX;
+    if is_fresh { Tuple::FRESH } else { before }
 }
 
 /// The same operation, durable once it is done.

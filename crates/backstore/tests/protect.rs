@@ -267,6 +267,21 @@ fn a_lost_chunk_fails_what_was_written_after_it() {
 }
 
 #[test]
+fn a_run_that_was_not_closed_has_its_blocks_checked_all_the_same() {
+    let (world, store) = Shared::formatted(Kind::Type1);
+    write(&store, 4, &[5; 2 * BLOCK]).expect("written");
+    write(&store, 4, &[6; BLOCK]).expect("written");
+    world.with(|world| world.left = Some(0));
+    drop(store);
+    world.with(|world| world.left = None);
+    world.with(|world| (world.blocks[4 * BLOCK], world.blocks[5 * BLOCK]) = (1, 1));
+    let store = world.open(Wish::AsItIs).expect("there");
+    assert_eq!(read(&store, 4, 1), Err(guard_failed(4)));
+    assert_eq!(read(&store, 5, 1), Err(guard_failed(5)));
+    assert_eq!(read(&store, 6, 1), Ok(vec![0; BLOCK]));
+}
+
+#[test]
 fn deallocated_blocks_are_as_if_never_written() {
     let (_, store) = Shared::formatted(Kind::Type1);
     write(&store, 0, &[5; 100 * BLOCK]).expect("written");

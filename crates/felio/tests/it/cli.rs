@@ -165,6 +165,23 @@ fn a_disk_that_cannot_be_opened_is_told_with_what_to_do() {
 }
 
 #[test]
+fn protection_that_cannot_be_is_told_with_what_to_do() {
+    let folder = folder();
+    file(&folder, "disk", 1 << 20);
+    file(&folder, "other", 1 << 20);
+    std::fs::write(folder.path().join("other.protection"), "somebody's").expect("written");
+    check(&folder, "@/disk --protection 4", USAGE, &["a protection type is 0, 1, 2 or 3"]);
+    let check = |words, says: &[&str]| check(&folder, words, BACKING, says);
+    check("null:1M --protection 1", &["forgets", "leave out --protection", "ram:SIZE"]);
+    check("@/disk --protection 1 --read-only", &["disk.protection", "--read-only once"]);
+    check("@/other --protection 1", &["other.protection", "not made by felio", "remove it"]);
+    let path = folder.path().join("disk");
+    Felio::start(&[path.to_str().expect("text"), "--protection", "1"]).stop();
+    check("@/disk --protection 3", &["disk.protection", "type 1", "--protection 1", "sg_format", "remove"]);
+    check("@/disk --block-size 4096", &["disk.protection", "512", "--block-size 512"]);
+}
+
+#[test]
 fn a_new_file_has_its_size_and_takes_no_space() {
     let folder = folder();
     let path = folder.path().join("new");

@@ -19,4 +19,5 @@ mod hostile;
 mod identity;
 mod lifecycle;
 mod paths;
+mod protection;
 mod reservations;
