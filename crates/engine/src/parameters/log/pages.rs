@@ -13,7 +13,7 @@ use felio_spec::log::{
 };
 use felio_spec::sense::code;
 
-/// felio's own counters, eight bytes each: parameter code and value.
+/// felio's own counters, eight bytes each: parameter code and value, as ARCHITECTURE.md describes them.
 /// A number once given is never given to another counter.
 const COUNTERS: &[(u16, Read)] = &[
     (0x0000, |counters| counters.total.reads.get()),
