@@ -1,7 +1,7 @@
 //! Two portal groups are two target ports: two paths to a disk, each with its state.
 
-use crate::common::wire::{Wire, settings};
-use crate::common::{Felio, PATIENCE};
+use crate::common::wire::{Wire, sense, settings};
+use crate::common::{Felio, PATIENCE, cdb};
 use felio_iscsi::peer::{Data, PeerEvent, Settings};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ fn log_in(felio: &Felio) -> [Wire; 2] {
 
 fn ready(wire: &mut Wire) -> (u8, u8, u8) {
     let done = wire.execute(0, &READY, Data::None);
-    if done.status == 0 { (0, 0, 0) } else { crate::common::wire::sense(&done) }
+    if done.status == 0 { (0, 0, 0) } else { sense(&done) }
 }
 
 fn set(wire: &mut Wire, group: u8, state: u8) {
@@ -113,6 +113,41 @@ fn a_transition_ends_without_anybody_asking() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     assert_eq!((ready(&mut two), ready(&mut two)), (CHANGED, (0, 0, 0)));
+    felio.stop();
+}
+
+#[test]
+fn sessions_on_several_reactors_see_a_change_at_once() {
+    let felio = Felio::start(&[&["ram:1M"][..], &TWO, &["--cores", "2"]].concat());
+    let [mut one, mut two] = log_in(&felio);
+    for round in 0..20 {
+        // The second path gets used to reading by itself.
+        for _ in 0..3 {
+            two.read(0, 0, 1);
+        }
+        set(&mut one, 2, 2);
+        let mut read = || sense(&two.execute(0, &cdb::read(0, 1), Data::In(512)));
+        assert_eq!((read(), read(), read()), (CHANGED, STANDBY, STANDBY), "round {round}");
+        set(&mut one, 2, 0);
+    }
+    felio.stop();
+}
+
+#[test]
+fn each_path_can_have_its_own_blocks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let map = folder.path().join("map");
+    std::fs::write(&map, "0 0\n0 1023 1:O 2:S\n1024 2047 1:S 2:O\n").expect("written");
+    let map = map.to_str().expect("text");
+    let states = ["--alua", "1=lba_dependent", "--alua", "2=lba_dependent", "--lba-map", map];
+    let felio = Felio::start(&[&["ram:1M"][..], &TWO, &states].concat());
+    let [mut one, mut two] = log_in(&felio);
+    assert_eq!((one.read(0, 1023, 1), two.read(0, 1024, 1)), (vec![0; 512], vec![0; 512]));
+    let far = one.execute(0, &cdb::read(1024, 1), Data::In(512));
+    assert_eq!(sense(&far), STANDBY);
+    let referrals = [0x9e, 0x13, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 1, 0];
+    let data = one.good(0, &referrals, &Data::In(256));
+    assert_eq!(data[data.len() - 8..], [2, 0, 0, 1, 0, 0, 0, 2], "standby at 1, optimized at 2");
     felio.stop();
 }
 
