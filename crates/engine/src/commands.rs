@@ -561,8 +561,8 @@ mod tests {
     fn what_each_access_state_answers_is_what_the_standard_lists() {
         let rule = |name: &str| match name {
             "INQUIRY" | "REPORT LUNS" | "REQUEST SENSE" | "REPORT TARGET PORT GROUPS" => Alua::Always,
-            // The modes that only exchange data with the port.
-            echo if echo.ends_with("BUFFER (ECHO)") => Alua::Always,
+            // The standard lists the echo buffer; the others need the medium no more than it.
+            "READ BUFFER" | "WRITE BUFFER" => Alua::Always,
             "SET TARGET PORT GROUPS" => Alua::Unavailable,
             "MODE SENSE (6)" | "MODE SENSE (10)" | "MODE SELECT (6)" | "MODE SELECT (10)" => Alua::Standby,
             "LOG SENSE" | "LOG SELECT" | "SEND DIAGNOSTIC" | "RECEIVE DIAGNOSTIC RESULTS" => Alua::Standby,

@@ -327,14 +327,14 @@ mod rules {
         Row { direction: Direction::Out, reservation: Reservation::Write, alua: Alua::Standby, ..row }
     }
 
-    /// Reads a buffer.
+    /// Reads a buffer. SPC-4 lists the echo buffer for every access state; the others need the medium no more than it.
     pub(super) const fn read_buffer(row: Row) -> Row {
-        Row { direction: Direction::In, reservation: Reservation::Read, ..row }
+        Row { direction: Direction::In, reservation: Reservation::Read, alua: Alua::Always, ..row }
     }
 
     /// Writes a buffer that is no part of the medium.
     pub(super) const fn write_buffer(row: Row) -> Row {
-        Row { direction: Direction::Out, reservation: Reservation::Write, ..row }
+        Row { direction: Direction::Out, reservation: Reservation::Write, alua: Alua::Always, ..row }
     }
 
     /// Tests the unit, beside whatever else it does.
