@@ -34,6 +34,8 @@ pub(crate) type Code = (u8, u8, u8);
 
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
+    /// The engine of another reactor, where a test wants one: that of the nexuses whose `reactor` is 1.
+    pub(crate) guest: Option<Engine>,
     pub(crate) pool: Pool,
     pub(crate) now: Time,
     pub(crate) disk: Disk,
@@ -371,6 +373,7 @@ impl Rig {
         let kind = target.units[0].limits.protection.kind();
         Self {
             engine: Engine::new(Arc::new(target), 0, tasks_max),
+            guest: None,
             pool: Pool::new(Budget::new(pool_bytes)),
             now: Time(1),
             disk: Disk::new(kind),
@@ -405,7 +408,18 @@ impl Rig {
             kind: LoginKind::Normal,
             session: 0,
         };
-        self.engine.handle_login(self.now, nexus, &login);
+        for engine in [&mut self.engine].into_iter().chain(&mut self.guest) {
+            engine.handle_login(self.now, nexus, &login);
+        }
+    }
+
+    /// The engine of a reactor.
+    fn engine_of(&mut self, reactor: u16) -> (&mut Engine, &mut Pool) {
+        let engine = match reactor {
+            0 => &mut self.engine,
+            _ => self.guest.as_mut().expect("a guest"),
+        };
+        (engine, &mut self.pool)
     }
 
     /// Sends a command and lets happen what can.
@@ -441,7 +455,9 @@ impl Rig {
             expect_out: data_out.len().try_into().expect("small"),
             expect_in: u32::MAX,
         };
-        self.engine.handle_command(self.now, nexus, command, &mut self.pool);
+        let now = self.now;
+        let (engine, pool) = self.engine_of(nexus.reactor);
+        engine.handle_command(now, nexus, command, pool);
         self.pump();
         tag
     }
@@ -489,13 +505,24 @@ impl Rig {
     ) -> PortTag {
         let tag = self.tag();
         let management = TaskManagement { tag, function, lun: Lun::default(), referenced };
-        self.engine.handle_task_management(self.now, nexus, management, &mut self.pool);
+        use TaskManagementFunction::{ITNexusReset, TargetColdReset, TargetWarmReset};
+        let now = self.now;
+        // What concerns several units is told to the engines of all reactors.
+        let is_for_all = matches!(function, ITNexusReset | TargetColdReset | TargetWarmReset);
+        for reactor in
+            if is_for_all && self.guest.is_some() { 0..2 } else { nexus.reactor..nexus.reactor + 1 }
+        {
+            let (engine, pool) = self.engine_of(reactor);
+            engine.handle_task_management(now, nexus, management, pool);
+        }
         self.pump();
         tag
     }
 
     pub(crate) fn lose(&mut self, nexus: NexusId) {
-        self.engine.handle_nexus_loss(self.now, nexus, &mut self.pool);
+        for engine in [&mut self.engine].into_iter().chain(&mut self.guest) {
+            engine.handle_nexus_loss(self.now, nexus, &mut self.pool);
+        }
         self.pump();
     }
 
@@ -546,7 +573,9 @@ impl Rig {
         let (tag, task, bytes) = self.unsent.remove(at);
         let mut buf = self.pool.take(bytes).expect("a buffer");
         buf.copy_from_slice(&self.data_out[&tag][..bytes]);
-        self.engine.handle_data_out(self.now, task, buf, &mut self.pool);
+        let now = self.now;
+        let (engine, pool) = self.engine_of(task.reactor);
+        engine.handle_data_out(now, task, buf, pool);
         self.pump();
     }
 
@@ -567,9 +596,18 @@ impl Rig {
 
     pub(crate) fn pump(&mut self) {
         loop {
-            if let Some((nexus, request)) = self.engine.poll_request() {
+            self.carry_letters();
+            let Self { engine, guest, .. } = self;
+            if let Some((nexus, request)) = engine.poll_request() {
+                if let Some(guest) = guest.as_mut().filter(|_| nexus.reactor != 0) {
+                    guest.handle_answer(nexus, &request);
+                }
                 self.answer(nexus, request);
-            } else if let Some(submission) = self.engine.poll_submission() {
+            } else if let Some((nexus, request)) = guest.as_mut().and_then(Engine::poll_request) {
+                self.answer(nexus, request);
+            } else if let Some(submission) =
+                engine.poll_submission().or_else(|| guest.as_mut()?.poll_submission())
+            {
                 // Most of the tests look at reads and writes.
                 if self.hold && (self.offload || !matches!(submission.op, Op::Copy { .. })) {
                     self.held.push_back(submission);
@@ -579,6 +617,18 @@ impl Rig {
             } else {
                 return;
             }
+        }
+    }
+
+    fn carry_letters(&mut self) {
+        let Self { engine, guest: Some(guest), pool, now, .. } = self else { return };
+        while let Some((from, (_, letter))) = engine
+            .poll_letter()
+            .map(|letter| (0, letter))
+            .or_else(|| guest.poll_letter().map(|letter| (1, letter)))
+        {
+            let to = if from == 0 { &mut *guest } else { &mut *engine };
+            to.handle_letter(*now, from, letter, pool);
         }
     }
 
@@ -657,6 +707,8 @@ impl Rig {
         }
         let (result, buf) = self.disk_mut(store).run(op);
         let completion = Completion { store, task, result, buf };
-        self.engine.handle_completion(self.now, completion, &mut self.pool);
+        let now = self.now;
+        let (engine, pool) = self.engine_of(task.reactor);
+        engine.handle_completion(now, completion, pool);
     }
 }

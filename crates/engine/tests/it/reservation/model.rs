@@ -2,18 +2,19 @@
 //!
 //! A run is a random sequence from a seed: every service action, RESERVE and RELEASE, commands that read, write and look,
 //! logins and logouts, resets, restarts, savings that fail and documents that are damaged, by four initiators through two
-//! target ports. After each step status, sense, parameter data and unit attentions must be what the model says.
+//! target ports, half of the runs with a second reactor. After each step status, sense, parameter data and unit attentions must be what the model says.
 //!
 //! `FELIO_RESERVATION_STEPS=1000000 cargo test -p felio-engine --test it reservations_do_what_the_model_says` takes longer.
 
 use super::*;
 use crate::cdb::*;
 use crate::rig::{BLOCK, target};
-use felio_engine::PortConfig;
+use felio_engine::{Engine, PortConfig};
 use felio_hal::state::Saved;
 use felio_hal::store::Failure;
 use felio_spec::status::TaskManagementFunction as Function;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An initiator and the RELATIVE TARGET PORT IDENTIFIER of a port.
 type Path = (u32, u16);
@@ -536,11 +537,13 @@ struct Run {
     dice: Dice,
     nexuses: BTreeMap<Path, NexusId>,
     logins: u32,
+    /// How many reactors there are.
+    reactors: u32,
     /// The last steps, for who looks for the reason.
     log: Vec<String>,
 }
 
-fn rig(saved: Saved) -> Rig {
+fn rig(saved: Saved, reactors: u32) -> Rig {
     let mut target = target();
     target.units[0].saved = saved;
     target.ports = [1, 2]
@@ -548,7 +551,9 @@ fn rig(saved: Saved) -> Rig {
         .zip(PORTS)
         .map(|(tag, relative_port)| PortConfig { tag, relative_port, ..target.ports[0].clone() })
         .collect();
-    Rig::silent(target, 64, 1 << 20)
+    let mut rig = Rig::silent(target.clone(), 64, 1 << 20);
+    rig.guest = (reactors > 1).then(|| Engine::new(Arc::new(target), 1, 64));
+    rig
 }
 
 fn end_of(reply: &Reply) -> End {
@@ -563,8 +568,9 @@ fn end_of(reply: &Reply) -> End {
 impl Run {
     fn new(seed: u64) -> Self {
         let model = Model::default();
-        let (rig, dice) = (rig(Saved::default()), Dice(seed * 2 + 1));
-        Self { rig, model, dice, nexuses: BTreeMap::new(), logins: 0, log: Vec::new() }
+        let reactors = if seed.is_multiple_of(2) { 1 } else { 2 };
+        let (rig, dice) = (rig(Saved::default(), reactors), Dice(seed * 2 + 1));
+        Self { rig, model, dice, nexuses: BTreeMap::new(), logins: 0, reactors, log: Vec::new() }
     }
 
     fn step(&mut self) {
@@ -602,7 +608,8 @@ impl Run {
 
     fn login(&mut self, path: Path) {
         let slot = (0..).find(|slot| self.nexuses.values().all(|nexus| nexus.slot != *slot)).expect("a slot");
-        let nexus = NexusId { reactor: 0, slot, generation: self.logins };
+        let reactor = u16::try_from(path.0 % self.reactors).expect("small");
+        let nexus = NexusId { reactor, slot, generation: self.logins };
         self.logins += 1;
         self.rig.login_as(nexus, path.0, if path.1 == PORTS[0] { 1 } else { 2 });
         self.nexuses.insert(path, nexus);
@@ -640,7 +647,7 @@ impl Run {
         if damaged {
             saved = vec![("reservations".into(), b"[]".to_vec())];
         }
-        self.rig = rig(Saved(saved));
+        self.rig = rig(Saved(saved), self.reactors);
         self.rig.disk.saved = documents;
         self.nexuses.clear();
         self.model.restart(damaged);
@@ -792,5 +799,6 @@ fn reservations_do_what_the_model_says() {
             run.step();
         }
         assert!(run.rig.engine.is_idle(), "seed {seed}");
+        assert!(run.rig.guest.is_none_or(|guest| guest.is_idle()), "seed {seed}");
     }
 }
