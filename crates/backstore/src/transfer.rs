@@ -10,17 +10,19 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use felio_hal::store::{Done, Durability, Failure, Op};
-use rustix::fs::{fdatasync, fstatfs};
+use rustix::fs::{Mode, OFlags, fdatasync, fstatfs};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
 
 use crate::errno::failure;
 use crate::policy::Policy;
 use crate::store::{Entry, bytes};
 use crate::sys::thread::waits;
+use crate::sys::writeback::was_lost;
 
 /// Linux 6.11 and later: the write is done as a whole or not at all.
 const RWF_ATOMIC: u32 = 0x40;
@@ -43,6 +45,9 @@ pub(crate) struct Transfer {
     lazy: bool,
     /// And some of it is lost.
     lost: AtomicBool,
+    /// A second opening of the file, which the kernel tells of every loss, whoever else it has told. Its answer is noted before
+    /// anybody asks again: of two flushes that end at the same time, neither overlooks what the other was told.
+    witness: Option<Mutex<OwnedFd>>,
 }
 
 /// How a transfer is tried on the spot.
@@ -112,6 +117,7 @@ impl Transfer {
             true => Inline::Nowait,
             false => Inline::Never,
         };
+        let witness = if lazy { reopen(&fd) } else { None };
         Self {
             fd,
             policy,
@@ -122,6 +128,7 @@ impl Transfer {
             stalls: Stalls::new(),
             lazy,
             lost: AtomicBool::new(false),
+            witness: witness.map(Mutex::new),
         }
     }
 
@@ -258,13 +265,24 @@ impl Transfer {
                 self.lost.store(true, Ordering::Release);
                 result
             }
-            (Op::Flush | Op::Write { durability: Durable, .. }, Ok(_))
-                if self.lost.load(Ordering::Acquire) =>
-            {
+            (Op::Flush | Op::Write { durability: Durable, .. }, Ok(_)) if self.has_lost() => {
                 Err(Failure::Medium(None))
             }
             _ => result,
         }
+    }
+
+    /// Whether cached data did not reach the medium, as far as the kernel knows now.
+    fn has_lost(&self) -> bool {
+        if let Some(witness) = &self.witness
+            && !self.lost.load(Ordering::Acquire)
+        {
+            let witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
+            if was_lost(&witness) {
+                self.lost.store(true, Ordering::Release);
+            }
+        }
+        self.lost.load(Ordering::Acquire)
     }
 
     /// How a ring does an operation.
@@ -322,6 +340,12 @@ fn complete(
             Progress::Interrupted => {}
         }
     }
+}
+
+/// The same file, opened once more.
+fn reopen(fd: &OwnedFd) -> Option<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// Whether reads may ask not to wait.

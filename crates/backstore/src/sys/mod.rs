@@ -6,3 +6,4 @@ pub(crate) mod memory;
 pub(crate) mod ring;
 pub(crate) mod sg;
 pub(crate) mod thread;
+pub(crate) mod writeback;
