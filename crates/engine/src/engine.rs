@@ -8,7 +8,7 @@
 use crate::arrival::LunMap;
 use crate::attention::Attention;
 use crate::config::{TargetConfig, UnitConfig};
-use crate::copy::Copies;
+use crate::copy::{self, Copies};
 use crate::gate::Peers;
 use crate::management::{Functions, is_given_up};
 use crate::nexus::Nexuses;
@@ -84,7 +84,7 @@ impl Engine {
             starved_retry: Time(0),
             transitions: Vec::new(),
             unsettled: Vec::with_capacity(units.len()),
-            copies: Copies::new(reactor, target.token_seed),
+            copies: Copies::new(reactor, target.token_seed, copy::other_homes(&target, reactor)),
             data_out: VecDeque::new(),
             faults: Vec::new(),
             writer: Writer::new(),
@@ -190,6 +190,9 @@ impl Engine {
                 break;
             }
             self.drive_copies(now, pool);
+        }
+        if self.copies.tokens.has_news() {
+            self.tell_of_tokens();
         }
         if !self.starved.is_empty() {
             self.starved_retry = now + STARVED_RETRY;

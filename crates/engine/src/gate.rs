@@ -16,6 +16,7 @@
 //! task begins at a guest only under a pass and in no shadow; one reactor alone is its own home and nobody's guest.
 
 use crate::alua::PortGroups;
+use crate::copy::tokens::News;
 use crate::counters::Counters;
 use crate::geometry::Geometry;
 use crate::order::Claim;
@@ -142,6 +143,8 @@ pub struct Letter(pub(crate) Content);
 pub(crate) enum Content {
     /// To Home: a command, which the guest may have begun to serve.
     Command { nexus: NexusId, command: Command, handed: Option<Handed> },
+    /// To every home: what became of a ROD token.
+    Token(Box<News>),
     /// To Home: a function for a unit.
     TaskManagement { nexus: NexusId, function: TaskManagement },
     /// To Home: the tasks that a shadow or a function waits for have ended.

@@ -48,6 +48,7 @@ impl Engine {
                 rest.note_use();
             }
             Content::Counted { unit, counters } => self.units[index(unit)].counters.add(&counters),
+            Content::Token(news) => self.copies.tokens.handle_news(now, *news),
             to_guest => self.handle_guest_letter(now, from, to_guest, pool),
         }
         self.settle(now, pool);

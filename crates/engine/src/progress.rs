@@ -95,7 +95,7 @@ impl Engine {
         let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
         let unit = &mut self.units[index(task.unit)];
         if task.entry.row.medium == Medium::Write && unit.has_rods {
-            unit.has_rods = self.copies.tokens.cancel(task.unit, written(task));
+            unit.has_rods = self.copies.tokens.cancel(now, task.unit, written(task));
         }
         let unit = &self.units[index(task.unit)];
         // The unit may have been stopped, protected, made smaller or put out of reach while the task waited.

@@ -2,6 +2,7 @@
 
 use super::job::{End, Job, Spot};
 use super::ledger::{Format, Progress, Record};
+use super::tokens::News;
 use super::{Copies, list};
 use crate::arrival::Addressee;
 use crate::config::TargetConfig;
@@ -112,6 +113,20 @@ impl Engine {
     #[must_use]
     pub fn poll_data_out(&mut self) -> Option<(TaskId, Buf)> {
         self.data_out.pop_front()
+    }
+
+    /// Every engine that makes and takes tokens knows of all.
+    pub(crate) fn tell_of_tokens(&mut self) {
+        for news in self.copies.tokens.take_news() {
+            for peer in self.copies.tokens.peers().to_vec() {
+                let news = match &news {
+                    News::Made(rod) => News::Made(rod.clone()),
+                    News::Ended(id, standing) => News::Ended(*id, *standing),
+                    News::Used(id) => News::Used(*id),
+                };
+                self.peers.write(peer, Content::Token(Box::new(news)));
+            }
+        }
     }
 
     /// Asks a port something; a piece's port is the copy manager.

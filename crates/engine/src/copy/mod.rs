@@ -27,6 +27,7 @@ pub(crate) use drive::abort;
 pub(crate) use drive::{Bench, Ledgers, Order};
 pub(crate) use job::{Job, Move, Source, Spot};
 
+use crate::config::TargetConfig;
 use crate::engine::index;
 use core::time::Duration;
 use felio_hal::{Buf, Command, NexusId, Op, Pool, PortRequest, PortTag, Response, TaskId, Time};
@@ -68,6 +69,15 @@ pub(crate) struct Copies {
     pub(crate) tokens: Tokens,
 }
 
+/// The reactors but this one that are some unit's home.
+pub(crate) fn other_homes(target: &TargetConfig, reactor: u16) -> Vec<u16> {
+    let mut homes: Vec<u16> = target.units.iter().map(|unit| unit.home).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    homes.retain(|home| *home != reactor);
+    homes
+}
+
 /// A part of a copy that is under way.
 #[derive(Debug)]
 struct Piece {
@@ -91,7 +101,7 @@ enum Doing {
 }
 
 impl Copies {
-    pub(crate) fn new(reactor: u16, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(reactor: u16, seed: [u8; 32], peers: Vec<u16>) -> Self {
         Self {
             reactor,
             jobs: Vec::new(),
@@ -103,7 +113,7 @@ impl Copies {
             releases: VecDeque::new(),
             ended: VecDeque::new(),
             ledger: Ledger::default(),
-            tokens: Tokens::new(reactor, seed),
+            tokens: Tokens::new(reactor, seed, peers),
         }
     }
 

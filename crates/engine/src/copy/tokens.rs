@@ -6,6 +6,9 @@
 //! A token of a point in time is vulnerable to changes: it stands for the blocks as they were, and is cancelled by the first
 //! write that begins on any of them. So it never yields anything but what the blocks held.
 //!
+//! Every engine that is some unit's home knows all tokens, by letters: what a token stands for is read through its unit's
+//! home, and a letter that says that a token was cancelled arrives before any data that were read after.
+//!
 //! Invariants: at most [`TOKENS_MAX`] tokens, ended ones among them, so that it can be said why one is no longer good.
 
 use crate::geometry::Extent;
@@ -36,7 +39,7 @@ pub(crate) const MADE: [RodType; 3] =
     [RodType::POINT_IN_TIME, RodType::CHANGE_VULNERABLE, RodType::ACCESS_UPON_REFERENCE];
 
 /// What a token stands for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rod {
     pub(crate) id: u64,
     pub(crate) token: Box<Token>,
@@ -53,7 +56,7 @@ pub(crate) struct Rod {
 
 /// Whether a token is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(crate) enum Standing {
     Valid,
     /// Its blocks were written.
     Cancelled,
@@ -76,10 +79,21 @@ pub(crate) struct Wish {
     pub(crate) creator: [u8; 32],
 }
 
+/// What other engines must know.
+#[derive(Debug)]
+pub(crate) enum News {
+    Made(Rod),
+    Ended(u64, Standing),
+    Used(u64),
+}
+
 /// All tokens, the oldest first.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     rods: Vec<Rod>,
+    /// Other engines that have tokens too.
+    peers: Vec<u16>,
+    news: Vec<News>,
     reactor: u16,
     seed: [u8; 32],
     made: u64,
@@ -97,8 +111,52 @@ impl Rod {
 }
 
 impl Tokens {
-    pub(crate) const fn new(reactor: u16, seed: [u8; 32]) -> Self {
-        Self { rods: Vec::new(), reactor, seed, made: 0 }
+    pub(crate) const fn new(reactor: u16, seed: [u8; 32], peers: Vec<u16>) -> Self {
+        Self { rods: Vec::new(), peers, news: Vec::new(), reactor, seed, made: 0 }
+    }
+
+    /// What every peer must be told.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        core::mem::take(&mut self.news)
+    }
+
+    pub(crate) const fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    pub(crate) fn peers(&self) -> &[u16] {
+        &self.peers
+    }
+
+    /// A peer tells.
+    pub(crate) fn handle_news(&mut self, now: Time, news: News) {
+        match news {
+            News::Made(rod) => {
+                if self.rods.len() >= TOKENS_MAX {
+                    let ended = self.rods.iter().position(|rod| rod.standing != Standing::Valid);
+                    self.rods.remove(ended.unwrap_or(0));
+                }
+                self.rods.push(rod);
+            }
+            News::Ended(id, standing) => {
+                if let Some(rod) = self.rods.iter_mut().find(|rod| rod.id == id) {
+                    rod.standing = standing;
+                }
+            }
+            News::Used(id) => {
+                if let Some(rod) = self.rods.iter_mut().find(|rod| rod.id == id)
+                    && matches!(rod.standing, Standing::Valid | Standing::Expired)
+                {
+                    (rod.idle_until, rod.standing) = (now + rod.inactivity, Standing::Valid);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        if !self.peers.is_empty() {
+            self.news.push(news);
+        }
     }
 
     /// Makes a token, if there is room.
@@ -121,7 +179,7 @@ impl Tokens {
             to.copy_from_slice(&from.to_be_bytes());
         }
         let inactivity = Duration::from_secs(u64::from(wish.inactivity));
-        self.rods.push(Rod {
+        let rod = Rod {
             id,
             token: Box::new(bytes),
             kind: wish.kind,
@@ -132,7 +190,9 @@ impl Tokens {
             idle_until: now + inactivity,
             dies_at: now + Duration::from_secs(u64::from(LIFETIME_MAX)),
             standing: Standing::Valid,
-        });
+        };
+        self.tell(News::Made(rod.clone()));
+        self.rods.push(rod);
         self.rods.last()
     }
 
@@ -145,14 +205,27 @@ impl Tokens {
         }
     }
 
-    /// Blocks of a unit are about to be written: whether a token still stands for some of the unit.
-    pub(crate) fn cancel(&mut self, unit: u32, written: Extent) -> bool {
+    /// Blocks of a unit are about to be written: whether a token still stands for some of the unit. What has expired here may
+    /// be in use elsewhere.
+    pub(crate) fn cancel(&mut self, now: Time, unit: u32, written: Extent) -> bool {
+        let is_shared = !self.peers.is_empty();
         let mut left = false;
+        let mut ended = Vec::new();
         for rod in self.rods.iter_mut().filter(|rod| rod.unit == unit && rod.is_vulnerable()) {
-            if rod.standing == Standing::Valid && rod.ranges.iter().any(|range| range.overlaps(written)) {
+            let is_live = match rod.standing {
+                Standing::Valid => true,
+                Standing::Expired => is_shared && now < rod.dies_at,
+                Standing::Cancelled | Standing::Deleted => false,
+            };
+            if is_live && rod.ranges.iter().any(|range| range.overlaps(written)) {
                 rod.standing = Standing::Cancelled;
+                ended.push(rod.id);
+            } else {
+                left |= is_live;
             }
-            left |= rod.standing == Standing::Valid;
+        }
+        for id in ended {
+            self.tell(News::Ended(id, Standing::Cancelled));
         }
         left
     }
@@ -172,7 +245,8 @@ impl Tokens {
             Standing::Deleted => return Err(code::INVALID_TOKEN_DELETED),
         }
         rod.idle_until = now + rod.inactivity;
-        Ok(rod)
+        self.tell(News::Used(id));
+        self.rods.iter().find(|rod| rod.id == id).ok_or(code::INVALID_TOKEN_UNKNOWN)
     }
 
     /// An initiator has done with a token.
@@ -180,6 +254,7 @@ impl Tokens {
         for rod in self.rods.iter_mut().filter(|rod| rod.id == id) {
             rod.standing = Standing::Deleted;
         }
+        self.tell(News::Ended(id, Standing::Deleted));
     }
 
     pub(crate) fn is_valid(&self, id: u64) -> bool {

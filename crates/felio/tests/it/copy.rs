@@ -1,8 +1,8 @@
 //! Copies between units on several reactors, of several kinds of store.
 
-use crate::common::wire::{Wire, pattern, settings};
+use crate::common::wire::{Wire, pattern, sense, settings};
 use crate::common::{Felio, cdb};
-use felio_iscsi::peer::Data;
+use felio_iscsi::peer::{Completed, Data};
 
 const BLOCK: usize = 512;
 const BLOCKS: u16 = 3000;
@@ -71,4 +71,58 @@ fn files_are_copied_to_each_other() {
     }
     let paths = paths.map(|path| path.to_str().expect("a name").to_owned());
     check(&[&paths[0], &paths[1], "ram:8M"]);
+}
+
+fn token_cdb(action: u8, list: &[u8]) -> [u8; 16] {
+    let mut cdb = copy_cdb(action, list);
+    cdb[9] = 7;
+    cdb
+}
+
+fn range(lba: u64, blocks: u16) -> Vec<u8> {
+    let mut bytes = lba.to_be_bytes().to_vec();
+    bytes.extend([0, 0]);
+    bytes.extend(blocks.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes
+}
+
+/// A token of the first blocks of a unit.
+fn token(wire: &mut Wire, lun: u64) -> Vec<u8> {
+    let mut list = vec![0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16];
+    list.extend(range(0, BLOCKS));
+    wire.good(lun, &token_cdb(0x10, &list), &Data::Out(list));
+    let information = wire.good(lun, &[0x84, 7, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], &Data::In(1024));
+    information[38..38 + 512].to_vec()
+}
+
+fn write_using_token(wire: &mut Wire, lun: u64, token: &[u8]) -> Completed {
+    let mut list = vec![0; 536];
+    list[..2].copy_from_slice(&550u16.to_be_bytes());
+    list[16..528].copy_from_slice(token);
+    list[535] = 16;
+    list.extend(range(9, BLOCKS));
+    wire.execute(lun, &token_cdb(0x11, &list), Data::Out(list))
+}
+
+#[test]
+fn a_token_is_good_on_every_reactor_until_its_blocks_are_written() {
+    let felio = Felio::start(&["ram:8M", "ram:8M", "ram:8M", "--cores", "2"]);
+    for session in 0..2u64 {
+        let mut wire = Wire::log_in(felio.portal(), settings(&felio.target(), &format!("i{session}")));
+        for lun in 0..3 {
+            wire.execute(lun, &cdb::TEST_UNIT_READY, Data::None);
+        }
+        for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+            let data = pattern(session * 10 + from + 40, usize::from(BLOCKS) * BLOCK);
+            wire.write(from, 0, data.clone());
+            let token = token(&mut wire, from);
+            assert_eq!(sense(&write_using_token(&mut wire, to, &token)), (0, 0, 0));
+            assert!(wire.read(to, 9, BLOCKS) == data, "{from} {to}");
+            wire.write(from, u32::from(BLOCKS) - 1, vec![0; BLOCK]);
+            assert_eq!(sense(&write_using_token(&mut wire, to, &token)), (5, 0x23, 8), "TOKEN CANCELLED");
+        }
+        wire.log_out();
+    }
+    felio.stop();
 }
