@@ -30,10 +30,22 @@ enum Backing {
 }
 
 /// Disks that some tests want. The physical block of all others is as large as the logical one.
-const SPECIAL: [(&str, Backing, &[&str], Extent); 4] = [
+const SPECIAL: [(&str, Backing, &[&str], Extent); 6] = [
     ("512e", Backing::File("256M"), &["--physical-block-size", "4096"], Extent::Whole),
     ("removable", Backing::File("256M"), &["--removable", "--physical-block-size", "512"], Extent::Whole),
     ("small", Backing::Ram("16M"), &["--physical-block-size", "512"], Extent::Whole),
+    (
+        "two reactors, file",
+        Backing::File("256M"),
+        &["--cores", "2", "--physical-block-size", "512"],
+        Extent::Whole,
+    ),
+    (
+        "two reactors, ram",
+        Backing::Ram("256M"),
+        &["--cores", "2", "--physical-block-size", "512"],
+        Extent::Whole,
+    ),
     ("read-only", Backing::Ram("256M"), &["--read-only"], Extent::Listed),
 ];
 
@@ -57,8 +69,8 @@ pub(super) fn setups(work: &Path) -> Vec<Setup> {
     setups
 }
 
-/// What a disk is backed by, as headings of the ledger say it.
-pub(super) const KINDS: [&str; 2] = ["file", "ram"];
+/// What a disk is backed by, and its block where that is not 512 bytes, as headings of the ledger say it.
+pub(super) const KINDS: [&str; 3] = ["file", "ram", "4096"];
 
 /// The names of the special ones.
 pub(super) fn special_names() -> impl Iterator<Item = &'static str> {
@@ -82,10 +94,11 @@ impl Setup {
         Self { name: name.to_owned(), args, extent, trace: None, image }
     }
 
-    /// Whether a heading of the ledger means it: by its name, or, where every test runs, by what backs it.
+    /// Whether a heading of the ledger means it: by its name, or, where every test runs, by what backs it or its block.
     pub(super) fn is_meant(&self, name: &str) -> bool {
         let kind = if self.image.is_some() { "file" } else { "ram" };
-        name == self.name || (name == kind && self.extent == Extent::Whole)
+        let is_of_kind = name == kind || self.name.split(',').any(|word| word == name);
+        name == self.name || (is_of_kind && self.extent == Extent::Whole)
     }
 
     /// Removes the disk, if it is a file and there is one.
