@@ -18,7 +18,7 @@
 use crate::alua::PortGroups;
 use crate::copy::tokens::News;
 use crate::counters::Counters;
-use crate::geometry::Geometry;
+use crate::geometry::{Extent, Geometry};
 use crate::order::Claim;
 use crate::parameters::mode::ModePages;
 use felio_hal::port::TaskManagement;
@@ -120,6 +120,8 @@ pub(crate) struct Peers {
     pub(crate) endings: Vec<TaskId>,
     /// Those of the function that is being begun.
     pub(crate) called: Vec<TaskId>,
+    /// At Home: tasks of guests that were ended while their stores write, with the slots of their doubles.
+    pub(crate) doubles: Vec<(TaskId, u32)>,
     /// The last function's number.
     pub(crate) functions: u32,
 }
@@ -157,6 +159,10 @@ pub(crate) enum Content {
     Hanging { unit: u32, more: i32 },
     /// To Home: a command that was answered here has failed.
     Deferred { nexus: NexusId, unit: u32, sense: Sense },
+    /// To Home: a task was ended while the store writes, and until it is home nobody shall write there.
+    Doomed { unit: u32, task: TaskId, nexus: NexusId, extent: Extent },
+    /// To Home: it is home.
+    Buried { task: TaskId },
     /// To Home: commands arrive here; look whether the store was resized.
     Look { unit: u32 },
     /// To Home: what was done here since the last time.
@@ -169,8 +175,8 @@ pub(crate) enum Content {
     Raise { unit: u32, shadow: Shadow },
     /// To a guest: it has ended.
     Lower { unit: u32, task: TaskId },
-    /// To a guest: all tasks of the unit are to end, for a function of this nexus.
-    End { unit: u32, function: TaskId, by: NexusId, tas: bool },
+    /// To a guest: tasks of the unit are to end, for a function of this nexus: those of some, or of all.
+    End { unit: u32, function: TaskId, by: NexusId, whom: Option<Vec<NexusId>>, tas: bool },
 }
 
 /// A command that a guest hands over.

@@ -13,7 +13,7 @@ use crate::home::{concerns_all, ended_by};
 use crate::management::{Ending, Gone, is_open, is_over};
 use crate::order::{Claim, must_wait};
 use crate::table::{State, Task};
-use crate::unit::{PROBE_INTERVAL, Probe};
+use crate::unit::{PROBE_INTERVAL, Probe, Unit};
 use felio_hal::port::{PortRequest, TaskManagement};
 use felio_hal::{Buf, Command, NexusId, Pool, TaskId, Time};
 use felio_spec::cdb::{Place, Serialization};
@@ -76,6 +76,22 @@ impl Engine {
         self.peers
             .write(config.home, Content::Command { nexus, command, handed: Some(Handed { buf, before }) });
         self.let_go(slot);
+    }
+
+    /// A task here was ended while its store writes: Home keeps others from those blocks.
+    pub(crate) fn tell_doomed(&mut self, slot: u32) {
+        let Some(task) = self.table.get(slot) else { return };
+        let Unit { role: Role::Guest(_), config, .. } = &self.units[index(task.unit)] else { return };
+        let (id, unit, nexus, extent) = (self.table.id(slot), task.unit, task.nexus, task.extent);
+        self.peers.write(config.home, Content::Doomed { unit, task: id, nexus, extent });
+    }
+
+    /// It is home.
+    pub(crate) fn tell_buried(&mut self, slot: u32) {
+        let Some(task) = self.table.get(slot) else { return };
+        if let Unit { role: Role::Guest(_), config, .. } = &self.units[index(task.unit)] {
+            self.peers.write(config.home, Content::Buried { task: self.table.id(slot) });
+        }
     }
 
     /// A function for a unit whose home is elsewhere. What concerns tasks of the nexus itself the runtime tells both; the rest is told
@@ -152,8 +168,11 @@ impl Engine {
                     gate.shadows.retain(|shadow| shadow.task != task);
                 }
             }
-            Content::End { unit, function, by, tas } => {
-                self.end_for_peer(now, from, unit, (function, by, tas), pool)
+            Content::End { unit, function, by, whom, tas } => {
+                let is_meant = |nexus| whom.as_ref().is_none_or(|whom| whom.contains(&nexus));
+                let slots = self.select(|task| task.unit == unit && is_meant(task.nexus));
+                let waits_for = self.end_for_peer(now, from, unit, (by, tas), slots, pool);
+                self.peers.promises.push(Promise { to: from, unit, of: function, waits_for });
             }
             _ => {}
         }
@@ -230,18 +249,19 @@ impl Engine {
         self.peers.promises.push(Promise { to: from, unit: at, of: shadow.task, waits_for });
     }
 
-    /// Ends all tasks of a unit.
+    /// Ends tasks of a unit for a function of `by`, and returns those that are not home yet.
     fn end_for_peer(
         &mut self,
         now: Time,
         from: u16,
         unit: u32,
-        (function, by, tas): (TaskId, NexusId, bool),
+        (by, tas): (NexusId, bool),
+        slots: Vec<u32>,
         pool: &mut Pool,
-    ) {
+    ) -> Vec<TaskId> {
         self.nexuses.void(unit);
         let (mut waits_for, mut nexuses) = (Vec::new(), Vec::new());
-        for slot in self.select(|task| task.unit == unit) {
+        for slot in slots {
             let Some(task) = self.table.get(slot) else { continue };
             let (id, others) = (self.table.id(slot), task.nexus != by);
             if others && !tas && is_open(task) {
@@ -255,7 +275,7 @@ impl Engine {
         if !nexuses.is_empty() {
             self.peers.write(from, Content::Bereft { unit, nexuses });
         }
-        self.peers.promises.push(Promise { to: from, unit, of: function, waits_for });
+        waits_for
     }
 
     fn pass_of(&self, nexus: NexusId, unit: u32) -> Pass {

@@ -5,19 +5,20 @@
 
 use crate::arrival::Addressee;
 use crate::attention::{Attention, Attentions};
+use crate::commands::TABLE;
 use crate::engine::{Engine, index};
 use crate::gate::{Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
 use crate::geometry::Extent;
 use crate::order::needs_fence;
 use crate::progress::give_back;
-use crate::table::{NIL, State};
+use crate::table::{Effort, Fate, NIL, State, Task};
 use felio_hal::port::{PortRequest, TaskManagement};
 use felio_hal::{Command, NexusId, Pool, PortTag, TaskId, Time};
 use felio_spec::cdb::{Alua, Reservation, Serialization};
 use felio_spec::commands::read16;
 use felio_spec::reservation::Verdict;
 use felio_spec::status::TaskManagementFunction as Function;
-use felio_spec::{Cdb, Sense};
+use felio_spec::{Cdb, Sense, TaskAttribute};
 
 impl Engine {
     /// Another engine wrote.
@@ -43,12 +44,14 @@ impl Engine {
             Content::Deferred { nexus, unit, sense } => self.defer(nexus, unit, sense),
             Content::Look { unit } => {
                 self.probe(now, unit);
-                let rest = &mut self.units[index(unit)].rest;
-                rest.note(now);
-                rest.note_use();
+                let unit = &mut self.units[index(unit)];
+                unit.rest.note(now);
+                unit.rest.note_use();
             }
             Content::Counted { unit, counters } => self.units[index(unit)].counters.add(&counters),
             Content::Token(news) => self.copies.tokens.handle_news(now, *news),
+            Content::Doomed { unit, task, nexus, extent } => self.note_doomed(unit, task, nexus, extent),
+            Content::Buried { task } => self.forget_doomed(task),
             to_guest => self.handle_guest_letter(now, from, to_guest, pool),
         }
         self.settle(now, pool);
@@ -70,7 +73,8 @@ impl Engine {
             && unit.mode.leaves_others_alone();
         let active = self.units[index(at)].check_medium(&read16::ROW).is_ok()
             && self.check_access(nexus, at, Alua::Active, Extent::default()).is_ok();
-        if !(told && quiet && active) {
+        let ours = self.units[index(at)].config.limits.passes.is_none();
+        if !(told && quiet && active && ours) {
             return Pass::NONE;
         }
         let allowed = |rule| {
@@ -153,8 +157,8 @@ impl Engine {
         }
     }
 
-    /// Ends all tasks of a unit at its guests, for a function of `by` that begins now.
-    pub(crate) fn end_abroad(&mut self, unit: u32, by: NexusId) {
+    /// Ends tasks of a unit at its guests, for a function of `by` that begins now: those of some nexuses, or of all.
+    pub(crate) fn end_abroad(&mut self, unit: u32, by: NexusId, whom: Option<&[NexusId]>) {
         let tas = self.units[index(unit)].mode.task_aborted_status();
         let Role::Home(keeper) = &self.units[index(unit)].role else { return };
         if keeper.guests.is_empty() {
@@ -165,7 +169,8 @@ impl Engine {
             let function = TaskId { reactor, slot: NIL, generation: self.peers.functions };
             self.peers.endings.push(function);
             self.peers.called.push(function);
-            self.peers.write(reactor, Content::End { unit, function, by, tas });
+            let whom = whom.map(<[NexusId]>::to_vec);
+            self.peers.write(reactor, Content::End { unit, function, by, whom, tas });
         }
         self.void_passes(unit);
     }
@@ -234,6 +239,37 @@ impl Engine {
             blocker.slot = NIL;
         }
         self.unsettle(at);
+    }
+
+    /// A guest ended a task while its store writes. Here it has a double of which the task set sees to it that nobody writes there
+    /// before it is home. Where there is no room for one the guest's own task set does it alone.
+    fn note_doomed(&mut self, unit: u32, task: TaskId, nexus: NexusId, extent: Extent) {
+        let double = Task {
+            nexus,
+            tag: PortTag(u32::MAX),
+            unit,
+            attribute: TaskAttribute::Simple,
+            cdb: Cdb::new(&[]),
+            entry: &TABLE[0],
+            extent,
+            class: Serialization::Exclusive,
+            state: State::Doomed(Fate::Silent, Effort::Write),
+        };
+        let Some(slot) = self.table.insert(double) else { return };
+        if let Some(nexus) = self.nexuses.get_mut(nexus) {
+            nexus.tasks += 1;
+        }
+        self.units[index(unit)].tasks.insert(&mut self.table, slot);
+        self.peers.doubles.push((task, slot));
+        let _ = self.fence(slot);
+    }
+
+    /// It is home.
+    fn forget_doomed(&mut self, task: TaskId) {
+        let Some(at) = self.peers.doubles.iter().position(|(of, _)| *of == task) else { return };
+        let (_, slot) = self.peers.doubles.swap_remove(at);
+        self.let_go(slot);
+        self.conclude();
     }
 
     /// The tasks of a guest that a function waits for have ended.

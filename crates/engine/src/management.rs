@@ -197,7 +197,10 @@ impl Engine {
         self.end_allegiances(unit, |faulted| gone.contains(&faulted));
         let mut slots = self.select(|task| task.unit == unit && gone.contains(&task.nexus));
         slots.retain(|slot| *slot != but);
-        self.end_for(now, own, slots, pool)
+        self.end_abroad(unit, own, Some(gone));
+        let mut waits_for = core::mem::take(&mut self.peers.called);
+        waits_for.append(&mut self.end_for(now, own, slots, pool));
+        waits_for
     }
 
     /// The command answers once those tasks are home, or given up.
@@ -246,6 +249,8 @@ impl Engine {
         }
         task.state = State::Doomed(Fate::GivenUp, effort);
         let (nexus, tag, at) = (task.nexus, task.tag, task.unit);
+        self.tell_buried(slot);
+        let Some(task) = self.table.get_mut(slot) else { return };
         let unit = &mut self.units[index(at)];
         // A document that may yet be written goes on concerning the whole unit.
         if effort != Effort::Save {
@@ -305,7 +310,7 @@ impl Engine {
         let alone = self.units[index(unit)].mode.rules().sharing == Sharing::Nobody;
         let tasks = self.select(|task| task.unit == unit && (task.nexus == nexus || !alone));
         if !alone {
-            self.end_abroad(unit, nexus);
+            self.end_abroad(unit, nexus, None);
         }
         self.attend_bereft(nexus, unit, &tasks);
         self.end_all(now, nexus, tag, tasks, Then::Nothing, pool);
@@ -364,7 +369,7 @@ impl Engine {
     //= SAM-5 "Logical unit reset"
     fn reset_unit(&mut self, now: Time, nexus: NexusId, tag: PortTag, unit: u32, pool: &mut Pool) {
         let tasks = self.select(|task| task.unit == unit);
-        self.end_abroad(unit, nexus);
+        self.end_abroad(unit, nexus, None);
         self.end_all(now, nexus, tag, tasks, Then::Nothing, pool);
         self.units[index(unit)].reset();
         self.refresh_obstacles(unit);
@@ -479,6 +484,7 @@ impl Engine {
                 core::mem::replace(&mut task.state, State::Doomed(fate, effort)).release(pool);
                 if writes {
                     let _ = self.fence(slot); // It has begun: the fence is for those who come now.
+                    self.tell_doomed(slot);
                 }
                 self.doom(now, id);
                 self.say(nexus, tag, ending);

@@ -307,6 +307,7 @@ impl Engine {
 
     /// The last operation of a task that was ended before is home.
     pub(crate) fn bury(&mut self, slot: u32, fate: Fate, effort: Effort) {
+        self.tell_buried(slot);
         match fate {
             Fate::Silent | Fate::Detached => drop(self.let_go(slot)),
             Fate::GivenUp => self.come_home_late(slot, effort),

@@ -14,7 +14,10 @@ use felio_spec::{SenseKey, Status, TaskAttribute};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod change;
 mod commands;
+
+pub use change::Promises;
 
 /// Logical block, bytes.
 pub const BLOCK_BYTES: usize = 512;
@@ -50,6 +53,8 @@ pub struct Shared {
     pub cached: bool,
     /// Somebody shall switch the write cache off, and nobody on again by a reset.
     pub write_through: bool,
+    /// What holds because it was answered.
+    pub promises: Promises,
     /// How many commands ended.
     pub completed: u64,
     /// How many of them GOOD.
@@ -99,6 +104,7 @@ pub struct Initiator {
     counters: [u64; COUNTER_BLOCKS],
     /// What we last saw in the data blocks.
     seen: Vec<u64>,
+    registration: change::Registration,
 }
 
 #[derive(Debug)]
@@ -144,6 +150,17 @@ enum Kind {
     CacheOff {
         sent: Sent,
     },
+    /// MODE SELECT with SWP; how often protection may have ended before.
+    Protect {
+        on: bool,
+        ends: u64,
+    },
+    /// PERSISTENT RESERVE OUT.
+    Register,
+    Reserve,
+    Preempt {
+        victim: u8,
+    },
     Other,
 }
 
@@ -182,6 +199,7 @@ impl Initiator {
             orphans: Vec::new(),
             counters: [0; COUNTER_BLOCKS],
             seen: vec![0; DATA_BLOCKS],
+            registration: change::Registration::default(),
             random,
         }
     }
@@ -196,6 +214,7 @@ impl Initiator {
 
     /// Begins a login on a fresh link.
     pub fn connect(&mut self, now: Time) {
+        self.registration = change::Registration::default();
         self.settings.cmd_sn = u32::try_from(self.random.next() >> 32).unwrap_or(0);
         self.peer = Peer::new(self.settings.clone());
         self.standing = Standing::LoggingIn;
@@ -259,7 +278,7 @@ impl Initiator {
         if self.random.chance(8) {
             self.manage(now, shared);
         }
-        if self.tasks.len() < DEPTH && self.peer.has_window() {
+        if self.tasks.len() < DEPTH && self.peer.has_window() && !self.change(now, shared) {
             self.send_command(now, shared);
         }
         Ok(Wish::None)
@@ -323,6 +342,7 @@ impl Initiator {
         };
         shared.completed += 1;
         if Status(completed.status) != Status::GOOD {
+            self.note_refusal(Status(completed.status));
             let is_miscompare =
                 completed.sense.get(2).is_some_and(|key| key & 0x0f == SenseKey::MISCOMPARE.0);
             match task.kind {
@@ -339,6 +359,10 @@ impl Initiator {
             return Ok(());
         }
         shared.good += 1;
+        if let Some(write) = task.kind.write() {
+            shared.promises.check_write(write)?;
+        }
+        self.end_change(&task.kind, shared);
         match task.kind {
             Kind::Read { first, sent } => self.check_read(first, sent, &completed.data, shared)?,
             Kind::Verify { first, sent, stamps } => self.check_stamps(first, sent, &stamps, shared)?,
@@ -360,7 +384,7 @@ impl Initiator {
                 shared.end_flush(sent);
                 shared.cached = false;
             }
-            Kind::Other => {}
+            Kind::Protect { .. } | Kind::Register | Kind::Reserve | Kind::Preempt { .. } | Kind::Other => {}
         }
         Ok(())
     }
@@ -421,11 +445,14 @@ impl Initiator {
     }
 
     /// Ends one task, all of ours, or everybody's.
-    fn manage(&mut self, now: Time, shared: &Shared) {
+    fn manage(&mut self, now: Time, shared: &mut Shared) {
         let all: Vec<u32> = self.tasks.keys().copied().collect();
         let (function, referenced, aborted) = match self.random.below(10) {
             // A reset would switch the write cache on again.
-            0 if !shared.write_through => (TaskManagementFunction::LOGICAL_UNIT_RESET, None, all),
+            0 if !shared.write_through => {
+                shared.promises.end_protection();
+                (TaskManagementFunction::LOGICAL_UNIT_RESET, None, all)
+            }
             0 | 1 => (TaskManagementFunction::ABORT_TASK_SET, None, all),
             2 => (TaskManagementFunction::CLEAR_TASK_SET, None, all),
             _ => {
@@ -448,6 +475,10 @@ impl Kind {
             | Self::SetBit { .. }
             | Self::Flush { .. }
             | Self::CacheOff { .. }
+            | Self::Protect { .. }
+            | Self::Register
+            | Self::Reserve
+            | Self::Preempt { .. }
             | Self::Other => None,
         }
     }

@@ -23,6 +23,14 @@ pub type Moment = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WriteId(u64);
 
+impl WriteId {
+    /// When it was sent.
+    #[must_use]
+    pub const fn sent(self) -> Moment {
+        self.0
+    }
+}
+
 /// Who sends a command, and where in the task set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
@@ -122,6 +130,14 @@ impl Referee {
     pub fn give_up_write(&mut self, id: WriteId) {
         let ended = self.tick();
         self.settle(id, Fate::Uncertain { ended });
+    }
+
+    /// No write of this initiator that is under way happens any more.
+    pub fn give_up_writes_of(&mut self, initiator: u8) {
+        let ended = self.tick();
+        let theirs =
+            |write: &&mut Write| write.sent.by.initiator == initiator && write.fate == Fate::UnderWay;
+        self.writes.values_mut().filter(theirs).for_each(|write| write.fate = Fate::Uncertain { ended });
     }
 
     /// The write did surely not happen.

@@ -5,7 +5,8 @@
 use crate::bits::Bits;
 use crate::disk::{Disk, Faults};
 use crate::initiator::{
-    BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Shared, Standing, Wish, stamp_of,
+    BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Promises, Shared, Standing, Wish,
+    stamp_of,
 };
 use crate::net::Link;
 use crate::program::{Mail, Program, TARGET};
@@ -105,6 +106,7 @@ impl World {
             moved: vec![Vec::new(); COUNTER_BLOCKS],
             cached: write_cache == WriteCache::On,
             write_through: random.chance(300),
+            promises: Promises::new(&mut random),
             completed: 0,
             good: 0,
         };
@@ -305,6 +307,7 @@ impl World {
             initiator.settle_after_crash(&mut self.shared);
         }
         // A new program knows nothing of a write cache that was switched off.
+        self.shared.promises.end_protection();
         self.shared.cached = self.outside.disk.limits().write_cache == WriteCache::On;
         if power {
             let stamps = self.stamps()?;

@@ -341,6 +341,23 @@ fn a_reset_ends_tasks_at_guests_and_waits_for_their_stores() {
 }
 
 #[test]
+fn nobody_writes_where_a_write_that_was_ended_at_a_guest_is_not_home() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.give_data(&[]);
+    pair.engines.iter_mut().for_each(|engine| engine.handle_nexus_loss(NOW, CAROL, &mut pair.pool));
+    pair.collect();
+    pair.carry();
+    pair.write(ALICE, 7);
+    pair.give_data(&[]);
+    assert_eq!(pair.under_way(), [0, 1], "the lost session's");
+    assert!(pair.engines[HOME].holds(CAROL));
+    pair.settle();
+    pair.check_said(&["2 good"]);
+    assert!(!pair.engines[HOME].holds(CAROL));
+}
+
+#[test]
 fn clear_task_set_ends_what_waits_for_data_at_a_guest() {
     let mut pair = Pair::new();
     pair.write(CAROL, 7);

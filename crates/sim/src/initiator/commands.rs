@@ -195,7 +195,7 @@ fn fill(stamp: u64, blocks: usize) -> Vec<u8> {
     stamp.to_le_bytes().repeat(blocks * BLOCK_BYTES / 8)
 }
 
-fn cdb(row: &Row) -> Vec<u8> {
+pub(super) fn cdb(row: &Row) -> Vec<u8> {
     let mut cdb = vec![0; usize::from(row.length)];
     cdb[0] = row.opcode;
     cdb
@@ -205,6 +205,6 @@ fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-fn narrow<T: TryFrom<usize> + Default>(number: usize) -> T {
+pub(super) fn narrow<T: TryFrom<usize> + Default>(number: usize) -> T {
     T::try_from(number).unwrap_or_default()
 }

@@ -1,0 +1,157 @@
+//! Changes that reach into what other sessions do, and what they promise: software write protection and reservations.
+//!
+//! Initiator 0 asks for them, one at a time. What the answer promises is held against everything that others do afterwards:
+//! - once MODE SELECT with SWP was answered, no write that is sent from then on ends GOOD, until protection is taken off or a reset
+//!   may have done so;
+//! - once PREEMPT AND ABORT was answered, no write of the preempted nexus that is under way happens any more.
+
+use super::commands::{cdb, narrow};
+use super::{Initiator, Kind, Sender, Shared};
+use crate::random::Random;
+use crate::referee::{Moment, WriteId};
+use felio_hal::Time;
+use felio_iscsi::peer::Data;
+use felio_spec::commands::{
+    SERVICE_ACTION, mode_select6, persistent_reserve_out_preempt_and_abort as preempt,
+    persistent_reserve_out_register_and_ignore_existing_key as register,
+    persistent_reserve_out_reserve as reserve,
+};
+use felio_spec::mode::{PAGES, control, header6};
+use felio_spec::reservation::basic_list;
+use felio_spec::{Row, Status};
+
+/// Write exclusive, registrants only.
+const REGISTRANTS_ONLY: u8 = 5;
+
+const CONTROL_PAGE: u8 = 0x0a;
+
+/// What holds because it was answered.
+#[derive(Debug)]
+pub struct Promises {
+    /// Initiators ask for reservations.
+    reserving: bool,
+    /// Initiator 0 protects the unit now and then.
+    protecting: bool,
+    /// Since when the unit is protected, if that is certain.
+    protected: Option<Moment>,
+    /// How often protection may have ended.
+    ends: u64,
+}
+
+/// Where an initiator stands with reservations.
+#[derive(Debug, Default)]
+pub(super) struct Registration {
+    registered: bool,
+    reserved: bool,
+}
+
+impl Promises {
+    /// Nothing was promised yet.
+    #[must_use]
+    pub fn new(random: &mut Random) -> Self {
+        Self { reserving: random.chance(400), protecting: random.chance(400), protected: None, ends: 0 }
+    }
+
+    /// Protection may end from now on.
+    pub fn end_protection(&mut self) {
+        self.protected = None;
+        self.ends += 1;
+    }
+
+    /// A write was answered GOOD.
+    pub(super) fn check_write(&self, write: WriteId) -> Result<(), String> {
+        match self.protected {
+            Some(since) if since < write.sent() => {
+                Err("a write that was sent when the unit was write protected ended GOOD".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Initiator {
+    /// Asks for a change, if it is time. Whether it did.
+    pub(super) fn change(&mut self, now: Time, shared: &mut Shared) -> bool {
+        let is_change = |kind: &Kind| {
+            matches!(kind, Kind::Protect { .. } | Kind::Register | Kind::Reserve | Kind::Preempt { .. })
+        };
+        if self.tasks.values().any(|task| is_change(&task.kind)) {
+            return false;
+        }
+        let first = self.number == 0;
+        if shared.promises.reserving && !self.registration.registered && self.random.chance(200) {
+            self.reserve_out(now, &register::ROW, 0, self.key(), Kind::Register);
+        } else if first && shared.promises.protecting && self.random.chance(15) {
+            self.protect(now, shared);
+        } else if first && self.registration.registered && !self.registration.reserved {
+            self.reserve_out(now, &reserve::ROW, self.key(), 0, Kind::Reserve);
+        } else if first && self.registration.reserved && self.random.chance(8) {
+            let victim = 1 + u8::try_from(self.random.below(2)).unwrap_or(0);
+            let kind = Kind::Preempt { victim };
+            self.reserve_out(now, &preempt::ROW, self.key(), 1 + u64::from(victim), kind);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// A change was answered GOOD.
+    pub(super) fn end_change(&mut self, kind: &Kind, shared: &mut Shared) {
+        match kind {
+            Kind::Protect { on: true, ends } if *ends == shared.promises.ends => {
+                shared.promises.protected = Some(shared.referee.tick());
+            }
+            Kind::Register => self.registration.registered = true,
+            Kind::Reserve => self.registration.reserved = true,
+            Kind::Preempt { victim } => shared.referee.give_up_writes_of(*victim),
+            _ => {}
+        }
+    }
+
+    /// A command was not answered GOOD: what was reserved may be gone.
+    pub(super) fn note_refusal(&mut self, status: Status) {
+        let conflict = status == Status::RESERVATION_CONFLICT;
+        if conflict || status == Status::CHECK_CONDITION {
+            self.registration = Registration::default();
+        }
+    }
+
+    fn key(&self) -> u64 {
+        1 + u64::from(self.number)
+    }
+
+    fn protect(&mut self, now: Time, shared: &mut Shared) {
+        let on = shared.promises.protected.is_none() && self.random.chance(700);
+        shared.promises.end_protection();
+        let Some(control_page) = PAGES.iter().find(|page| (page.page, page.subpage) == (CONTROL_PAGE, 0))
+        else {
+            return;
+        };
+        let mut list = vec![0; header6::BYTES + control::BYTES];
+        let (_, page) = list.split_at_mut(header6::BYTES);
+        control_page.encode_header(page);
+        control_page.default.iter().for_each(|(bits, value)| bits.write(page, *value));
+        control::SWP.set(page, on);
+        let mut cdb = cdb(&mode_select6::ROW);
+        mode_select6::PF.set(&mut cdb, true);
+        mode_select6::PARAMETER_LIST_LENGTH.set(&mut cdb, narrow(list.len()));
+        let by = self.sender();
+        let kind = Kind::Protect { on, ends: shared.promises.ends };
+        self.send(now, by, &cdb, Data::Out(list), kind);
+    }
+
+    fn reserve_out(&mut self, now: Time, row: &Row, key: u64, action_key: u64, kind: Kind) {
+        let mut list = vec![0; basic_list::BYTES];
+        basic_list::RESERVATION_KEY.set(&mut list, key);
+        basic_list::SERVICE_ACTION_RESERVATION_KEY.set(&mut list, action_key);
+        let mut cdb = cdb(row);
+        let action = row.service_action.map_or(0, |action| u64::from(action.value));
+        SERVICE_ACTION.write(&mut cdb, action);
+        if !matches!(kind, Kind::Register) {
+            reserve::TYPE.set(&mut cdb, REGISTRANTS_ONLY);
+        }
+        reserve::PARAMETER_LIST_LENGTH.set(&mut cdb, narrow(list.len()));
+        let by = Sender { initiator: self.number, attribute: felio_spec::TaskAttribute::Simple };
+        self.send(now, by, &cdb, Data::Out(list), kind);
+    }
+}
