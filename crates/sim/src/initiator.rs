@@ -105,6 +105,8 @@ pub struct Initiator {
     /// What we last saw in the data blocks.
     seen: Vec<u64>,
     registration: change::Registration,
+    /// What it does, if somebody wants to know.
+    pub story: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -200,6 +202,7 @@ impl Initiator {
             counters: [0; COUNTER_BLOCKS],
             seen: vec![0; DATA_BLOCKS],
             registration: change::Registration::default(),
+            story: None,
             random,
         }
     }
@@ -317,7 +320,8 @@ impl Initiator {
                 Ok(Wish::None)
             }
             PeerEvent::Completed(completed) => self.handle_completed(&completed, shared).map(|()| Wish::None),
-            PeerEvent::Managed(itt, _) => {
+            PeerEvent::Managed(itt, code) => {
+                self.tell(|| format!("is answered {:#x} {code:?}", itt.0));
                 let (aborted, _) = self.functions.remove(&itt.0).unwrap_or_default();
                 for itt in aborted {
                     if let Some(task) = self.tasks.remove(&itt) {
@@ -341,6 +345,7 @@ impl Initiator {
             return Err(format!("initiator {}: an answer to no task", self.number));
         };
         shared.completed += 1;
+        self.tell(|| format!("is answered {:#x} status {:#x}", completed.itt.0, completed.status));
         if Status(completed.status) != Status::GOOD {
             self.note_refusal(Status(completed.status));
             let is_miscompare =
@@ -417,6 +422,12 @@ impl Initiator {
         shared.check_read(sent, first, stamps).map_err(|foul| format!("initiator {}: {foul}", self.number))
     }
 
+    fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(line());
+        }
+    }
+
     fn settle_orphans(&mut self, shared: &mut Shared) {
         for write in self.orphans.drain(..) {
             shared.referee.give_up_write(write);
@@ -441,16 +452,16 @@ impl Initiator {
         };
         let cmd_sn = self.peer.cmd_sn;
         let itt = self.peer.command_with(0, cdb, data, attribute);
+        self.tell(|| format!("sends {:#x} {:?} {kind:x?}", itt.0, by.attribute));
         self.tasks.insert(itt.0, Task { kind, since: now, cmd_sn });
     }
 
     /// Ends one task, all of ours, or everybody's.
-    fn manage(&mut self, now: Time, shared: &mut Shared) {
+    fn manage(&mut self, now: Time, shared: &Shared) {
         let all: Vec<u32> = self.tasks.keys().copied().collect();
         let (function, referenced, aborted) = match self.random.below(10) {
-            // A reset would switch the write cache on again.
-            0 if !shared.write_through => {
-                shared.promises.end_protection();
+            // A reset would switch the write cache on again, and end write protection.
+            0 if !shared.write_through && !shared.promises.protecting => {
                 (TaskManagementFunction::LOGICAL_UNIT_RESET, None, all)
             }
             0 | 1 => (TaskManagementFunction::ABORT_TASK_SET, None, all),
@@ -462,6 +473,7 @@ impl Initiator {
         };
         let cmd_sn = referenced.and_then(|itt| self.tasks.get(&itt)).map_or(Sn(0), |task| task.cmd_sn);
         let itt = self.peer.manage(function, 0, referenced.map_or(TaskTag::RESERVED, TaskTag), cmd_sn);
+        self.tell(|| format!("asks {:#x} {function:?} of {aborted:x?}", itt.0));
         self.functions.insert(itt.0, (aborted, now));
     }
 }

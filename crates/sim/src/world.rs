@@ -171,7 +171,9 @@ impl World {
     fn advance(&mut self) -> Result<(), String> {
         // What is on the way of a broken link arrives nowhere.
         let links = self.outside.links.iter().filter(|link| !link.broken);
-        let links = links.flat_map(|link| [link.up.next_arrival(), link.down.next_arrival()]);
+        // What the target was told of and has not read is the target's business.
+        let news = |at: &Time| *at > self.now;
+        let links = links.flat_map(|link| [link.up.next_arrival().filter(news), link.down.next_arrival()]);
         let initiators = self.initiators.iter().map(|initiator| Some(initiator.next_action));
         let (disk, mail) = (self.outside.disk.next_completion(), self.outside.mail.next_arrival());
         let others = [disk, mail, self.program.next_timeout(), Some(self.crash_at)];
@@ -231,9 +233,13 @@ impl World {
             return self.break_link(who, "the target closed the link");
         }
         let initiator = &mut self.initiators[who];
+        initiator.story = self.outside.log.is_some().then(Vec::new);
         let mut wish = initiator.handle_input(self.now, &bytes, &mut self.shared)?;
         if wish == Wish::None {
             wish = initiator.act(self.now, busy, &mut self.shared)?;
+        }
+        for line in initiator.story.take().unwrap_or_default() {
+            self.outside.note(|| format!("initiator {who} {line}"));
         }
         let output = initiator.peer.take_output();
         let digests = initiator.has_digests() && matches!(initiator.standing, Standing::Working);

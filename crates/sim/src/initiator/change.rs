@@ -31,7 +31,7 @@ pub struct Promises {
     /// Initiators ask for reservations.
     reserving: bool,
     /// Initiator 0 protects the unit now and then.
-    protecting: bool,
+    pub(super) protecting: bool,
     /// Since when the unit is protected, if that is certain.
     protected: Option<Moment>,
     /// How often protection may have ended.
