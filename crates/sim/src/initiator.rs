@@ -6,7 +6,7 @@
 
 use crate::bits::Bits;
 use crate::random::Random;
-use crate::referee::{Referee, Sender, Sent, WriteId};
+use crate::referee::{Moment, Referee, Sender, Sent, WriteId};
 use felio_hal::Time;
 use felio_iscsi::pdu::{self, LogoutReason, Sn, TaskManagementFunction, TaskTag};
 use felio_iscsi::peer::{Completed, Data, Peer, PeerEvent, Settings};
@@ -162,6 +162,7 @@ enum Kind {
     Reserve,
     Preempt {
         victim: u8,
+        sent: Moment,
     },
     Other,
 }

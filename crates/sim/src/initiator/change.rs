@@ -3,7 +3,8 @@
 //! Initiator 0 asks for them, one at a time. What the answer promises is held against everything that others do afterwards:
 //! - once MODE SELECT with SWP was answered, no write that is sent from then on ends GOOD, until protection is taken off or a reset
 //!   may have done so;
-//! - once PREEMPT AND ABORT was answered, no write of the preempted nexus that is under way happens any more.
+//! - once PREEMPT AND ABORT was answered, no write of the preempted nexus that is under way happens any more, unless it may have
+//!   registered again meanwhile.
 
 use super::commands::{cdb, narrow};
 use super::{Initiator, Kind, Sender, Shared};
@@ -36,6 +37,8 @@ pub struct Promises {
     protected: Option<Moment>,
     /// How often protection may have ended.
     ends: u64,
+    /// By initiator: REGISTER commands without an answer, and when there was last one sent or answered.
+    registers: [(u32, Moment); 3],
 }
 
 /// Where an initiator stands with reservations.
@@ -49,7 +52,13 @@ impl Promises {
     /// Nothing was promised yet.
     #[must_use]
     pub fn new(random: &mut Random) -> Self {
-        Self { reserving: random.chance(400), protecting: random.chance(400), protected: None, ends: 0 }
+        Self {
+            reserving: random.chance(400),
+            protecting: random.chance(400),
+            protected: None,
+            ends: 0,
+            registers: [(0, 0); 3],
+        }
     }
 
     /// Protection may end from now on.
@@ -80,6 +89,8 @@ impl Initiator {
         }
         let first = self.number == 0;
         if shared.promises.reserving && !self.registration.registered && self.random.chance(200) {
+            let register = &mut shared.promises.registers[usize::from(self.number)];
+            *register = (register.0 + 1, shared.referee.tick());
             self.reserve_out(now, &register::ROW, 0, self.key(), Kind::Register);
         } else if first && shared.promises.protecting && self.random.chance(15) {
             self.protect(now, shared);
@@ -87,7 +98,7 @@ impl Initiator {
             self.reserve_out(now, &reserve::ROW, self.key(), 0, Kind::Reserve);
         } else if first && self.registration.reserved && self.random.chance(8) {
             let victim = 1 + u8::try_from(self.random.below(2)).unwrap_or(0);
-            let kind = Kind::Preempt { victim };
+            let kind = Kind::Preempt { victim, sent: shared.referee.tick() };
             self.reserve_out(now, &preempt::ROW, self.key(), 1 + u64::from(victim), kind);
         } else {
             return false;
@@ -101,9 +112,18 @@ impl Initiator {
             Kind::Protect { on: true, ends } if *ends == shared.promises.ends => {
                 shared.promises.protected = Some(shared.referee.tick());
             }
-            Kind::Register => self.registration.registered = true,
+            Kind::Register => {
+                self.registration.registered = true;
+                let register = &mut shared.promises.registers[usize::from(self.number)];
+                *register = (register.0.saturating_sub(1), shared.referee.tick());
+            }
             Kind::Reserve => self.registration.reserved = true,
-            Kind::Preempt { victim } => shared.referee.give_up_writes_of(*victim),
+            Kind::Preempt { victim, sent } => {
+                let (open, last) = shared.promises.registers[usize::from(*victim)];
+                if open == 0 && last < *sent {
+                    shared.referee.give_up_writes_of(*victim);
+                }
+            }
             _ => {}
         }
     }
