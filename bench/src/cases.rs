@@ -17,6 +17,8 @@ pub(crate) enum Contender {
     Felio,
     /// Polls 50 µs before it sleeps.
     FelioSpin,
+    /// Two reactors for the one unit.
+    FelioTwo,
     /// A file in the page cache.
     FelioFile,
     /// A file past the page cache.
@@ -69,7 +71,7 @@ pub(crate) struct Goal {
 /// A case's name and a contender.
 pub(crate) type Series = (&'static str, Contender);
 
-use Contender::{Felio, FelioDirect, FelioFile, FelioSpin, Fio, Null, Tgt};
+use Contender::{Felio, FelioDirect, FelioFile, FelioSpin, FelioTwo, Fio, Null, Tgt};
 use Direction::{Read, Write};
 use Waiting::{Sleep, Spin};
 
@@ -98,6 +100,9 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "direct-4k-randwrite", about: "O_DIRECT file against fio, 1 x 32",    waiting: Sleep, groups: &[group(1, 32, 4 * KIB, Write)],   contenders: &[FelioDirect, Fio] },
     Case { name: "direct-4x32-randread", about: "O_DIRECT file against fio, 4 x 32",   waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Read)],    contenders: &[FelioDirect, Fio] },
     Case { name: "direct-4x32-randwrite", about: "O_DIRECT file against fio, 4 x 32",  waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Write)],   contenders: &[FelioDirect, Fio] },
+    Case { name: "cores-4k-randread",  about: "one unit on one core and on two",       waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Read)],    contenders: &[Felio, FelioTwo] },
+    Case { name: "cores-4k-randwrite", about: "one unit on one core and on two",       waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Write)],   contenders: &[Felio, FelioTwo] },
+    Case { name: "cores-64k-read",     about: "one unit on one core and on two",       waiting: Sleep, groups: &[group(4, 8, 64 * KIB, Read)],    contenders: &[Felio, FelioTwo] },
     Case { name: "fair-quiet",         about: "4 KiB reads one by one, nobody else",   waiting: Spin,  groups: &[group(1, 1, 4 * KIB, Read)],     contenders: ALL },
     Case { name: "fair-loaded",        about: "the same beside 1 x 64 reads of 1 MiB", waiting: Spin,  groups: &[group(1, 1, 4 * KIB, Read), group(1, 64, MIB, Read)], contenders: ALL },
 ];
@@ -135,6 +140,7 @@ impl Contender {
             Null => "null",
             Felio => "felio",
             FelioSpin => "felio --spin",
+            FelioTwo => "felio --cores 2",
             FelioFile => "felio file",
             FelioDirect => "felio direct",
             Tgt => "tgt",
@@ -145,7 +151,7 @@ impl Contender {
     pub(crate) fn family(self) -> Family {
         match self {
             Null => Family::Null,
-            Felio | FelioSpin | FelioFile | FelioDirect => Family::Felio,
+            Felio | FelioSpin | FelioTwo | FelioFile | FelioDirect => Family::Felio,
             Tgt => Family::Tgt,
             Fio => Family::Fio,
         }

@@ -91,6 +91,7 @@ impl Settings {
             Contender::Null => self.start_null(),
             Contender::Felio => self.start_felio(&[], None),
             Contender::FelioSpin => self.start_felio(&["--spin", "50"], None),
+            Contender::FelioTwo => self.start_felio(&["--cores", "2"], None),
             Contender::FelioFile => self.start_felio(&["--cache", "write-back"], Some("cached.img")),
             Contender::FelioDirect => self.start_felio(&["--cache", "direct"], Some("direct.img")),
             Contender::Tgt => self.start_tgt(),
@@ -122,7 +123,10 @@ impl Settings {
                 command.arg(format!("ram:{}", self.bytes));
             }
         }
-        command.args(["--portal", "127.0.0.1:0", "--json", "--cores", "1"]).args(options);
+        command.args(["--portal", "127.0.0.1:0", "--json"]).args(options);
+        if !options.contains(&"--cores") {
+            command.args(["--cores", "1"]);
+        }
         let (child, portal, target) = start_announced(command, &scratch)?;
         Ok(Target::new(child, portal, target, 0, Farewell::Terminate, file, scratch))
     }

@@ -16,6 +16,78 @@ fn log_in(felio: &Felio, name: &str) -> Wire {
     Wire::log_in(felio.portal(), settings(&felio.target(), name))
 }
 
+/// A disk that all sessions share, wherever they are served.
+fn start_one() -> Felio {
+    Felio::start(&["ram:8M", "--cores", "2"])
+}
+
+/// COMPARE AND WRITE of one block.
+fn compare_and_write(lba: u8) -> [u8; 16] {
+    let mut cdb = [0; 16];
+    (cdb[0], cdb[9], cdb[13]) = (0x89, lba, 1);
+    cdb
+}
+
+#[test]
+fn sessions_on_two_cores_count_together() {
+    let felio = start_one();
+    let (portal, target) = (felio.portal(), felio.target());
+    let count = |name: u8| {
+        let target = target.clone();
+        std::thread::spawn(move || {
+            let mut wire = Wire::log_in(portal, settings(&target, &format!("c{name}")));
+            let mut moved = 0;
+            while moved < 50 {
+                let mine = pattern(moved, 8 * 512);
+                wire.write(0, 100 + 8 * u32::from(name), mine.clone());
+                let block = wire.read(0, 7, 1);
+                let (value, _) = block.split_first_chunk().expect("a block");
+                let mut next = block.clone();
+                next[..8].copy_from_slice(&(u64::from_le_bytes(*value) + 1).to_le_bytes());
+                let done = wire.execute(0, &compare_and_write(7), Data::Out([block, next].concat()));
+                match done.status {
+                    0 => moved += 1,
+                    _ => assert_eq!(sense(&done), (0xe, 0x1d, 0), "somebody else was faster"),
+                }
+                assert!(wire.read(0, 100 + 8 * u32::from(name), 8) == mine);
+            }
+            wire.log_out();
+        })
+    };
+    let counters: Vec<_> = (0..4).map(count).collect();
+    counters.into_iter().for_each(|counter| counter.join().expect("every command succeeds"));
+    let mut wire = log_in(&felio, "reader");
+    assert_eq!(wire.read(0, 7, 1)[..8], 200u64.to_le_bytes());
+    wire.log_out();
+    felio.stop();
+}
+
+#[test]
+fn what_one_session_changes_holds_for_one_on_another_core_at_once() {
+    let felio = start_one();
+    let (mut alice, mut bob) = (log_in(&felio, "alice"), log_in(&felio, "bob"));
+    for round in 0..8 {
+        alice.write(0, 0, pattern(round, 512));
+        bob.write(0, 1, pattern(round, 512));
+        // The control page with SWP turned over.
+        let mut page = alice.good(0, &[0x1a, 8, 0x0a, 0, 16, 0], &Data::In(16));
+        (page[0], page[2], page[4], page[8]) = (0, 0, page[4] & 0x3f, page[8] ^ 8);
+        alice.good(0, &[0x15, 0x10, 0, 0, 16, 0], &Data::Out(page.clone()));
+        let told = bob.execute(0, &cdb::read(0, 1), Data::In(512));
+        assert_eq!(sense(&told), (UNIT_ATTENTION, 0x2a, 1));
+        let refused = bob.execute(0, &cdb::write(1, 1), Data::Out(pattern(99, 512)));
+        assert_eq!(sense(&refused), (7, 0x27, 2), "write protected");
+        assert!(bob.read(0, 1, 1) == pattern(round, 512));
+        page[8] ^= 8;
+        alice.good(0, &[0x15, 0x10, 0, 0, 16, 0], &Data::Out(page));
+        let told = bob.execute(0, &cdb::read(0, 1), Data::In(512));
+        assert_eq!(sense(&told), (UNIT_ATTENTION, 0x2a, 1));
+    }
+    alice.log_out();
+    bob.log_out();
+    felio.stop();
+}
+
 /// Sends a task management function and waits for its answer.
 fn manage(
     wire: &mut Wire,
