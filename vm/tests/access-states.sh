@@ -13,7 +13,6 @@ defaults {
   find_multipaths no
   path_grouping_policy group_by_prio
   prio alua
-  hardware_handler "1 alua"
   path_selector "round-robin 0"
   failback immediate
   polling_interval 2
