@@ -46,7 +46,7 @@ exits 0 sg_raw -s 28 -i /run/mode-list "$disk" 55 11 00 00 00 00 00 00 1c 00
 felio_kill
 start
 eventually 60 ready_unit "$disk"
-has "the write cache" "$(sg_modes --page=8 "$disk")" ' 00     08 12 00'
+has "the write cache" "$(sg_modes --page=8 "$disk")" ' 00     [08]8 12 00'
 has "the saved page" "$(sg_modes --page=8 --control=3 "$disk")" ' 00     [08]8 12 00'
 has "its name" "$(sg_ident --ascii "$disk" 2>&1)" 'disk-of-the-test'
 

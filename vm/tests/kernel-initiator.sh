@@ -4,7 +4,7 @@
 . /host/lib.sh
 
 image=/root/disk.img
-pages="00 80 83 86 87 b0 b1 b2"
+pages="00 80 83 86 87 88 8a 8f b0 b1 b2 b4"
 # As sg_modes and sg_opcodes name them.
 mode_pages="Read-Write error recovery
 Caching
@@ -114,7 +114,7 @@ identity() {
   is "size" "$(cat "/sys/block/${1#/dev/}/size")" $(($(ready ".luns[$3].bytes") / 512))
   is "supported pages" "$(sg_vpd --page=sv --raw "$2" | od -An -v -tx1 -j4 | xargs)" "$pages"
   sg_vpd --all "$2" > /run/said 2>&1 || failed "sg_vpd -a decodes every page: $(cat /run/said)"
-  lacks "sg_vpd -a" "$(cat /run/said)" '[Mm]alformed|[Ff]ailed|[Tt]oo short|unable|not decoded'
+  lacks "sg_vpd -a" "$(cat /run/said)" '[Mm]alformed|[Ff]ailed|[Tt]oo short|unable'
 }
 
 # wce: the bit of the caching page.
@@ -126,7 +126,7 @@ wce() {
 
 # agrees BLOCK_SIZE WCE WP: the disk and what the kernel made of it, with the configuration.
 agrees() {
-  local block=$1 wce=$2 wp=$3 bytes capacity modes cache='write back'
+  local block=$1 wce=$2 wp=$3 bytes capacity modes name cache='write back'
   bytes=$(ready '.luns[0].bytes')
   identity "$disk" "$sg" 0
   capacity=$(sg_readcap --long "$sg")
@@ -144,7 +144,7 @@ agrees() {
   is "the kernel's idea of the cache" "$(cat "$scsi_disk/cache_type")" "$cache"
   is "the kernel's idea of FUA" "$(cat "$scsi_disk/FUA")" 1
   is "the kernel's idea of write protection" "$(cat "/sys/block/${disk#/dev/}/ro")" "$wp"
-  is "mode pages" "$(sed -n 's/^>> \(.*\), page_control: current$/\1/p' <<< "$modes")" "$mode_pages"
+  while read -r name; do has "mode pages" "$modes" "^>> $name, page_control: current\$"; done <<< "$mode_pages"
 }
 
 provisioning() {

@@ -10,10 +10,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{ENGINES, Loop, Rig, SIZE, config, devices, files, folders, memory, skip, spec, stores};
 use felio_backstore::fault::{Action, Fault, Kind, Rule};
-use felio_backstore::{CacheMode, Engine, Lane, LaneConfig, LaneError, Null, Ram, Source, Spec, Store, open};
+use felio_backstore::{
+    CacheMode, Engine, Lane, LaneConfig, LaneError, Null, OpenError, Opened, Ram, Source, Spec, Store, open,
+};
 use felio_hal::store::{Done, Durability, Failure, Mapping, Op, StoreQueue, WriteCache};
 
 const BLOCK: usize = 4096;
@@ -332,12 +335,23 @@ fn a_read_only_store_refuses_to_change() {
         for (_, folder) in folders() {
             let path = folder.path().join("disk.img");
             drop(open(&spec(&path, Some(SIZE), CacheMode::WriteBack)).expect("created"));
-            let file = open(&Spec { read_only: true, ..spec(&path, None, CacheMode::WriteBack) });
-            check_read_only(Rig::new("read-only file", file.expect("opened").store, config(engine)));
+            let file = open_soon(&Spec { read_only: true, ..spec(&path, None, CacheMode::WriteBack) });
+            check_read_only(Rig::new("read-only file", file.store, config(engine)));
         }
         let ram = Arc::new(Ram::new(SIZE, false).expect("memory"));
         check_read_only(Rig::new("read-only ram", ram, config(engine)));
         check_read_only(Rig::new("read-only null", Arc::new(Null::new(SIZE, false)), config(engine)));
+    }
+}
+
+/// Opens what was let go just now: a program that another test is starting may hold its lock for a moment longer.
+fn open_soon(spec: &Spec) -> Opened {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match open(spec) {
+            Err(OpenError::Busy { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened.expect("opened"),
+        }
     }
 }
 
