@@ -1,5 +1,5 @@
-# vm: --timeout 600 --mem 1024 --add ddpt
-# Copies that the target makes by itself, asked for by sg3-utils and ddpt; and the sequence by which a hypervisor zeroes,
+# vm: --timeout 600 --mem 1024
+# Copies that the target makes by itself, asked for by sg3-utils; and the sequence by which a hypervisor zeroes,
 # locks, clones and gives back.
 . /host/lib.sh
 . /host/walks.sh
@@ -33,11 +33,6 @@ has "operating parameters" "$(cat /run/said)" 'Maximum CSCD descriptor count|Max
 exits 0 sg_vpd -p tpc "$sg_one"
 exits 0 sg_inq "$sg_one"
 has "3PC" "$(cat /run/said)" '3PC=1'
-
-say "token-based copies"
-exits 0 ddpt if="$sg_one" of="$sg_two" bs=512 bpt=16384 iflag=odx
-fresh
-is "the whole disk by token" "$(sum "$two" 0 64)" "$(sum "$one" 0 64)"
 
 say "zero, lock, clone, give back, as a hypervisor does"
 printf '\0%.0s' $(seq 512) > /run/zeros

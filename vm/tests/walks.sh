@@ -121,7 +121,7 @@ type_walk() {
 
 preempt_walk() {
   local a=$1 b=$2
-  register "$a" 0xa > /dev/null; register "$b" 0xb > /dev/null
+  register "$a" 0xa > /dev/null 2>&1 || true; register "$b" 0xb > /dev/null 2>&1 || true
   step "preempt: A reserves" reserve "$a" 0xa 5
   step "preempt: B preempts A" sg_persist -n --out --preempt --param-rk=0xb --param-sark=0xa --prout-type=1 "$b"
   step "preempt: A is told" ready_unit "$a"
@@ -136,8 +136,8 @@ preempt_walk() {
   step "preempt: with an unknown key" sg_persist -n --out --preempt --param-rk=0xc --param-sark=0xdead --prout-type=3 "$a"
   step "preempt: A clears" sg_persist -n --out --clear --param-rk=0xc "$a"
   settle_attention "$a"; settle_attention "$b"
-  register "$a" 0xa > /dev/null; register "$b" 0xb > /dev/null
-  reserve "$a" 0xa 7 > /dev/null
+  register "$a" 0xa > /dev/null 2>&1 || true; register "$b" 0xb > /dev/null 2>&1 || true
+  reserve "$a" 0xa 7 > /dev/null 2>&1 || true
   step "preempt: all registrants by key zero" sg_persist -n --out --preempt --param-rk=0xb --param-sark=0 --prout-type=8 "$b"
   step "preempt: of all registrants A is told" ready_unit "$a"
   shows "preempt: all registrants" reservations "$b" --read-full-status
