@@ -3,7 +3,7 @@
 //! There is one data buffer, shared by everybody, and an echo buffer for each nexus. They are no part of the medium, and
 //! microcode is none of their business: a new felio comes another way.
 //!
-//! Invariant: at most [`ECHOES_MAX`] echo buffers hold data at a time; who has lost his is told.
+//! Invariant: at most `ECHOES_MAX` echo buffers hold data at a time; who has lost his is told.
 
 use crate::commands::View;
 use crate::unit::{Change, Unit};

@@ -1,6 +1,6 @@
 //! SEND DIAGNOSTIC and RECEIVE DIAGNOSTIC RESULTS: what their CDBs and lists ask for.
 //!
-//! The self-tests themselves are in [`selftest`](crate::selftest). There is one diagnostic page: the list of pages.
+//! The self-tests themselves are in `selftest`. There is one diagnostic page: the list of pages.
 
 use crate::commands::View;
 use crate::selftest::{Ground, Kind};

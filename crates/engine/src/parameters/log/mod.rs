@@ -1,7 +1,7 @@
 //! Log pages: what a unit has counted and noted, and what initiators may reset or note themselves.
 //!
-//! [`PAGES`] has a row for each page and subpage; the lists of pages are derived from it. A row's body hands its
-//! parameters to [`Parameters`], in ascending order, which picks what the initiator asks for. `select` is the way back.
+//! `PAGES` has a row for each page and subpage; the lists of pages are derived from it. A row's body hands its
+//! parameters to `Parameters`, in ascending order, which picks what the initiator asks for. `select` is the way back.
 //!
 //! Thresholds: no parameter has one (ETC=0), so that every threshold is the greatest value there is. List parameters are
 //! what they are, whichever values are asked for. Nothing is saved.
