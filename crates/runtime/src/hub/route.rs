@@ -44,6 +44,8 @@ pub(super) struct Fanout {
     tag: PortTag,
     left: u16,
     response: TaskManagementResponse,
+    /// The function ends the session, too: once it is answered.
+    close: Option<LossReason>,
 }
 
 impl<P: Port> Hub<P> {
@@ -236,7 +238,7 @@ impl<P: Port> Hub<P> {
             (0..self.config.reactors).filter(|reactor| is_carried_out_by(*reactor)).collect();
         if let Ok(left @ 2..) = u16::try_from(reactors.len()) {
             let response = TaskManagementResponse::FunctionComplete;
-            self.fanouts.push(Fanout { nexus, tag: function.tag, left, response });
+            self.fanouts.push(Fanout { nexus, tag: function.tag, left, response, close: None });
         }
         // What was forwarded before comes before.
         self.route_letters(io);
@@ -272,6 +274,12 @@ impl<P: Port> Hub<P> {
 
     /// Holds back the answers of a function that went to every reactor until the last; passes on everything else.
     fn collect(&mut self, nexus: NexusId, request: PortRequest) -> Option<PortRequest> {
+        if let PortRequest::Close(reason @ LossReason::Administrative) = &request
+            && let Some(fanout) = self.fanouts.iter_mut().find(|fanout| fanout.nexus == nexus)
+        {
+            fanout.close = Some(*reason);
+            return None;
+        }
         let PortRequest::TaskManagementResult { tag, response } = request else { return Some(request) };
         let same = |fanout: &Fanout| fanout.nexus == nexus && fanout.tag == tag;
         let Some(at) = self.fanouts.iter().position(same) else { return Some(request) };
@@ -284,6 +292,9 @@ impl<P: Port> Hub<P> {
             return None;
         }
         let fanout = self.fanouts.swap_remove(at);
+        if let Some(reason) = fanout.close {
+            self.inbox.push_back(Message::Request { nexus, request: PortRequest::Close(reason) });
+        }
         Some(PortRequest::TaskManagementResult { tag, response: fanout.response })
     }
 

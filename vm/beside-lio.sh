@@ -28,7 +28,7 @@ walk_all() { # FILE
 
 pgrep -x iscsid > /dev/null || iscsid
 say "the kernel's target"
-mkdir -p /etc/target/{pr,alua} /var/target/{pr,alua} /run/dbus /root/.targetcli
+mkdir -p /etc/{target,rtslib-fb-target}/{pr,alua} /var/target/{pr,alua} /run/dbus /root/.targetcli
 grep -q messagebus /etc/passwd || echo 'messagebus:x:100:100::/nonexistent:/bin/false' >> /etc/passwd
 pgrep -x dbus-daemon > /dev/null || dbus-daemon --system --fork --nopidfile
 mountpoint -q /sys/kernel/config || { modprobe configfs; mount -t configfs cfg /sys/kernel/config; }
