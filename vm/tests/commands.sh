@@ -57,8 +57,8 @@ eventually 30 sh -c "sg_logs --page=0x10 $disk | grep -qi 'completed without err
 exits 0 sg_read_buffer --mode=3 "$disk"
 exits 0 sg_read_buffer --mode=0xb --length=4 "$disk"
 fill 512 e > /run/echo
-exits 0 sg_write_buffer --mode=0xa --in=/run/echo "$disk"
-sg_read_buffer --mode=0xa --length=512 --raw "$disk" > /run/echoed 2> /dev/null
+exits 0 sg_raw -s 512 -i /run/echo "$disk" 3b 0a 00 00 00 00 00 02 00 00
+exits 0 sg_raw -r 512 -o /run/echoed "$disk" 3c 0a 00 00 00 00 00 02 00 00
 is "the echo" "$(sha256sum < /run/echoed)" "$(sha256sum < /run/echo)"
 
 say "formatting and sanitizing"
