@@ -58,7 +58,7 @@ reserve() { sg_persist -n --out --reserve --param-rk="$2" --prout-type="$3" "$1"
 release() { sg_persist -n --out --release --param-rk="$2" --prout-type="$3" "$1"; }
 reservations() { sg_persist -n --in "$2" "$1"; }
 # Whatever is pending is told and forgotten.
-settle_attention() { local n; for n in 1 2 3 4; do ready_unit "$1" > /dev/null 2>&1 && return; done; }
+settle_attention() { local n; for n in 1 2 3 4; do ready_unit "$1" > /dev/null 2>&1 && return; done; true; }
 
 # access NAME DEVICE: what the nexus may do now.
 access() {
