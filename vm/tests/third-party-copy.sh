@@ -43,7 +43,6 @@ is "zeroed" "$(dd if="$two" bs=1M count=1 iflag=direct status=none | tr -d '\0' 
 # Atomic test and set: a lock that is free is taken once.
 head -c 512 /dev/zero > /run/free; fill 512 L > /run/taken
 cat /run/free /run/taken > /run/pair
-exits 0 sg_compare_and_write --in=/run/pair --lba=4096 --num=1 --xferlen=1024 "$sg_two" || true
 dd if=/run/free of="$two" bs=512 seek=4096 count=1 oflag=direct status=none
 exits 0 sg_compare_and_write --in=/run/pair --lba=4096 --num=1 --xferlen=1024 "$sg_two"
 exits 14 sg_compare_and_write --in=/run/pair --lba=4096 --num=1 --xferlen=1024 "$sg_two"
