@@ -19,8 +19,9 @@ enum Listed {
     Unheard,
 }
 
-/// NACA in CONTROL, the last byte.
+/// NACA in CONTROL, the last byte, or the second one of this operation code.
 const NACA: u8 = 0x04;
+const VARIABLE: u8 = 0x7f;
 
 /// Plays.
 pub(super) fn run(mut script: Script<'_>) {
@@ -76,6 +77,11 @@ fn unknown(world: &mut World, script: &mut Script<'_>, lun: Lun, opcode: u8, act
     let mut cdb = script.array::<16>();
     cdb[0] = opcode;
     cdb[1] = cdb[1] & 0xe0 | action;
+    // Wherever CONTROL may be: see below.
+    [5, 9, 11, 15].map(|at: usize| cdb[at] &= !NACA);
+    if opcode == VARIABLE {
+        cdb[1] &= !NACA;
+    }
     let Some(ended) = ask(world, lun, &cdb, Vec::new(), 0) else { return };
     let sense = ended.sense.expect("a command that is not listed is refused");
     let refused = sense.is_invalid_opcode() || sense.is_invalid_field() || is_attention(&sense);
@@ -90,7 +96,7 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
     }
     cdb[0] = map[0];
     // An auto contingent allegiance would keep the next commands out.
-    cdb[map.len() - 1] &= !NACA;
+    cdb[if map[0] == VARIABLE { 1 } else { map.len() - 1 }] &= !NACA;
     // Small values get further.
     if script.coin() {
         cdb[2..map.len()].iter_mut().for_each(|byte| *byte &= 0x0f);
