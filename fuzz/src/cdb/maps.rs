@@ -78,7 +78,9 @@ fn unknown(world: &mut World, script: &mut Script<'_>, lun: Lun, opcode: u8, act
     cdb[0] = opcode;
     cdb[1] = cdb[1] & 0xe0 | action;
     // Wherever CONTROL may be: see below.
-    [5, 9, 11, 15].map(|at: usize| cdb[at] &= !NACA);
+    for at in [5, 9, 11, 15] {
+        cdb[at] &= !NACA;
+    }
     if opcode == VARIABLE {
         cdb[1] &= !NACA;
     }
