@@ -22,6 +22,8 @@ enum Listed {
 /// NACA in CONTROL, the last byte, or the second one of this operation code.
 const NACA: u8 = 0x04;
 const VARIABLE: u8 = 0x7f;
+/// Operation codes with a SERVICE ACTION in byte 1.
+const WITH_ACTIONS: [u8; 10] = [0x3c, 0x48, 0x5e, 0x5f, 0x83, 0x84, 0x9e, 0x9f, 0xa3, 0xa4];
 
 /// Plays.
 pub(super) fn run(mut script: Script<'_>) {
@@ -97,6 +99,9 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
         *byte = script.byte() & used;
     }
     cdb[0] = map[0];
+    if WITH_ACTIONS.contains(&map[0]) {
+        cdb[1] = map[1]; // Another service action would be another command.
+    }
     // An auto contingent allegiance would keep the next commands out.
     cdb[if map[0] == VARIABLE { 1 } else { map.len() - 1 }] &= !NACA;
     // Small values get further.
