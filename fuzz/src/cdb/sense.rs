@@ -41,7 +41,7 @@ pub(super) fn read(sense: &[u8]) -> Read {
         |(code, _): &(felio_spec::sense::Code, &str)| (code.key.0, code.asc, code.ascq) == (key, asc, ascq);
     assert!(code::ALL.iter().any(known), "{key:x}/{asc:02x}/{ascq:02x} is no code of ours");
     let pointer = specific.filter(|bytes| bytes[0] & 0x80 != 0).map(|[flags, high, low]| {
-        assert_eq!(key, 0x05, "only ILLEGAL REQUEST points at a field");
+        assert!(matches!(key, 0 | 2 | 5), "only ILLEGAL REQUEST points at a field, and progress is told");
         let bit = (flags & 0x08 != 0).then_some(flags & 7);
         (flags & 0x40 != 0, u16::from_be_bytes([high, low]), bit)
     });
