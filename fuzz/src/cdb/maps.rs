@@ -5,6 +5,7 @@ use super::crowd::LUNS;
 use super::sense;
 use super::world::{Ended, World};
 use crate::Script;
+use felio_engine::commands::TABLE;
 use felio_spec::{Lun, Status, TaskAttribute};
 
 /// What the unit says of a command.
@@ -22,8 +23,6 @@ enum Listed {
 /// NACA in CONTROL, the last byte, or the second one of this operation code.
 const NACA: u8 = 0x04;
 const VARIABLE: u8 = 0x7f;
-/// Operation codes with a SERVICE ACTION in byte 1.
-const WITH_ACTIONS: [u8; 10] = [0x3c, 0x48, 0x5e, 0x5f, 0x83, 0x84, 0x9e, 0x9f, 0xa3, 0xa4];
 
 /// Plays.
 pub(super) fn run(mut script: Script<'_>) {
@@ -99,9 +98,6 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
         *byte = script.byte() & used;
     }
     cdb[0] = map[0];
-    if WITH_ACTIONS.contains(&map[0]) {
-        cdb[1] = map[1]; // Another service action would be another command.
-    }
     // An auto contingent allegiance would keep the next commands out.
     cdb[if map[0] == VARIABLE { 1 } else { map.len() - 1 }] &= !NACA;
     // Small values get further.
@@ -112,7 +108,7 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
     for at in actions_at(map) {
         cdb[at] = map[at];
     }
-    if map[0] == 0x7f && !script.rarely(8) {
+    if map[0] == VARIABLE && !script.rarely(8) {
         cdb[7] = 0x18; // ADDITIONAL CDB LENGTH
     }
     let Some(ended) = ask(world, lun, &cdb, vec![0; script.length(600)], 0) else { return };
@@ -141,13 +137,13 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
     }
 }
 
-/// The bytes of a map that carry the service action.
+/// The bytes of a map that carry the service action: another one would be another command.
 fn actions_at(map: &[u8]) -> core::ops::Range<usize> {
-    match map[0] {
-        0x9e | 0xa3 => 1..2,
-        0x7f => 8..10,
-        _ => 0..0,
-    }
+    let row = TABLE.iter().map(|entry| entry.row).find(|row| row.opcode == map[0]);
+    row.and_then(|row| row.service_action).map_or(0..0, |action| {
+        let first = usize::from(action.field.byte);
+        first..first + usize::from(action.field.width).div_ceil(8)
+    })
 }
 
 fn is_attention(sense: &sense::Read) -> bool {
