@@ -126,6 +126,10 @@ fn known(world: &mut World, script: &mut Script<'_>, lun: Lun, map: &[u8]) {
     }
     cdb[byte] |= mask;
     let Some(ended) = ask(world, lun, &cdb, Vec::new(), 0) else { return };
+    //= SPC-4 "Reservations overview": after RESERVE, persistent reservations are kept out before their CDBs are read
+    if ended.status == Status::RESERVATION_CONFLICT {
+        return;
+    }
     let sense = ended.sense.unwrap_or_else(|| panic!("{cdb:02x?} is accepted, and {map:02x?} is the map"));
     let refused = sense.is_invalid_field() || is_attention(&sense);
     assert!(refused, "{cdb:02x?} ends with {:x}/{:02x}/{:02x}", sense.key, sense.asc, sense.ascq);
@@ -147,7 +151,7 @@ fn actions_at(map: &[u8]) -> core::ops::Range<usize> {
 }
 
 fn is_attention(sense: &sense::Read) -> bool {
-    sense.key == 0x06
+    sense.key == 0x06 || sense.deferred
 }
 
 /// Sends a command and waits for its end; nothing if it was reset away.

@@ -7,6 +7,8 @@ pub(super) struct Read {
     pub(super) key: u8,
     pub(super) asc: u8,
     pub(super) ascq: u8,
+    /// Told of an earlier command: the one that it came with was not carried out.
+    pub(super) deferred: bool,
     /// In the CDB, or else in the parameter list: byte and bit.
     pub(super) pointer: Option<(bool, u16, Option<u8>)>,
 }
@@ -26,12 +28,12 @@ impl Read {
 /// Reads sense data, fixed or descriptor.
 pub(super) fn read(sense: &[u8]) -> Read {
     let (key, asc, ascq, specific) = match sense[0] & 0x7f {
-        0x70 => {
+        0x70 | 0x71 => {
             assert_eq!(sense.len(), 18, "fixed format: {sense:02x?}");
             assert_eq!(usize::from(sense[7]) + 8, sense.len(), "ADDITIONAL SENSE LENGTH: {sense:02x?}");
             (sense[2] & 0xf, sense[12], sense[13], Some([sense[15], sense[16], sense[17]]))
         }
-        0x72 => {
+        0x72 | 0x73 => {
             assert_eq!(usize::from(sense[7]) + 8, sense.len(), "ADDITIONAL SENSE LENGTH: {sense:02x?}");
             (sense[1] & 0xf, sense[2], sense[3], specific(&sense[8..]))
         }
@@ -40,12 +42,16 @@ pub(super) fn read(sense: &[u8]) -> Read {
     let known =
         |(code, _): &(felio_spec::sense::Code, &str)| (code.key.0, code.asc, code.ascq) == (key, asc, ascq);
     assert!(code::ALL.iter().any(known), "{key:x}/{asc:02x}/{ascq:02x} is no code of ours");
-    let pointer = specific.filter(|bytes| bytes[0] & 0x80 != 0).map(|[flags, high, low]| {
-        assert!(matches!(key, 0 | 2 | 5), "only ILLEGAL REQUEST points at a field, and progress is told");
-        let bit = (flags & 0x08 != 0).then_some(flags & 7);
-        (flags & 0x40 != 0, u16::from_be_bytes([high, low]), bit)
+    //= SPC-4 "Sense key specific": how far something is, or the field at fault
+    let pointer = specific.filter(|bytes| bytes[0] & 0x80 != 0).and_then(|[flags, high, low]| match key {
+        0x00 | 0x02 => None,
+        _ => {
+            assert_eq!(key, 0x05, "only ILLEGAL REQUEST points at a field");
+            let bit = (flags & 0x08 != 0).then_some(flags & 7);
+            Some((flags & 0x40 != 0, u16::from_be_bytes([high, low]), bit))
+        }
     });
-    Read { key, asc, ascq, pointer }
+    Read { key, asc, ascq, deferred: sense[0] & 1 != 0, pointer }
 }
 
 /// The sense key specific descriptor among others.
