@@ -1,10 +1,14 @@
 //! The task set against a naive model of SAM-5's rules: a list, and a question that looks at all of it.
 
+#[path = "../../tests/it/dice.rs"]
+mod dice;
+
 use super::*;
 use crate::commands::TABLE;
 use crate::geometry::Extent;
 use crate::table::{Effort, Job};
 use crate::work::Work;
+use dice::Dice;
 use felio_hal::{Buf, PortTag};
 use felio_spec::Cdb;
 
@@ -63,7 +67,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let rules = Rules { sharing: Sharing::Everyone, reordering: Reordering::Unrestricted };
         let (table, set) = (Table::new(0, 24), TaskSet::new());
-        Self { dice: Dice(seed * 2 + 1), table, set, list: Vec::new(), rules, faulted: Vec::new() }
+        Self { dice: Dice::new(seed), table, set, list: Vec::new(), rules, faulted: Vec::new() }
     }
 
     fn step(&mut self) {
@@ -288,21 +292,5 @@ fn collide(one: &Record, other: &Record) -> bool {
         (Unit, _) | (_, Unit) => true,
         (Exclusive, _) | (_, Exclusive) => one.extent.overlaps(other.extent),
         _ => false,
-    }
-}
-
-/// xorshift64*.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
-    }
-
-    fn below(&mut self, sides: usize) -> usize {
-        usize::try_from(self.roll(u64::try_from(sides).unwrap_or(1))).unwrap_or(0)
     }
 }

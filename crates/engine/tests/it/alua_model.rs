@@ -2,6 +2,7 @@
 //! SET TARGET PORT GROUPS with sense and without, time, failing savings and restarts.
 
 use crate::cdb::*;
+use crate::dice::Dice;
 use crate::rig::{ALICE, BOB, Code, Rig, target};
 use core::time::Duration;
 use felio_engine::{PortConfig, PortGroup, Ports, TargetConfig};
@@ -189,38 +190,25 @@ fn told(rig: &mut Rig) -> Vec<(u8, u8, Vec<u8>)> {
     groups
 }
 
-struct Dice(u64);
-
-impl Dice {
-    /// xorshift64*.
-    fn roll(&mut self, sides: u8) -> u8 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % u64::from(sides);
-        u8::try_from(number).expect("a byte")
-    }
-
-    fn list(&mut self) -> Vec<(u8, u8)> {
-        let states = [0, 0, 1, 2, 2, 3, 0x0e, 0x0e, 0x0f, 4, 7];
-        let length = 1 + self.roll(3);
-        // Mostly lists that make sense.
-        let limit = if self.roll(4) == 0 { 11 } else { 8 };
-        (0..length).map(|_| (1 + self.roll(3), states[usize::from(self.roll(limit))])).collect()
-    }
+fn list(dice: &mut Dice) -> Vec<(u8, u8)> {
+    let states = [0, 0, 1, 2, 2, 3, 0x0e, 0x0e, 0x0f, 4, 7];
+    let length = 1 + dice.byte_below(3);
+    // Mostly lists that make sense.
+    let limit = if dice.byte_below(4) == 0 { 11 } else { 8 };
+    (0..length).map(|_| (1 + dice.byte_below(3), states[usize::from(dice.byte_below(limit))])).collect()
 }
 
 fn check(seed: u64) {
-    let mut dice = Dice(2 * seed + 1);
+    let mut dice = Dice::new(seed);
     let mut model = Model::new();
     let mut rig = rig(Saved::default());
     for step in 0..200 {
-        let who = usize::from(dice.roll(2));
+        let who = usize::from(dice.byte_below(2));
         let nexus = NEXUSES[who].0;
-        match dice.roll(16) {
+        match dice.byte_below(16) {
             0..6 => {
-                let list = dice.list();
-                let fails = dice.roll(8) == 0;
+                let list = list(&mut dice);
+                let fails = dice.byte_below(8) == 0;
                 let mut bytes = vec![0; 4];
                 bytes.extend(list.iter().flat_map(|(object, state)| [*state, 0, 0, *object]));
                 let length = u8::try_from(bytes.len()).expect("small");

@@ -4,6 +4,7 @@
 //! buffer comes home; in the end nothing is under way.
 
 use crate::cdb::*;
+use crate::dice::Dice;
 use crate::reservation::{Out, TYPES, list, out_cdb};
 use crate::rig::{ALICE, BLOCK, BOB, Rig, Said, target};
 use core::time::Duration;
@@ -11,26 +12,6 @@ use felio_hal::store::Failure;
 use felio_hal::{NexusId, PortTag};
 use felio_spec::TaskAttribute;
 use felio_spec::status::TaskManagementFunction as Function;
-
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// xorshift64*.
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
-    }
-
-    pub(crate) fn byte(&mut self) -> u8 {
-        u8::try_from(self.roll(256)).expect("a byte")
-    }
-}
 
 struct Chaos {
     rig: Rig,
@@ -57,7 +38,7 @@ const FUNCTIONS: [Function; 10] = [
 impl Chaos {
     fn new(seed: u64) -> Self {
         let mut rig = Rig::with(target(), 16, 256 << 10);
-        let mut dice = Dice(seed * 2 + 1);
+        let mut dice = Dice::new(seed);
         // Half of the stories under a control mode page of their own.
         if dice.roll(2) == 0 {
             rig.set_control(|page| {

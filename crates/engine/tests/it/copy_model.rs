@@ -5,31 +5,16 @@
 
 use crate::cdb::*;
 use crate::copy::{copy_cdb, cscd, list, rig, segment};
+use crate::dice::Dice;
 use crate::rig::{ALICE, BLOCK, Rig};
 use crate::token::{make, token_cdb, write_list, zero_token};
 
 const BLOCKS: u64 = 400;
 
-struct Dice(u64);
-
-impl Dice {
-    /// xorshift64*.
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
-    }
-
-    fn small(&mut self, sides: u64) -> u16 {
-        u16::try_from(self.roll(sides)).expect("small")
-    }
-
-    /// Some blocks.
-    fn extent(&mut self) -> (u64, u16) {
-        let lba = self.roll(BLOCKS - 1);
-        (lba, 1 + self.small((BLOCKS - lba).min(200)))
-    }
+/// Some blocks.
+fn extent(dice: &mut Dice) -> (u64, u16) {
+    let lba = dice.roll(BLOCKS - 1);
+    (lba, 1 + dice.small((BLOCKS - lba).min(200)))
 }
 
 /// A byte for each block is enough: blocks are written whole.
@@ -56,7 +41,7 @@ impl World {
         let mut rig = rig();
         rig.hold = true;
         rig.offload = seed % 2 == 1;
-        Self { rig, dice: Dice(seed * 2 + 1), units, tokens: Vec::new(), stamp: 0 }
+        Self { rig, dice: Dice::new(seed), units, tokens: Vec::new(), stamp: 0 }
     }
 
     fn step(&mut self) {
@@ -100,7 +85,7 @@ impl World {
     }
 
     fn write(&mut self) {
-        let (unit, (lba, blocks)) = (self.dice.small(3), self.dice.extent());
+        let (unit, (lba, blocks)) = (self.dice.small(3), extent(&mut self.dice));
         let blocks = blocks.min(100);
         self.stamp = self.stamp.wrapping_add(1);
         let stamp = self.stamp;
@@ -115,7 +100,7 @@ impl World {
         let mut moves = Vec::new();
         for _ in 0..1 + self.dice.roll(3) {
             let (from, to) = (self.dice.small(3), self.dice.small(3));
-            let (extent, target) = (self.dice.extent(), self.dice.extent());
+            let (extent, target) = (extent(&mut self.dice), extent(&mut self.dice));
             let blocks = extent.1.min(target.1);
             segments.push(segment((from, extent.0), (to, target.0), blocks));
             moves.push((from, (extent.0, blocks), to, target.0));
@@ -130,9 +115,9 @@ impl World {
     }
 
     fn populate(&mut self) {
-        let first = self.dice.extent();
+        let first = extent(&mut self.dice);
         let mut of = vec![first];
-        let second = self.dice.extent();
+        let second = extent(&mut self.dice);
         let apart = second.0 + u64::from(second.1) <= first.0 || first.0 + u64::from(first.1) <= second.0;
         if apart {
             of.push(second);
@@ -151,7 +136,7 @@ impl World {
         }
         let at = usize::from(self.dice.small(1000)) % self.tokens.len();
         let token = &self.tokens[at];
-        let (lba, most) = self.dice.extent();
+        let (lba, most) = extent(&mut self.dice);
         let offset = usize::from(self.dice.small(400)) % token.stands_for.len();
         let blocks = usize::from(most).min(token.stands_for.len() - offset);
         let list = write_list(
@@ -171,7 +156,7 @@ impl World {
     }
 
     fn zero(&mut self) {
-        let (unit, (lba, blocks)) = (self.dice.small(3), self.dice.extent());
+        let (unit, (lba, blocks)) = (self.dice.small(3), extent(&mut self.dice));
         let list = write_list(0, 0, &zero_token(), &[(lba, u32::from(blocks))]);
         assert_eq!(self.run(unit, &token_cdb(0x11, 9, &list), &list), (0, 0, 0));
         self.change(unit, lba, &vec![0; usize::from(blocks)]);

@@ -11,6 +11,7 @@ mod chaos;
 mod copy;
 mod copy_model;
 mod cores;
+mod dice;
 mod fence;
 mod keeping;
 mod log;

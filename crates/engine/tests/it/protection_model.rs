@@ -1,7 +1,7 @@
 //! Commands with protection information beside a model of what the standard says of them, from a seed.
 
 use crate::cdb::*;
-use crate::chaos::Dice;
+use crate::dice::Dice;
 use crate::rig::{ALICE, BLOCK, Rig, WHOLE, guard, target};
 use felio_hal::store::{Protection, WriteCache};
 use felio_spec::Status;

@@ -8,6 +8,7 @@
 
 use super::*;
 use crate::cdb::*;
+use crate::dice::Dice;
 use crate::rig::{BLOCK, target};
 use felio_engine::{Engine, PortConfig};
 use felio_hal::state::Saved;
@@ -510,27 +511,6 @@ impl Model {
     }
 }
 
-struct Dice(u64);
-
-impl Dice {
-    /// xorshift64*.
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        let at = self.roll(all.len().try_into().expect("small"));
-        all[usize::try_from(at).expect("small")]
-    }
-}
-
 struct Run {
     rig: Rig,
     model: Model,
@@ -569,7 +549,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let model = Model::default();
         let reactors = if seed.is_multiple_of(2) { 1 } else { 2 };
-        let (rig, dice) = (rig(Saved::default(), reactors), Dice(seed * 2 + 1));
+        let (rig, dice) = (rig(Saved::default(), reactors), Dice::new(seed));
         Self { rig, model, dice, nexuses: BTreeMap::new(), logins: 0, reactors, log: Vec::new() }
     }
 
