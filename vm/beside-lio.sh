@@ -56,10 +56,10 @@ steps() { sed -n '/^  .*| /!s/^\(.*\): \([^:]*\)$/\1\t\2/p' "$1" | sort; }
 join -t $'\t' <(steps /run/lio) <(steps /run/felio) | awk -F'\t' '$2 != $3' > /run/differences
 is "steps of both walks" "$(steps /run/felio | cut -f1 | md5sum)" "$(steps /run/lio | cut -f1 | md5sum)"
 
-# A line of the list: pattern of the step | LIO | felio | why.
+# A line of the list: pattern of the step :: why.
 unlisted=0
 while IFS=$'\t' read -r name theirs ours; do
-  if why=$(awk -F' *[|] *' -v name="$name" '!/^#/ && NF >= 2 && name ~ "^" $1 "$" { print $2; exit }' /host/lio-differences.txt) && [ -n "$why" ]; then
+  if why=$(awk -F' *:: *' -v name="$name" '!/^#/ && NF >= 2 && name ~ "^" $1 "$" { print $2; exit }' /host/lio-differences.txt) && [ -n "$why" ]; then
     echo "$name: LIO $theirs, felio $ours: $why"
   else
     unlisted=$((unlisted + 1))
