@@ -1,7 +1,7 @@
 //! Reservations: their types, the parameter data of PERSISTENT RESERVE IN and OUT, and which command is allowed past which
 //! reservation.
 //!
-//! The table of conflicts is [`line`]: a line for each [`Reservation`] rule that a command's row can have, a column for
+//! The table of conflicts is [`line()`]: a line for each [`Reservation`] rule that a command's row can have, a column for
 //! each [`Obstacle`] that can stand between a nexus and a unit. Whose the reservation is, and who is registered, is the
 //! engine's.
 
@@ -81,7 +81,7 @@ impl Type {
 /// SPC-4 "Persistent reservations scope": the whole unit.
 pub const LU_SCOPE: u8 = 0x0;
 
-/// What stands between a nexus and a unit: a column of [`line`].
+/// What stands between a nexus and a unit: a column of [`line()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Its own RESERVE (SPC-2).
