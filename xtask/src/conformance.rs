@@ -24,7 +24,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tool::Verdict;
 
-const PROGRAMS: &[(&str, &str)] = &[("iscsi-test-cu", "libiscsi-bin"), ("tshark", "tshark")];
+const PROGRAMS: &[(&str, &str)] =
+    &[("iscsi-test-cu", "libiscsi-bin"), ("valgrind", "valgrind"), ("tshark", "tshark")];
 
 /// Runs libiscsi's suite (Debian's libiscsi-bin) against felio: file and memory, write-back and direct, io_uring and helper
 /// threads, 512 and 4096 byte blocks; and what needs a special disk on such a disk.
