@@ -10,9 +10,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("felio-iscsi", &["felio-spec", "felio-hal"]),
     ("felio-backstore", &["felio-spec", "felio-hal"]),
     ("felio-runtime", &["felio-spec", "felio-hal", "felio-engine", "felio-iscsi", "felio-backstore"]),
+    ("felio-control", &["felio-spec", "felio-hal"]),
     (
         "felio",
-        &["felio-spec", "felio-hal", "felio-engine", "felio-iscsi", "felio-backstore", "felio-runtime"],
+        &[
+            "felio-spec",
+            "felio-hal",
+            "felio-engine",
+            "felio-iscsi",
+            "felio-backstore",
+            "felio-runtime",
+            "felio-control",
+        ],
     ),
     (
         "felio-sim",

@@ -18,7 +18,6 @@ pub mod keys;
 pub mod limits;
 pub mod login;
 mod management;
-pub mod name;
 mod outcome;
 pub mod pdu;
 pub mod peer;
@@ -29,6 +28,8 @@ pub mod text;
 mod transfer;
 mod transmit;
 mod window;
+
+pub use felio_hal::name;
 
 #[cfg(test)]
 mod tests;

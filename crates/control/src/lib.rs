@@ -1,0 +1,33 @@
+//! The object tree, its rules, and changes as transactions.
+//!
+//! A [`Config`] is all that is wanted, as plain data. It changes by [`Config::apply`] only: a list of [`Change`]s happens as a
+//! whole or not at all, and what comes out has been [checked](Config::check). [`attr`] has one row for every attribute,
+//! parameter and secret of every object; the shell, REST, configfs and saveconfig.json derive from these rows. [`path`] is
+//! how objects are named.
+//!
+//! Nothing here opens a file, asks a clock or knows what is running: what cannot be opened is a [`Condition`] beside the
+//! configuration, never a hole in it.
+#![forbid(unsafe_code)]
+
+mod apply;
+pub mod attr;
+mod change;
+mod check;
+mod condition;
+mod config;
+mod facts;
+mod key;
+pub mod path;
+mod refusal;
+
+pub use apply::{DEFAULT_PORTAL, Done};
+pub use attr::{Attr, Scope, Value, Values};
+pub use change::{Change, Group, NewTpg};
+pub use condition::{Condition, Conditions};
+pub use config::{
+    Acl, AluaGroup, Auth, Backing, Config, DEFAULT_GROUP, Discovery, Extra, FabricConfig, Identity, LuGroup,
+    Lun, MappedLun, Portal, StorageObject, Target, Tpg,
+};
+pub use facts::Facts;
+pub use path::{AclKey, Fabric, Path, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};
+pub use refusal::{Kind as RefusalKind, Refusal};
