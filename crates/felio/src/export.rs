@@ -14,7 +14,7 @@ use felio_backstore::{Engine, LaneConfig};
 use felio_engine::{Access, Identity, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::store::WriteCache;
-use felio_iscsi::config::{Allow, Auth, Config, Target};
+use felio_iscsi::config::{Config, Target};
 use felio_iscsi::limits::Limits;
 use felio_iscsi::name::IscsiName;
 use felio_runtime::{Event, Notice, Runtime, RuntimeConfig, StartError};
@@ -57,7 +57,8 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     watch_signals(happenings_in.clone())?;
     let disks = disks::open(args)?;
     let name = target_name(args, &disks)?;
-    let config = runtime_config(args, &disks, &name, auth, &access);
+    let target = paths::target(args, &name, &auth)?;
+    let config = runtime_config(args, &disks, &name, target, &access);
     let (runtime, news) = Runtime::start(config).map_err(start_failure)?;
     hand_on(news, happenings_in)?;
     let mut report = Report::start(style).map_err(no_thread)?;
@@ -183,12 +184,9 @@ fn runtime_config(
     args: &ExportArgs,
     disks: &[Disk],
     name: &IscsiName,
-    auth: Auth,
+    target: Target,
     access: &Access,
 ) -> RuntimeConfig {
-    let mut target = Target::new(name.clone(), Vec::new());
-    target.auth = auth;
-    target.allow = Allow(args.allow.clone());
     let units = (0..).zip(disks).map(|(lun, disk)| unit(lun, disk, access)).collect();
     let buffer_bytes_max = usize::try_from(args.memory).unwrap_or(usize::MAX);
     RuntimeConfig {
@@ -201,7 +199,7 @@ fn runtime_config(
         sessions_max: SESSIONS_MAX,
         tasks_max: TASKS_MAX,
         portals: args.portals.clone(),
-        iscsi: Config::new(target),
+        iscsi: Config::new([target]),
         limits: Limits::default(),
         target: TargetConfig { ports: paths::ports(args, name), epoch_millis: 0, units, token_seed: [0; 32] },
         stores: disks.iter().map(|disk| Arc::clone(&disk.store)).collect(),

@@ -1,4 +1,4 @@
-//! Target ports, and how well the disks are reached through each: `--portal`, `--alua`, `--lba-map`.
+//! The target with its ports, and how well the disks are reached through each: `--portal`, `--alua`, `--lba-map`.
 //!
 //! A portal group is a SCSI target port, and the one port of a target port group; all three have the same number, the
 //! tag, so that a path stays who it is whatever else is configured.
@@ -9,6 +9,7 @@ use core::num::NonZeroU16;
 use core::str::FromStr;
 use core::time::Duration;
 use felio_engine::{Access, LbaMap, LbaRange, PortConfig, PortGroup, Ports};
+use felio_iscsi::config::{Allow, Auth, PortalGroup, Target};
 use felio_iscsi::name::IscsiName;
 use felio_spec::alua::{AccessState, STATES};
 use std::collections::BTreeSet;
@@ -60,6 +61,17 @@ fn states() -> String {
     let names: Vec<&str> =
         STATES.iter().filter(|row| row.state != AccessState::Transitioning).map(|row| row.name).collect();
     format!("the state is one of {}", names.join(", "))
+}
+
+/// The target: open to whoever is allowed and proves it, through each portal group.
+pub(crate) fn target(args: &ExportArgs, name: &IscsiName, auth: &Auth) -> Result<Target, Failure> {
+    let group = |tag: NonZeroU16| {
+        let portals = args.portals.iter().filter(|portal| portal.group == tag);
+        let open = PortalGroup::open(tag, portals.map(|portal| portal.address).collect());
+        PortalGroup { auth: auth.clone(), allow: Allow(args.allow.clone()), ..open }
+    };
+    Target::new(name.clone(), tags(args).into_iter().map(group).collect())
+        .map_err(|error| usage(format!("--portal: {error}")))
 }
 
 /// The target ports: the portal groups.
@@ -187,6 +199,20 @@ mod tests {
     #[test]
     fn without_a_word_there_is_one_active_group() {
         assert_eq!(states_of("--portal 127.0.0.1:0"), [(1, AccessState::ActiveOptimized, false)]);
+    }
+
+    #[test]
+    fn a_target_has_the_groups_of_the_portals() {
+        let name = IscsiName::parse("iqn.2026-11.org.example:d").expect("valid");
+        let target = |words: &str| target(&args(words), &name, &Auth::None);
+        let portals = "felio export ram:1G --portal [::1]:7,2 --portal 127.0.0.1:7 --portal 127.0.0.1:8,2";
+        let target_of_two = target(portals).expect("it makes sense");
+        let groups = target_of_two.groups().iter();
+        let found: Vec<_> = groups.map(|group| (group.tag.get(), group.portals.clone())).collect();
+        let address = |text: &str| text.parse().expect("valid");
+        let want = [(1, vec![address("127.0.0.1:7")]), (2, vec![address("[::1]:7"), address("127.0.0.1:8")])];
+        assert_eq!(found, want);
+        assert!(target("felio export ram:1G --portal 127.0.0.1:7 --portal 127.0.0.1:7,2").is_err());
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl Clock {
         }
     }
 
+    /// It is known who comes where, and so how long it may take.
+    pub(crate) fn handle_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Something came: a sign of life.
     pub(crate) fn handle_input(&mut self, now: Time) {
         self.input = now;
@@ -146,9 +151,9 @@ impl Clock {
         let Phase::Serving(kind) = phase else { return None };
         Some(match (kind, self.pinged) {
             (_, Some(pinged)) => (pinged + ping_answer, SILENT),
-            (SessionType::Normal, None) => (self.input + ping, Due::Ping),
+            (SessionType::Normal, None) => (self.input + ping?, Due::Ping),
             //= RFC 7143 "iSCSI Session Types": a discovery session knows no pings
-            (SessionType::Discovery, None) => (self.input + ping + ping_answer, SILENT),
+            (SessionType::Discovery, None) => (self.input + ping.unwrap_or_default() + ping_answer, SILENT),
         })
     }
 }

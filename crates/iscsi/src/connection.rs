@@ -266,10 +266,13 @@ impl Connection {
     fn take_step(&mut self, step: Step) {
         match step {
             Step::Continue { reply, login } => {
+                self.set_limits(login.limits(self.limits));
                 self.state = State::Login(login);
                 self.send_login(reply);
             }
             Step::Admit(admission) => {
+                let Facts { session, initiator, .. } = &admission.facts;
+                self.set_limits(session.limits(&self.config, initiator, self.limits));
                 self.events.push_back(PortEvent::Login(who(&admission.facts)));
                 self.state = State::Admitting(admission);
             }
@@ -279,6 +282,11 @@ impl Connection {
                 self.send_login(reply);
             }
         }
+    }
+
+    fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.clock.handle_limits(limits);
     }
 
     fn send_login(&mut self, reply: Reply) {

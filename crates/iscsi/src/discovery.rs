@@ -1,11 +1,13 @@
 //! Discovery: which targets are there, and at which addresses.
 //!
-//! Not here: the text PDUs around it (`exchange`). An initiator sees the targets that it could log in to: those that let
-//! it in, and whose credentials it has shown if they demand any.
+//! Not here: the text PDUs around it (`exchange`). An initiator is told of portal groups: those that it could log in to, and
+//! those that want to be known to others too. Where discovery sessions prove what the targets demand, it is told of those groups
+//! whose credentials it has shown.
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::{Config, Target};
+use crate::config::{Auth, Config, Discovery, PortalGroup, Target};
+use crate::login::Session;
 use crate::name::IscsiName;
 use crate::text::{Outgoing, REJECT};
 
@@ -20,52 +22,56 @@ pub struct Viewer {
     pub local: SocketAddr,
     /// The user as which it has authenticated.
     pub user: Option<String>,
-    /// The target of its session; `None`: a discovery session.
-    pub target: Option<IscsiName>,
+    /// What its session is for.
+    pub session: Session,
 }
 
 impl Viewer {
-    fn sees(&self, target: &Target) -> bool {
-        let proven = match target.auth.credentials() {
-            None => true,
-            Some(credentials) => self.user.as_deref() == Some(credentials.user()),
+    /// Whether it is told of a group: of the one that it is in, in any case.
+    fn sees(&self, config: &Config, group: &PortalGroup) -> bool {
+        let proven = match (&config.discovery, group.auth_of(&self.initiator)) {
+            (Discovery::AsTargets, Auth::Chap(credentials)) => {
+                self.user.as_deref() == Some(credentials.user())
+            }
+            (Discovery::AsTargets, Auth::Closed) => false,
+            (Discovery::AsTargets, Auth::None) | (Discovery::Own(_) | Discovery::Optional(_), _) => true,
         };
-        proven && target.allow.permits(&self.initiator, self.peer)
+        let is_in = self.session.portal_group_tag() == group.tag.get();
+        is_in || (proven && group.is_told_to(&self.initiator, self.peer))
     }
 }
 
 /// Answers SendTargets.
 //= RFC 7143 "SendTargets Operation"
 pub fn send_targets(config: &Config, viewer: &Viewer, asked: &str, out: &mut Outgoing) {
-    match (asked, &viewer.target) {
-        ("All", None) => config
-            .targets
-            .iter()
-            .filter(|target| viewer.sees(target))
-            .for_each(|target| tell(target, viewer, out)),
+    let tell = |target| tell(config, target, viewer, out);
+    match (asked, viewer.session.target()) {
+        ("All", None) => config.targets().for_each(tell),
         ("", None) | ("All", Some(_)) => out.push("SendTargets", REJECT),
-        ("", Some(own)) => config.target(own).into_iter().for_each(|target| tell(target, viewer, out)),
+        ("", Some(own)) => config.target(own).into_iter().for_each(tell),
         (name, own) => {
-            let named = IscsiName::parse(name).ok().filter(|name| own.as_ref().is_none_or(|own| own == name));
-            let target = named.and_then(|name| config.target(&name));
-            target
-                .into_iter()
-                .filter(|target| viewer.sees(target))
-                .for_each(|target| tell(target, viewer, out));
+            let named = IscsiName::parse(name).ok().filter(|name| own.is_none_or(|own| own == name));
+            named.and_then(|name| config.target(&name)).into_iter().for_each(tell);
         }
     }
 }
 
-/// A target and its addresses.
-fn tell(target: &Target, viewer: &Viewer, out: &mut Outgoing) {
-    out.push("TargetName", &target.name);
+/// A target and its addresses, as far as the initiator is told of them.
+fn tell(config: &Config, target: &Target, viewer: &Viewer, out: &mut Outgoing) {
+    let mut groups = target.groups().iter().filter(|group| viewer.sees(config, group)).peekable();
+    if groups.peek().is_none() {
+        return;
+    }
+    out.push("TargetName", target.name());
     let mut told = Vec::new();
-    for portal in &target.portals {
-        if let Some(address) = reachable(portal.address, viewer.local)
-            && !told.contains(&address)
-        {
-            out.push("TargetAddress", format_args!("{},{}", authority(address), portal.group));
-            told.push(address);
+    for group in groups {
+        for address in group.portals.iter().filter_map(|portal| reachable(*portal, viewer.local)) {
+            // An address of which another group listens to exactly that one leads to that group.
+            let leads_here = target.group_at(address).is_some_and(|at| at.tag == group.tag);
+            if leads_here && !told.contains(&address) {
+                out.push("TargetAddress", format_args!("{},{}", authority(address), group.tag));
+                told.push(address);
+            }
         }
     }
 }
@@ -94,7 +100,7 @@ fn authority(address: SocketAddr) -> String {
 mod tests {
     use super::*;
     use crate::chap::{Account, Credentials, Secret};
-    use crate::config::{Allow, Auth};
+    use crate::config::{Allow, Entry};
 
     const DISK: &str = "iqn.2024-01.org.example:disk";
     const OTHER: &str = "iqn.2024-01.org.example:other";
@@ -104,21 +110,34 @@ mod tests {
         IscsiName::parse(text).unwrap()
     }
 
+    fn group(tag: u16, portals: &[&str]) -> PortalGroup {
+        let portals = portals.iter().map(|portal| portal.parse().unwrap()).collect();
+        PortalGroup::open(tag.try_into().unwrap(), portals)
+    }
+
+    fn of(iqn: &str, groups: Vec<PortalGroup>) -> Target {
+        Target::new(name(iqn), groups).unwrap()
+    }
+
     fn target(iqn: &str, portals: &[&str]) -> Target {
-        Target::new(name(iqn), portals.iter().map(|portal| portal.parse().unwrap()).collect())
+        of(iqn, vec![group(1, portals)])
     }
 
     fn viewer(local: &str) -> Viewer {
         let local: SocketAddr = local.parse().unwrap();
-        Viewer { initiator: name(HOST), peer: "10.0.0.9".parse().unwrap(), local, user: None, target: None }
+        let peer = "10.0.0.9".parse().unwrap();
+        Viewer { initiator: name(HOST), peer, local, user: None, session: Session::Discovery }
     }
 
     #[track_caller]
     fn check(targets: Vec<Target>, viewer: &Viewer, asked: &str, want: &str) {
-        let mut config = Config::new(target(DISK, &[]));
-        config.targets = targets;
+        check_with(&Config::new(targets), viewer, asked, want);
+    }
+
+    #[track_caller]
+    fn check_with(config: &Config, viewer: &Viewer, asked: &str, want: &str) {
         let mut out = Outgoing::default();
-        send_targets(&config, viewer, asked, &mut out);
+        send_targets(config, viewer, asked, &mut out);
         assert_eq!(String::from_utf8(out.take(usize::MAX)).unwrap().replace('\0', "\n"), want);
     }
 
@@ -135,10 +154,8 @@ mod tests {
 
     #[test]
     fn portals_are_told_with_their_groups() {
-        let mut two = target(DISK, &["10.0.0.1:3260", "10.0.0.1:3261"]);
-        two.portals[1].group = 7.try_into().unwrap();
         check(
-            vec![two],
+            vec![of(DISK, vec![group(1, &["10.0.0.1:3260"]), group(7, &["10.0.0.1:3261"])])],
             &viewer("10.0.0.1:3260"),
             "All",
             "TargetName=iqn.2024-01.org.example:disk\nTargetAddress=10.0.0.1:3260,1\nTargetAddress=10.0.0.1:3261,7\n",
@@ -173,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_normal_session_learns_about_its_own_target_only() {
-        let viewer = Viewer { target: Some(name(DISK)), ..viewer("10.0.0.1:3260") };
+        let session = Session::Normal { target: name(DISK), portal_group_tag: 1 };
+        let viewer = Viewer { session, ..viewer("10.0.0.1:3260") };
         let targets = || vec![target(DISK, &[]), target(OTHER, &[])];
         check(targets(), &viewer, "", "TargetName=iqn.2024-01.org.example:disk\n");
         check(targets(), &viewer, DISK, "TargetName=iqn.2024-01.org.example:disk\n");
@@ -188,23 +206,95 @@ mod tests {
 
     #[test]
     fn a_target_that_does_not_let_the_initiator_in_is_not_told() {
-        let mut closed = target(DISK, &[]);
-        closed.allow = Allow(vec!["192.168.0.0/16".parse().unwrap()]);
+        let allow = Allow(vec!["192.168.0.0/16".parse().unwrap()]);
         check(
-            vec![closed, target(OTHER, &[])],
+            vec![of(DISK, vec![PortalGroup { allow, ..group(1, &[]) }]), target(OTHER, &[])],
             &viewer("10.0.0.1:3260"),
             "All",
             "TargetName=iqn.2024-01.org.example:other\n",
         );
     }
 
+    const TOLD: &str = "TargetName=iqn.2024-01.org.example:disk\n";
+
+    fn chap(user: &str) -> Auth {
+        let account = Account::new(user, Secret::new("a secret of some length").unwrap()).unwrap();
+        Auth::Chap(Credentials::one_way(account))
+    }
+
+    /// One group, for a viewer that has shown no proof.
+    #[track_caller]
+    fn check_group(group: PortalGroup, want: &str) {
+        check(vec![of(DISK, vec![group])], &viewer("10.0.0.1:3260"), "All", want);
+    }
+
     #[test]
     fn a_target_with_credentials_is_told_to_those_who_have_them() {
-        let mut secured = target(DISK, &[]);
-        let account = Account::new("alice", Secret::new("alice's secret").unwrap()).unwrap();
-        secured.auth = Auth::Chap(Credentials::one_way(account));
-        check(vec![secured.clone()], &viewer("10.0.0.1:3260"), "All", "");
+        let secured = vec![of(DISK, vec![PortalGroup { auth: chap("alice"), ..group(1, &[]) }])];
+        check(secured.clone(), &viewer("10.0.0.1:3260"), "All", "");
         let alice = Viewer { user: Some("alice".to_owned()), ..viewer("10.0.0.1:3260") };
-        check(vec![secured], &alice, "All", "TargetName=iqn.2024-01.org.example:disk\n");
+        check(secured, &alice, "All", TOLD);
+        check_group(PortalGroup { auth: Auth::Closed, ..group(1, &[]) }, "");
+    }
+
+    #[test]
+    fn credentials_of_ones_own_count_in_place_of_the_groups() {
+        let entry = |auth| [(name(HOST), Entry { auth: Some(auth), ..Entry::default() })].into();
+        check_group(PortalGroup { initiators: entry(chap("alice")), ..group(1, &[]) }, "");
+        let initiators = entry(Auth::None);
+        check_group(PortalGroup { auth: chap("alice"), initiators, ..group(1, &[]) }, TOLD);
+    }
+
+    #[test]
+    fn where_discovery_has_its_own_proof_targets_are_told_whatever_they_demand() {
+        for discovery in [Discovery::Own(Auth::None), Discovery::Own(chap("bob"))] {
+            let secured = of(DISK, vec![PortalGroup { auth: chap("alice"), ..group(1, &[]) }]);
+            let mut config = Config::new([secured]);
+            config.discovery = discovery;
+            check_with(&config, &viewer("10.0.0.1:3260"), "All", TOLD);
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_not_enabled_is_told_only_if_it_wants_to_be() {
+        let disabled = PortalGroup { enabled: false, ..group(1, &[]) };
+        check_group(disabled.clone(), "");
+        check_group(PortalGroup { told_disabled: true, ..disabled }, TOLD);
+    }
+
+    #[test]
+    fn a_group_that_is_not_open_is_told_to_those_it_lists_and_to_others_if_it_wants_to_be() {
+        let closed = PortalGroup { open: false, demo_discovery: false, ..group(1, &[]) };
+        check_group(closed.clone(), "");
+        check_group(PortalGroup { demo_discovery: true, ..closed.clone() }, TOLD);
+        check_group(PortalGroup { initiators: [(name(HOST), Entry::default())].into(), ..closed }, TOLD);
+    }
+
+    #[test]
+    fn of_a_target_only_the_groups_are_told_that_the_initiator_is_told_of() {
+        let hidden = PortalGroup { enabled: false, ..group(2, &["10.0.0.2:3260"]) };
+        check(
+            vec![of(DISK, vec![group(1, &["10.0.0.1:3260"]), hidden, group(3, &["10.0.0.3:3260"])])],
+            &viewer("10.0.0.1:3260"),
+            "All",
+            "TargetName=iqn.2024-01.org.example:disk\nTargetAddress=10.0.0.1:3260,1\nTargetAddress=10.0.0.3:3260,3\n",
+        );
+    }
+
+    #[test]
+    fn an_address_is_told_with_the_group_to_which_it_leads() {
+        check(
+            vec![of(DISK, vec![group(1, &["0.0.0.0:3260"]), group(2, &["10.0.0.1:3260"])])],
+            &viewer("10.0.0.1:3260"),
+            "All",
+            "TargetName=iqn.2024-01.org.example:disk\nTargetAddress=10.0.0.1:3260,2\n",
+        );
+    }
+
+    #[test]
+    fn a_session_is_told_of_its_own_group_whatever_is_told_to_others() {
+        let hidden = PortalGroup { open: false, demo_discovery: false, ..group(2, &[]) };
+        let session = Session::Normal { target: name(DISK), portal_group_tag: 2 };
+        check(vec![of(DISK, vec![hidden])], &Viewer { session, ..viewer("10.0.0.1:3260") }, "", TOLD);
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::config::Config;
 use crate::discovery::{Viewer, send_targets};
-use crate::keys::{KeyError, Negotiator, Parameters, Phase, SessionType, Special};
+use crate::keys::{KeyError, Negotiator, Parameters, Phase, Special};
 use crate::pdu::{RejectReason, TaskTag, TextRequest};
 use crate::text::{Incoming, Outgoing, TextError, parse};
 
@@ -128,10 +128,10 @@ pub fn answer(
     text: &[u8],
 ) -> Result<Outgoing, TextPhaseError> {
     let pairs = parse(text)?;
-    let kind = if viewer.target.is_some() { SessionType::Normal } else { SessionType::Discovery };
-    let mut negotiator = Negotiator::resume(parameters.clone(), kind);
+    let mut negotiator = Negotiator::resume(parameters.clone(), viewer.session.kind());
+    let offer = viewer.session.offer(config);
     let mut out = Outgoing::default();
-    for (key, value) in negotiator.handle_pairs(Phase::FullFeature, &config.offer, &pairs, &mut out)? {
+    for (key, value) in negotiator.handle_pairs(Phase::FullFeature, offer, &pairs, &mut out)? {
         if key == Special::SendTargets {
             send_targets(config, viewer, value, &mut out);
         }
@@ -184,6 +184,7 @@ impl From<KeyError> for TextPhaseError {
 mod tests {
     use super::*;
     use crate::config::Target;
+    use crate::login::Session;
     use crate::name::IscsiName;
     use crate::pdu::Sn;
     use proptest::prelude::*;
@@ -301,16 +302,14 @@ mod tests {
 
     fn world() -> (Config, Viewer) {
         let name = |text| IscsiName::parse(text).unwrap();
-        let config = Config::new(Target::new(
-            name("iqn.2024-01.org.example:disk"),
-            vec!["10.0.0.1:3260".parse().unwrap()],
-        ));
+        let portals = vec!["10.0.0.1:3260".parse().unwrap()];
+        let config = Config::new([Target::open(name("iqn.2024-01.org.example:disk"), portals)]);
         let viewer = Viewer {
             initiator: name("iqn.2024-01.org.example:host"),
             peer: "10.0.0.9".parse().unwrap(),
             local: "10.0.0.1:3260".parse().unwrap(),
             user: None,
-            target: None,
+            session: Session::Discovery,
         };
         (config, viewer)
     }

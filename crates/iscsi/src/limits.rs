@@ -1,6 +1,7 @@
 //! What a connection may cost: how many commands, how much patience.
 //!
-//! Not here: what is negotiated ([`Offer`](crate::config::Offer)). Every bound of a connection is in this file or computed
+//! These hold for every connection until it is known who comes where; a portal group or an entry of it may then say otherwise
+//! ([`PortalGroup::limits_of`](crate::config::PortalGroup::limits_of)). Not here: what is negotiated ([`Offer`](crate::config::Offer)). Every bound of a connection is in this file or computed
 //! from it; together with the pool's budget they are the most memory that a peer can make us use.
 
 use core::time::Duration;
@@ -29,8 +30,8 @@ pub struct Limits {
     pub output: Duration,
     /// How long either may take while buffers are wanting: for any data of a command that keeps one, or to take any output.
     pub scarce: Duration,
-    /// Silence after which we ping.
-    pub ping: Duration,
+    /// Silence after which we ping; `None`: never.
+    pub ping: Option<Duration>,
     /// Silence after a ping that ends the connection.
     pub ping_answer: Duration,
 }
@@ -66,7 +67,7 @@ impl Default for Limits {
             data_out: Duration::from_secs(30),
             output: Duration::from_secs(30),
             scarce: Duration::from_secs(1),
-            ping: Duration::from_secs(15),
+            ping: Some(Duration::from_secs(15)),
             ping_answer: Duration::from_secs(30),
         }
     }

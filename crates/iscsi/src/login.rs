@@ -20,9 +20,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::chap::Random;
-use crate::config::Config;
+use crate::config::{Config, Offer, PortalGroup};
 use crate::discovery::Viewer;
 use crate::keys::{Parameters, SessionType};
+use crate::limits::Limits;
 use crate::name::IscsiName;
 use crate::pdu::{Bhs, LoginRequest, LoginResponse, LoginStatus, Sn, Stage};
 use crate::text::parse;
@@ -126,7 +127,7 @@ impl Facts {
             peer: self.peer.address,
             local: self.peer.local,
             user: self.user.clone(),
-            target: self.session.target().cloned(),
+            session: self.session.clone(),
         }
     }
 }
@@ -164,6 +165,24 @@ impl Session {
         }
     }
 
+    /// The portal group through which it is used.
+    #[must_use]
+    pub fn group<'a>(&self, config: &'a Config) -> Option<&'a PortalGroup> {
+        config.target(self.target()?)?.group(self.portal_group_tag())
+    }
+
+    /// What is offered to it in negotiation.
+    #[must_use]
+    pub fn offer<'a>(&self, config: &'a Config) -> &'a Offer {
+        self.group(config).map_or(&config.discovery_offer, |group| &group.offer)
+    }
+
+    /// What a connection of it may cost.
+    #[must_use]
+    pub fn limits(&self, config: &Config, initiator: &IscsiName, usual: Limits) -> Limits {
+        self.group(config).map_or(usual, |group| group.limits_of(initiator, usual))
+    }
+
     /// The key's value.
     #[must_use]
     pub fn kind(&self) -> SessionType {
@@ -199,6 +218,15 @@ impl Login {
     #[must_use]
     pub fn new(config: Arc<Config>, peer: Peer) -> Self {
         Self { config, peer, state: State::Fresh }
+    }
+
+    /// What the connection may cost, as far as it is known who wants to come where.
+    #[must_use]
+    pub fn limits(&self, usual: Limits) -> Limits {
+        match &self.state {
+            State::Fresh | State::Introducing(_) => usual,
+            State::Negotiating(_, negotiation) => negotiation.limits(&self.config, usual),
+        }
     }
 
     /// Takes in a login request with its text.

@@ -48,7 +48,7 @@ pub struct RuntimeConfig {
     pub tasks_max: u32,
     /// Where to listen; port 0 picks a free one.
     pub portals: Vec<Portal>,
-    /// What logins and discovery need to know. The portals of its targets are filled in.
+    /// What logins and discovery need to know. Ports that were found are put in where port 0 stands.
     pub iscsi: felio_iscsi::config::Config,
     /// What a connection may cost.
     pub limits: Limits,
@@ -115,11 +115,7 @@ impl Runtime {
         sys::raise_descriptor_limit();
         let reactors = config.cores.max(1);
         let (listeners, portals) = listen(&config.portals)?;
-        for target in &mut config.iscsi.targets {
-            let opened = config.portals.iter().zip(&portals);
-            target.portals =
-                opened.map(|(portal, address)| Portal { address: *address, ..*portal }).collect();
-        }
+        config.iscsi.set_ports(config.portals.iter().zip(&portals));
         config.target.epoch_millis = sys::epoch_millis();
         choose_homes(&mut config.target.units, reactors);
         // Whoever could guess tokens could read what they stand for.

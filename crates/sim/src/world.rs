@@ -261,7 +261,7 @@ impl World {
     fn connect(&mut self, who: usize) {
         let port = 10_000 + u16::try_from(who).unwrap_or(0);
         let (peer, local) = (address(port), address(3260));
-        let config = Config::new(Target::new(TARGET.parse().expect("the name is one"), vec![local]));
+        let config = Config::new([Target::open(TARGET.parse().expect("the name is one"), vec![local])]);
         let seed = std::array::from_fn(|_| u8::try_from(self.random.below(256)).unwrap_or(0));
         let connection = Connection::new(Arc::new(config), Limits::default(), peer, local, seed, self.now);
         self.outside.links[who] = Link::default();

@@ -11,10 +11,11 @@ use felio_hal::buf::Budget;
 use felio_hal::port::{LossReason, PortRequest};
 use felio_hal::{Buf, Pool, Port, Time};
 use felio_iscsi::chap::{Account, Credentials, Secret};
-use felio_iscsi::config::{Auth, Config, Offer, Target};
+use felio_iscsi::config::{Auth, Config, Offer, PortalGroup, Target};
 use felio_iscsi::connection::Connection;
 use felio_iscsi::limits::Limits;
 use std::io::IoSlice;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,9 +66,9 @@ impl World {
         let account = |user, secret: &str| {
             Account::new(user, Secret::new(secret).expect("long enough")).expect("a user name")
         };
-        let mut target = Target::new(DISK.parse().expect("a name"), vec![local]);
+        let mut group = PortalGroup::open(NonZeroU16::MIN, vec![local]);
         let header = script.byte();
-        target.auth = match proof {
+        group.auth = match proof {
             1 => Auth::Chap(Credentials::one_way(account("alice", SECRET))),
             2 => Auth::Chap(
                 Credentials::mutual(account("alice", SECRET), account("disk", TARGET_SECRET))
@@ -75,10 +76,9 @@ impl World {
             ),
             _ => Auth::None,
         };
-        let demands_proof = target.auth.credentials().is_some();
-        let mut config = Config::new(target);
+        let demands_proof = !matches!(group.auth, Auth::None);
         if header & 4 != 0 {
-            config.offer = Offer {
+            group.offer = Offer {
                 receive_segment_bytes_max: 512 + u32::from(script.short()),
                 burst_bytes_max: 512 + u32::from(script.short()),
                 first_burst_bytes_max: 512 + u32::from(script.short()),
@@ -92,16 +92,17 @@ impl World {
             window: 1 + u32::from(script.byte() % 16),
             immediate: u32::from(script.byte() % 4),
             transfer_bytes_max: 4096 << (script.byte() % 7),
-            ping: Duration::from_secs(2),
+            ping: Some(Duration::from_secs(2)),
             ..Limits::default()
         };
+        let target = Target::new(DISK.parse().expect("a name"), vec![group]).expect("one group");
         // Too little for all that the window allows, or more than that.
         let pool_bytes = *script.pick(&[256 << 10, 512 << 10, 2 << 20, 64 << 20]);
         let budget = Budget::new(pool_bytes);
         let peer = "127.0.0.1:40000".parse().expect("an address");
         let now = Time(0);
         Self {
-            port: Connection::new(Arc::new(config), limits, peer, local, [7; 32], now),
+            port: Connection::new(Arc::new(Config::new([target])), limits, peer, local, [7; 32], now),
             backend: Backend::default(),
             wire: Wire::default(),
             pool: Pool::new(budget),

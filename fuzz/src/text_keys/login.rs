@@ -9,7 +9,7 @@ use felio_iscsi::discovery::Viewer;
 use felio_iscsi::exchange::{Exchange, answer};
 use felio_iscsi::keys::Parameters;
 use felio_iscsi::login::{
-    Facts, Grant, LOGIN_REQUESTS_MAX, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Reply, Step,
+    Facts, Grant, LOGIN_REQUESTS_MAX, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Reply, Session, Step,
 };
 use felio_iscsi::pdu::{Bhs, LoginRequest, LoginStatus, Opcode, Sn, Stage, TaskTag, TextRequest};
 use felio_iscsi::text::{TEXT_BYTES_MAX, parse};
@@ -40,14 +40,14 @@ pub(super) fn run(mut script: Script<'_>) {
         1 => Auth::Chap(credentials(false)),
         _ => Auth::Chap(credentials(true)),
     };
-    let protected = auth.credentials().is_some();
-    let config = Arc::new(config(&mut script, auth));
+    let protected = !matches!(auth, Auth::None);
+    let config = Arc::new(config(&mut script, &auth));
     let peer = Peer {
         address: script
             .pick(&["10.0.0.9", "192.168.1.2", "::ffff:192.168.1.2", "fd00::9"])
             .parse()
             .expect("an address"),
-        local: "10.0.0.1:3260".parse().expect("an address"),
+        local: script.pick(&["10.0.0.1:3260", "10.0.0.2:3260"]).parse().expect("an address"),
     };
     let mut initiator = Initiator::new(&mut script);
     let mut login = Login::new(Arc::clone(&config), peer);
@@ -82,7 +82,7 @@ pub(super) fn run(mut script: Script<'_>) {
                 return;
             }
             Step::Admit(admission) => {
-                check_parameters(&admission.facts.parameters, &config.offer);
+                check_admitted(&config, &admission.facts);
                 let demanded =
                     protected && admission.facts.session.target().is_some_and(|t| t.as_str() == DISK);
                 assert!(!demanded || initiator.proved, "nobody comes in without a proof");
@@ -175,6 +175,19 @@ impl Initiator {
     }
 }
 
+/// Whoever is let in is let in by the group, on the group's terms.
+fn check_admitted(config: &Config, facts: &Facts) {
+    check_parameters(&facts.parameters, facts.session.offer(config));
+    let target = facts.session.target().map(ToString::to_string).unwrap_or_default();
+    let tag = facts.session.portal_group_tag();
+    let stays = config.admits(&target, tag, facts.initiator.as_str(), facts.peer.address);
+    assert!(stays, "who was let in may stay while nothing changes");
+}
+
+fn disk() -> Session {
+    Session::Normal { target: DISK.parse().expect("a name"), portal_group_tag: 1 }
+}
+
 fn check_reply(reply: &Reply) {
     assert!(reply.text.len() <= LOGIN_SEGMENT_BYTES_MAX, "a login segment is short");
     assert_eq!(usize::try_from(reply.response.data_segment_bytes), Ok(reply.text.len()));
@@ -189,13 +202,13 @@ fn check_reply(reply: &Reply) {
 pub(super) fn run_exchange(mut script: Script<'_>) {
     let protected = script.coin();
     let auth = if protected { Auth::Chap(credentials(false)) } else { Auth::None };
-    let config = config(&mut script, auth);
+    let config = config(&mut script, &auth);
     let viewer = Viewer {
         initiator: HOST.parse().expect("a name"),
         peer: "192.168.1.2".parse().expect("an address"),
         local: "[fd00::1]:3260".parse().expect("an address"),
         user: script.coin().then(|| "alice".to_owned()),
-        target: script.coin().then(|| DISK.parse().expect("a name")),
+        session: if script.coin() { Session::Discovery } else { disk() },
     };
     talk(script, &config, &viewer, &mut Parameters::default());
 }
@@ -255,6 +268,6 @@ fn talk(mut script: Script<'_>, config: &Config, viewer: &Viewer, parameters: &m
                 (tag, heard, rounds) = (TaskTag::RESERVED, 0, 0);
             }
         }
-        check_parameters(parameters, &config.offer);
+        check_parameters(parameters, viewer.session.offer(config));
     }
 }

@@ -12,7 +12,7 @@ mod values;
 pub(crate) use chap::response;
 
 use crate::Script;
-use felio_iscsi::config::{Allow, Auth, Config, Offer, Target};
+use felio_iscsi::config::{Allow, Auth, Config, Discovery, Entry, Offer, PortalGroup, Target};
 use felio_iscsi::digest::Digest;
 use felio_iscsi::keys::{KEYS, TaskReporting};
 use felio_iscsi::text::{PAIRS_MAX, Pair, TEXT_BYTES_MAX, parse};
@@ -184,26 +184,50 @@ fn offer(script: &mut Script<'_>) -> Offer {
     }
 }
 
-/// One or two targets, open or with credentials, for everyone or for some.
-fn config(script: &mut Script<'_>, auth: Auth) -> Config {
+/// One or two targets, open or with credentials, for everyone or for some, and discovery with a proof of its own or without.
+fn config(script: &mut Script<'_>, auth: &Auth) -> Config {
     let name = |text: &str| text.parse().expect("a name");
-    let portals =
-        || vec!["10.0.0.1:3260".parse().expect("an address"), "[::]:3261".parse().expect("an address")];
-    let allow = |script: &mut Script<'_>| match script.byte() % 4 {
+    let mut groups = vec![group(script, 1, &["10.0.0.1:3260", "[::]:3261"], auth)];
+    if script.coin() {
+        groups.push(group(script, 2, &["10.0.0.2:3260", "0.0.0.0:3260"], auth));
+    }
+    let mut targets = vec![Target::new(name(DISK), groups).expect("different portals")];
+    if script.coin() {
+        let portals = ["10.0.0.1:3260", "[::]:3261"];
+        let alias = Some("the other".to_owned());
+        let group = PortalGroup { alias, ..group(script, 7, &portals, &Auth::None) };
+        targets.push(Target::new(name(OTHER), vec![group]).expect("one group"));
+    }
+    let mut config = Config::new(targets);
+    config.discovery_offer = offer(script);
+    config.discovery = match (script.byte() % 4, auth) {
+        (0, Auth::Chap(credentials)) => Discovery::Optional(credentials.clone()),
+        (1, auth) => Discovery::Own(auth.clone()),
+        _ => Discovery::AsTargets,
+    };
+    config
+}
+
+/// A group that an operator could make.
+fn group(script: &mut Script<'_>, tag: u16, portals: &[&str], auth: &Auth) -> PortalGroup {
+    let portals = portals.iter().map(|portal| portal.parse().expect("an address")).collect();
+    let allow = match script.byte() % 4 {
         1 => Allow(vec![HOST.parse().expect("an entry")]),
         2 => Allow(vec!["192.168.0.0/16".parse().expect("an entry")]),
         _ => Allow::default(),
     };
-    let disk = Target { auth, allow: allow(script), ..Target::new(name(DISK), portals()) };
-    let mut config = Config::new(disk);
-    if script.coin() {
-        let other = Target {
-            alias: Some("the other".to_owned()),
-            allow: allow(script),
-            ..Target::new(name(OTHER), portals())
-        };
-        config.targets.push(other);
+    // The same proof, as the group's or as the initiator's own.
+    let own = script.coin().then(|| auth.clone());
+    let entry = (HOST.parse().expect("a name"), Entry { auth: own, ..Entry::default() });
+    PortalGroup {
+        auth: auth.clone(),
+        allow,
+        enabled: !script.rarely(8),
+        open: script.coin(),
+        demo_discovery: script.coin(),
+        told_disabled: script.coin(),
+        initiators: script.coin().then_some(entry).into_iter().collect(),
+        offer: offer(script),
+        ..PortalGroup::open(tag.try_into().expect("not zero"), portals)
     }
-    config.offer = offer(script);
-    config
 }

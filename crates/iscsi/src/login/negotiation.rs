@@ -4,8 +4,9 @@ use super::security::{Demands, Proof, SecurityText};
 use super::wire::Wire;
 use super::{Admission, Facts, LOGIN_SEGMENT_BYTES_MAX, Peer, Session, Why};
 use crate::chap::Random;
-use crate::config::{Config, Target};
+use crate::config::{Config, Discovery};
 use crate::keys::{Leading, Negotiator, Phase, SessionType, Special};
+use crate::limits::Limits;
 use crate::name::IscsiName;
 use crate::pdu::{LoginRequest, Stage};
 use crate::text::{Outgoing, Pair};
@@ -45,7 +46,7 @@ impl Negotiation {
             Position::Security(_) => Phase::Security,
             Position::EnteringOperational | Position::Operational => Phase::Operational,
         };
-        let special = self.negotiator.handle_pairs(phase, &config.offer, text, out)?;
+        let special = self.negotiator.handle_pairs(phase, self.session.offer(config), text, out)?;
         let mut security = SecurityText::default();
         for (key, value) in special {
             match key {
@@ -72,8 +73,8 @@ impl Negotiation {
         }
         match &mut self.position {
             Position::Security(proof) => {
-                let demanding = demanding(config, &self.initiator, &self.session, self.peer);
-                *proof = std::mem::take(proof).handle_text(&security, &demanding, out, random)?;
+                let demands = Demands::of(config, &self.session, &self.initiator, self.peer.address);
+                *proof = std::mem::take(proof).handle_text(&security, &demands, out, random)?;
                 if let Proof::Given { user } = proof {
                     self.user = Some(user.clone());
                 }
@@ -89,11 +90,14 @@ impl Negotiation {
 
     /// Says what a target says of itself.
     fn declare(&mut self, config: &Config, out: &mut Outgoing) {
-        let target = self.session.target().and_then(|name| config.target(name));
-        if let Some(alias) = target.and_then(|target| target.alias.as_ref()) {
+        if let Some(alias) = self.session.group(config).and_then(|group| group.alias.as_ref()) {
             out.push("TargetAlias", alias);
         }
-        self.negotiator.declare(&config.offer, out);
+        self.negotiator.declare(self.session.offer(config), out);
+    }
+
+    pub(super) fn limits(&self, config: &Config, usual: Limits) -> Limits {
+        self.session.limits(config, &self.initiator, usual)
     }
 
     pub(super) fn ask(self, wire: Wire, request: &LoginRequest) -> Admission {
@@ -129,26 +133,16 @@ pub(super) fn introduce(
         .ok_or(Why::SessionType)?;
     let session = match kind {
         SessionType::Discovery if request.tsih != 0 => return Err(Why::DiscoveryJoin),
-        SessionType::Discovery => {
-            let welcome =
-                config.targets.is_empty() || config.visible(&initiator, peer.address).next().is_some();
-            if welcome { Session::Discovery } else { return Err(Why::NotAllowed) }
-        }
+        SessionType::Discovery if !may_discover(config, &initiator, peer) => return Err(Why::NotAllowed),
+        SessionType::Discovery => Session::Discovery,
         SessionType::Normal => {
             let name = value("TargetName").ok_or(Why::Missing("TargetName"))?;
-            let target = IscsiName::parse(name)
-                .ok()
-                .and_then(|name| config.target(&name))
-                .ok_or(Why::UnknownTarget)?;
-            if !target.allow.permits(&initiator, peer.address) {
-                return Err(Why::NotAllowed);
-            }
-            let portal_group_tag = target.portal_group(peer.local).get();
-            wire.outgoing.push("TargetPortalGroupTag", portal_group_tag);
-            Session::Normal { target: target.name.clone(), portal_group_tag }
+            let session = find(config, name, &initiator, peer)?;
+            wire.outgoing.push("TargetPortalGroupTag", session.portal_group_tag());
+            session
         }
     };
-    let open = demanding(config, &initiator, &session, peer).may_be_open();
+    let open = Demands::of(config, &session, &initiator, peer.address).may_be_open();
     let position = match (request.current_stage, open) {
         (Stage::SECURITY, _) => Position::Security(Proof::demanded(open)),
         (_, true) => Position::EnteringOperational,
@@ -157,6 +151,27 @@ pub(super) fn introduce(
     let leading = if request.tsih == 0 { Leading::First } else { Leading::Joining };
     let negotiator = Negotiator::new(kind, leading);
     Ok(Box::new(Negotiation { initiator, session, peer, negotiator, position, user: None }))
+}
+
+/// Whether there is anything of which discovery could tell the initiator, or nothing at all.
+fn may_discover(config: &Config, initiator: &IscsiName, peer: Peer) -> bool {
+    let mut groups = config.told_groups().peekable();
+    let own = !matches!(config.discovery, Discovery::AsTargets);
+    own || groups.peek().is_none() || groups.any(|group| group.is_told_to(initiator, peer.address))
+}
+
+/// The target with this name, through the portal group at whose portal the initiator is.
+fn find(config: &Config, name: &str, initiator: &IscsiName, peer: Peer) -> Result<Session, Why> {
+    let named = IscsiName::parse(name).ok().and_then(|name| config.target(&name));
+    let target = named.ok_or(Why::UnknownTarget)?;
+    let group = target.group_at(peer.local).ok_or(Why::NotHere)?;
+    if !group.enabled {
+        return Err(Why::Disabled);
+    }
+    if !group.admits(initiator, peer.address) {
+        return Err(if group.is_for(initiator) { Why::NotAllowed } else { Why::NoEntry });
+    }
+    Ok(Session::Normal { target: target.name().clone(), portal_group_tag: group.tag.get() })
 }
 
 /// Goes to the next stage if the initiator wants to and nothing is left to do in this one.
@@ -179,15 +194,6 @@ pub(super) fn advance(
     }
     negotiation.position = Position::EnteringOperational;
     Ok(Next::Operational(negotiation))
-}
-
-/// The targets whose demands count: the one that is used, or in discovery all that the initiator may come to.
-fn demanding<'a>(config: &'a Config, initiator: &IscsiName, session: &Session, peer: Peer) -> Demands<'a> {
-    let counts = |target: &&Target| match session.target() {
-        Some(name) => target.name == *name,
-        None => target.allow.permits(initiator, peer.address),
-    };
-    Demands::of(config.targets.iter().filter(counts))
 }
 
 /// Where a request leads.

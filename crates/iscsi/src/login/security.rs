@@ -2,29 +2,57 @@
 //!
 //! Not here: the stage's place in login (`login`), CHAP itself (`chap`).
 
-use super::Why;
+use super::{Session, Why};
 use crate::chap::{Answer, Challenged, Credentials, Random};
-use crate::config::{Auth, Target};
+use crate::config::{Auth, Config, Discovery};
 use crate::keys::Special;
+use crate::name::IscsiName;
 use crate::text::Outgoing;
+use std::net::IpAddr;
 
-/// What the targets that count demand.
+/// What is demanded: one of some credentials, or perhaps nothing.
 pub(super) struct Demands<'a> {
-    auths: Vec<&'a Auth>,
+    open: bool,
+    credentials: Vec<&'a Credentials>,
 }
 
 impl<'a> Demands<'a> {
-    pub(super) fn of(targets: impl Iterator<Item = &'a Target>) -> Self {
-        Self { auths: targets.map(|target| &target.auth).collect() }
+    /// Of who wants this session.
+    pub(super) fn of(config: &'a Config, session: &Session, initiator: &IscsiName, address: IpAddr) -> Self {
+        match (session, &config.discovery) {
+            (Session::Normal { .. }, _) => {
+                let group = session.group(config).expect("a login is in a group of its configuration");
+                Self::any([group.auth_of(initiator)])
+            }
+            (Session::Discovery, Discovery::Own(auth)) => Self::any([auth]),
+            (Session::Discovery, Discovery::Optional(credentials)) => {
+                Self { open: true, credentials: vec![credentials] }
+            }
+            (Session::Discovery, Discovery::AsTargets) => {
+                let told = config.told_groups().filter(|group| group.is_told_to(initiator, address));
+                let mut auths = told.map(|group| group.auth_of(initiator)).peekable();
+                // Without a target there is nothing to protect.
+                if auths.peek().is_some() { Self::any(auths) } else { Self::any([&Auth::None]) }
+            }
+        }
     }
 
-    /// Whether it works without a proof: one target wants none, or there is no target to protect.
-    pub(super) fn may_be_open(&self) -> bool {
-        self.auths.is_empty() || self.auths.iter().any(|auth| auth.credentials().is_none())
+    /// What any of these demands is enough.
+    fn any(auths: impl IntoIterator<Item = &'a Auth>) -> Self {
+        let mut demands = Self { open: false, credentials: Vec::new() };
+        for auth in auths {
+            match auth {
+                Auth::None => demands.open = true,
+                Auth::Chap(credentials) => demands.credentials.push(credentials),
+                Auth::Closed => {}
+            }
+        }
+        demands
     }
 
-    fn credentials(&self) -> impl Iterator<Item = &'a Credentials> {
-        self.auths.iter().filter_map(|auth| auth.credentials())
+    /// Whether it works without a proof.
+    pub(super) const fn may_be_open(&self) -> bool {
+        self.open
     }
 }
 
@@ -76,7 +104,7 @@ impl Proof {
         }
         if text.answered {
             let Self::Challenged(challenged) = self else { return Err(Why::OutOfOrder("CHAP_R")) };
-            let proven = challenged.verify(&text.answer, demands.credentials())?;
+            let proven = challenged.verify(&text.answer, demands.credentials.iter().copied())?;
             proven.keys.into_iter().for_each(|(key, value)| out.push(key, value));
             self = Self::Given { user: proven.user };
         }
@@ -87,9 +115,12 @@ impl Proof {
     //= RFC 7143 "AuthMethod"
     fn choose_method(self, list: &str, demands: &Demands<'_>, out: &mut Outgoing) -> Result<Self, Why> {
         let (Self::Demanded | Self::NotNeeded) = self else { return Err(Why::OutOfOrder("AuthMethod")) };
+        if !demands.open && demands.credentials.is_empty() {
+            return Err(Why::NoCredentials);
+        }
         let usable = |method: &&str| match *method {
             "None" => demands.may_be_open(),
-            "CHAP" => demands.credentials().next().is_some(),
+            "CHAP" => !demands.credentials.is_empty(),
             _ => false,
         };
         let method = list.split(',').find(usable).ok_or(Why::NoMethod)?;

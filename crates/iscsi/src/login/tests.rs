@@ -3,9 +3,11 @@
 //! A line is the stage (`S`, `O`), `/` and the next stage if a transit is asked for or made (`O`, `F`), `+` if the text goes on, and the
 //! pairs, blanks standing for zero bytes. A refusal ends with its status. Random bytes are 0x41, 0x42 … in blocks of 32.
 
+mod groups;
+
 use super::*;
 use crate::chap::{Account, Algorithm, Credentials, Secret};
-use crate::config::{Allow, Auth, Target};
+use crate::config::{Allow, Auth, Discovery, Entry, PortalGroup, Target};
 use crate::digest::Digest;
 use crate::pdu::{Opcode, TaskTag};
 use crate::text::hex;
@@ -17,23 +19,32 @@ const WHO: &str =
     "InitiatorName=iqn.2024-01.org.example:host TargetName=iqn.2024-01.org.example:disk SessionType=Normal";
 const DISCOVERY: &str = "InitiatorName=iqn.2024-01.org.example:host SessionType=Discovery";
 
-fn target() -> Target {
-    let name = IscsiName::parse("iqn.2024-01.org.example:disk").unwrap();
-    Target::new(name, vec!["10.0.0.1:3260".parse().unwrap()])
+fn group() -> PortalGroup {
+    PortalGroup::open(1.try_into().unwrap(), vec!["10.0.0.1:3260".parse().unwrap()])
+}
+
+fn config(groups: impl IntoIterator<Item = PortalGroup>) -> Config {
+    Config::new([Target::new(name("disk"), groups.into_iter().collect()).unwrap()])
+}
+
+fn name(end: &str) -> IscsiName {
+    IscsiName::parse(&format!("iqn.2024-01.org.example:{end}")).unwrap()
 }
 
 fn open() -> Config {
-    Config::new(target())
+    config([group()])
 }
 
 fn account(user: &str, secret: &str) -> Account {
     Account::new(user, Secret::new(secret).unwrap()).unwrap()
 }
 
+fn mutual() -> Credentials {
+    Credentials::mutual(account("alice", "alice's secret"), account("disk", "the disk's secret")).unwrap()
+}
+
 fn secured() -> Config {
-    let credentials =
-        Credentials::mutual(account("alice", "alice's secret"), account("disk", "the disk's secret"));
-    Config::new(Target { auth: Auth::Chap(credentials.unwrap()), ..target() })
+    config([PortalGroup { auth: Auth::Chap(mutual()), ..group() }])
 }
 
 /// A login in a test: the target's state, and what the initiator keeps the same.
@@ -279,7 +290,7 @@ fn an_initiator_that_begins_with_unknown_keys_gets_its_answers_later() {
 
 #[test]
 fn the_alias_is_told_in_the_operational_stage() {
-    let config = Config::new(Target { alias: Some("backup".to_owned()), ..target() });
+    let config = config([PortalGroup { alias: Some("backup".to_owned()), ..group() }]);
     check(
         config,
         &[&format!("> O/F {WHO}"), &format!("< O/F TargetPortalGroupTag=1 TargetAlias=backup {DECLARED}")],
@@ -379,10 +390,10 @@ fn names_are_compared_without_case() {
 
 #[test]
 fn an_initiator_that_is_not_listed_is_not_allowed() {
-    let config = |entry: &str| Config::new(Target { allow: Allow(vec![entry.parse().unwrap()]), ..target() });
-    check(config("iqn.2024-01.org.example:friend"), &[&format!("> S/O {WHO}"), "< S 0202"]);
-    check(config("10.0.0.0/24"), &[&format!("> S/O {WHO}"), "< S/O TargetPortalGroupTag=1"]);
-    check(config("192.168.0.0/24"), &[&format!("> S/O {DISCOVERY}"), "< S 0202"]);
+    let allow = |entry: &str| config([PortalGroup { allow: Allow(vec![entry.parse().unwrap()]), ..group() }]);
+    check(allow("iqn.2024-01.org.example:friend"), &[&format!("> S/O {WHO}"), "< S 0202"]);
+    check(allow("10.0.0.0/24"), &[&format!("> S/O {WHO}"), "< S/O TargetPortalGroupTag=1"]);
+    check(allow("192.168.0.0/24"), &[&format!("> S/O {DISCOVERY}"), "< S 0202"]);
 }
 
 #[test]

@@ -74,12 +74,20 @@ pub enum Why {
     DiscoveryJoin,
     /// No such target.
     UnknownTarget,
+    /// The target is served at other portals.
+    NotHere,
+    /// The portal group is not enabled.
+    Disabled,
     /// The allow list does not name the initiator.
     NotAllowed,
+    /// The portal group is not open, and has no entry for the initiator.
+    NoEntry,
     /// The initiator wants to go on without a proof.
     ProofDemanded,
     /// No authentication method in common.
     NoMethod,
+    /// A proof is demanded for which there are no credentials.
+    NoCredentials,
     /// A security key comes before what it belongs to.
     OutOfOrder(&'static str),
     /// The proof failed.
@@ -100,9 +108,12 @@ impl Why {
             Self::Missing(_) => LoginStatus::MISSING_PARAMETER,
             Self::SessionType => LoginStatus::SESSION_TYPE_NOT_SUPPORTED,
             Self::DiscoveryJoin => LoginStatus::CANNOT_INCLUDE_IN_SESSION,
-            Self::UnknownTarget => LoginStatus::NOT_FOUND,
-            Self::NotAllowed => LoginStatus::AUTHORIZATION_FAILURE,
-            Self::ProofDemanded | Self::NoMethod | Self::Chap(_) => LoginStatus::AUTHENTICATION_FAILURE,
+            Self::UnknownTarget | Self::NotHere => LoginStatus::NOT_FOUND,
+            Self::Disabled => LoginStatus::SERVICE_UNAVAILABLE,
+            Self::NotAllowed | Self::NoEntry => LoginStatus::AUTHORIZATION_FAILURE,
+            Self::ProofDemanded | Self::NoMethod | Self::NoCredentials | Self::Chap(_) => {
+                LoginStatus::AUTHENTICATION_FAILURE
+            }
             Self::NotLogin(_) => LoginStatus::INVALID_DURING_LOGIN,
             Self::NotAdmitted(status) => *status,
             Self::Changed(_)
@@ -138,9 +149,17 @@ impl fmt::Display for Why {
             Self::SessionType => f.write_str("SessionType is neither Normal nor Discovery"),
             Self::DiscoveryJoin => f.write_str("a discovery session cannot have a second connection"),
             Self::UnknownTarget => f.write_str("there is no target with this name"),
+            Self::NotHere => f.write_str("the target is not served at this portal"),
+            Self::Disabled => f.write_str("the portal group is not enabled"),
             Self::NotAllowed => f.write_str("the initiator is not on the allow list"),
+            Self::NoEntry => {
+                f.write_str("the initiator has no ACL entry, and the portal group is not open to others")
+            }
             Self::ProofDemanded => f.write_str("the target demands CHAP and the initiator does not offer it"),
             Self::NoMethod => f.write_str("no authentication method in common"),
+            Self::NoCredentials => {
+                f.write_str("CHAP is demanded, but no user and secret are set for the initiator")
+            }
             Self::OutOfOrder(key) => write!(f, "{key} came out of order"),
             Self::Chap(why) => why.fmt(f),
             Self::NotLogin(opcode) => write!(f, "{opcode} during login"),

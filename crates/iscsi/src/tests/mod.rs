@@ -9,9 +9,10 @@ mod management;
 mod random;
 mod reject;
 mod residual;
+mod terms;
 mod window;
 
-use crate::config::{Config, Target};
+use crate::config::{Config, PortalGroup, Target};
 use crate::connection::Connection;
 use crate::limits::Limits;
 use crate::name::IscsiName;
@@ -25,6 +26,7 @@ use felio_spec::{Sense, Status, TaskManagementFunction};
 use std::sync::Arc;
 
 pub(crate) const TARGET: &str = "iqn.2024-01.org.example:disk";
+const LOCAL: &str = "127.0.0.1:3260";
 
 /// Both sides and what is between them.
 pub(crate) struct World {
@@ -65,17 +67,26 @@ pub(crate) fn settings(keys: &[(&'static str, &str)]) -> Settings {
     Settings { target: Some(TARGET.to_owned()), keys, ..Settings::default() }
 }
 
+/// A group that is open to everyone.
+pub(crate) fn group() -> PortalGroup {
+    PortalGroup::open(1.try_into().unwrap(), vec![LOCAL.parse().unwrap()])
+}
+
 impl World {
     pub(crate) fn new(settings: Settings) -> Self {
         Self::with_limits(settings, Limits::default())
     }
 
     pub(crate) fn with_limits(settings: Settings, limits: Limits) -> Self {
-        let name = IscsiName::parse(TARGET).unwrap();
-        let local = "127.0.0.1:3260".parse().unwrap();
-        let config = Arc::new(Config::new(Target::new(name, vec![local])));
-        let port =
-            Connection::new(config, limits, "127.0.0.1:40000".parse().unwrap(), local, [7; 32], Time(0));
+        Self::with_group(settings, limits, group())
+    }
+
+    /// A target with one group.
+    pub(crate) fn with_group(settings: Settings, limits: Limits, group: PortalGroup) -> Self {
+        let target = Target::new(IscsiName::parse(TARGET).unwrap(), vec![group]).unwrap();
+        let (peer, local) = ("127.0.0.1:40000".parse().unwrap(), LOCAL.parse().unwrap());
+        let config = Arc::new(Config::new([target]));
+        let port = Connection::new(config, limits, peer, local, [7; 32], Time(0));
         Self {
             port,
             peer: Peer::new(settings),
