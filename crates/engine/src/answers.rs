@@ -5,6 +5,7 @@
 
 use crate::attention::{Attention, Interlock};
 use crate::commands::{Allocation, Run, View};
+use crate::config::LunMap;
 use crate::copy::{Bench, Ledgers, Order};
 use crate::engine::{Engine, index};
 use crate::parameters::mode::Reporting;
@@ -16,6 +17,7 @@ use crate::writer::Writer;
 use felio_hal::{Buf, NexusId, Op, Pool, Time};
 use felio_spec::cdb::{Alua, Attention as AttentionRule};
 use felio_spec::sense::{Sense, code};
+use std::sync::Arc;
 
 impl Engine {
     /// Runs a command that is no plan.
@@ -32,8 +34,9 @@ impl Engine {
                 self.copies.tokens.expire(now);
                 let list = data.as_deref().unwrap_or_default();
                 let list_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
-                let (target, units, copies) = (&self.target, &self.units, &mut self.copies);
-                let mut bench = Bench { now, nexus, unit, target, units, copies };
+                let luns = self.nexuses.get(nexus).map(|nexus| Arc::clone(&nexus.luns)).unwrap_or_default();
+                let (units, copies) = (&self.units, &mut self.copies);
+                let mut bench = Bench { now, nexus, unit, luns: &luns, units, copies };
                 let order = function(&mut bench, &cdb, list);
                 give_back(data, pool);
                 match order {
@@ -86,16 +89,26 @@ impl Engine {
     pub(crate) fn run_parameters(&mut self, now: Time, slot: u32, pool: &mut Pool) -> Next {
         let Some(task) = self.table.get(slot) else { return Next::Finish(Outcome::good(0)) };
         let unit = &self.units[index(task.unit)];
-        let port = self.nexuses.get_mut(task.nexus).map_or(0, |nexus| nexus.port);
-        let view =
-            View { target: &self.target, port: &self.target.ports[port], nexus: task.nexus, now, unit };
+        let pending = match task.entry.run {
+            Run::Sense(..) => self.nexuses.pending(task.nexus, task.unit),
+            _ => None,
+        };
+        let (who, nothing) = (self.nexuses.get(task.nexus), LunMap::default());
+        let view = View {
+            target: &self.target,
+            port: &self.target.ports[who.map_or(0, |nexus| nexus.port)],
+            luns: who.map_or(&nothing, |nexus| &nexus.luns),
+            nexus: task.nexus,
+            at: task.unit,
+            now,
+            unit,
+        };
         self.writer.clear();
         let (allocation, result) = match task.entry.run {
             Run::Parameters(allocation, run) | Run::Capacity(allocation, run) => {
                 (allocation, run(&view, &task.cdb, &mut self.writer))
             }
             Run::Sense(allocation, run) => {
-                let pending = self.nexuses.pending(task.nexus, task.unit);
                 let sense = pending.or_else(|| unit.condition.standing()).unwrap_or_else(|| standing(&view));
                 (allocation, run(&sense, &task.cdb, &mut self.writer))
             }

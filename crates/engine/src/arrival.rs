@@ -9,7 +9,7 @@ use crate::allegiance::Trouble;
 use crate::alua::check_list_length;
 use crate::answers::parameter_data;
 use crate::commands::{ABSENT, Allocation, Entry, Run, find};
-use crate::config::TargetConfig;
+use crate::config::LunMap;
 use crate::copy::hold;
 use crate::engine::{Engine, index};
 use crate::gate::{Handed, Role};
@@ -19,19 +19,14 @@ use crate::progress::give_back;
 use crate::protection;
 use crate::reservation;
 use crate::table::{Bid, Job, State, Table, Task};
-use crate::unit::{PROBE_INTERVAL, Probe, Unit};
+use crate::unit::{PROBE_INTERVAL, Probe};
 use crate::work::{DataOut, Outcome};
 use felio_hal::port::{Response, SenseData};
 use felio_hal::{Buf, Command, NexusId, Op, Pool, PortRequest, Submission, TaskId, Time};
-use felio_spec::cdb::{Alua, Attention as AttentionRule};
+use felio_spec::cdb::{Alua, Attention as AttentionRule, Medium};
 use felio_spec::sense::{Sense, code};
 use felio_spec::{Lun, Status, TaskAttribute};
-
-/// Which unit an address stands for.
-#[derive(Debug)]
-pub(crate) struct LunMap {
-    units: Vec<Addressee>,
-}
+use std::sync::Arc;
 
 /// Who is behind an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,25 +37,6 @@ pub(crate) enum Addressee {
     Unit(u32),
     /// The unit of this index, whose home is another reactor.
     Guest(u32),
-}
-
-impl LunMap {
-    pub(crate) fn new(target: &TargetConfig, units: &[Unit]) -> Self {
-        let numbers = target.units.iter().map(|unit| usize::from(unit.lun) + 1);
-        let mut map = vec![Addressee::Nobody; numbers.max().unwrap_or(0)];
-        for (at, unit) in (0u32..).zip(units) {
-            map[usize::from(unit.config.lun)] = match unit.role {
-                Role::Home(_) => Addressee::Unit(at),
-                Role::Guest(_) => Addressee::Guest(at),
-            };
-        }
-        Self { units: map }
-    }
-
-    pub(crate) fn find(&self, lun: Lun) -> Addressee {
-        let number = lun.number().map(usize::from);
-        number.and_then(|number| self.units.get(number)).copied().unwrap_or(Addressee::Nobody)
-    }
 }
 
 /// A command that passed every check.
@@ -84,12 +60,23 @@ impl From<Sense> for Refused {
 impl Engine {
     /// A command arrived.
     pub fn handle_command(&mut self, now: Time, nexus: NexusId, command: Command, pool: &mut Pool) {
-        match self.luns.find(command.lun) {
+        match self.addressee(nexus, command.lun) {
             Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
             Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
             Addressee::Guest(unit) => self.arrive_as_guest(now, nexus, unit, command, pool),
         }
         self.settle(now, pool);
+    }
+
+    /// Who is behind an address, for a nexus.
+    pub(crate) fn addressee(&self, nexus: NexusId, lun: Lun) -> Addressee {
+        let Some(mapping) = self.nexuses.get(nexus).and_then(|nexus| nexus.luns.find(lun)) else {
+            return Addressee::Nobody;
+        };
+        match self.units[index(mapping.unit)].role {
+            Role::Home(_) => Addressee::Unit(mapping.unit),
+            Role::Guest(_) => Addressee::Guest(mapping.unit),
+        }
     }
 
     /// The data that a task solicited.
@@ -249,6 +236,10 @@ impl Engine {
             return Err(Sense::new(code::INVALID_MESSAGE).into());
         }
         unit.check_medium(entry.row)?;
+        if entry.row.medium == Medium::Write && self.is_protected(nexus, command.lun) {
+            return Err(Sense::new(code::WRITE_PROTECTED).into());
+        }
+        let unit = &self.units[index(at)];
         let (job, extent, data_out) = plan(&unit.geometry, entry, command)?;
         self.check_access(nexus, at, rule, extent)?;
         let transfer_bytes = data_out.bytes();
@@ -256,6 +247,12 @@ impl Engine {
         let refused = |sense| Refused(Outcome::check(sense, transfer_bytes));
         let solicit_bytes = data_out.solicit(command.expect_out).map_err(refused)?;
         Ok(Admitted { entry, job, extent, solicit_bytes })
+    }
+
+    /// Whether a nexus may not write to the unit behind an address.
+    fn is_protected(&self, nexus: NexusId, lun: Lun) -> bool {
+        let mapping = self.nexuses.get(nexus).and_then(|nexus| nexus.luns.find(lun));
+        mapping.is_some_and(|mapping| mapping.read_only)
     }
 
     /// Data arrived for a task that waits for them.
@@ -310,7 +307,11 @@ impl Engine {
 
     //= SPC-4 "Incorrect logical unit selection"
     pub(crate) fn answer_for_nobody(&mut self, nexus: NexusId, command: &Command, pool: &mut Pool) {
-        let outcome = match self.speak_for_nobody(command) {
+        let Some(luns) = self.nexuses.get(nexus).map(|nexus| Arc::clone(&nexus.luns)) else {
+            // Its nexus is gone, or was never announced: nobody waits for an answer.
+            return self.tell(nexus, PortRequest::Abandon { tag: command.tag });
+        };
+        let outcome = match self.speak_for_nobody(&luns, command) {
             Ok(allocation) => parameter_data(&self.writer, allocation.bytes(&command.cdb), pool)
                 .unwrap_or_else(|_| Outcome::status(Status::BUSY, 0)),
             Err(sense) => Outcome::check(sense, 0),
@@ -318,12 +319,12 @@ impl Engine {
         self.respond(nexus, command, outcome, false);
     }
 
-    fn speak_for_nobody(&mut self, command: &Command) -> Result<Allocation, Sense> {
+    fn speak_for_nobody(&mut self, luns: &LunMap, command: &Command) -> Result<Allocation, Sense> {
         let entry = ABSENT.iter().find(|entry| entry.row.opcode == command.cdb.opcode());
         let entry = entry.ok_or(code::LU_NOT_SUPPORTED)?;
         entry.row.check(command.cdb.bytes())?;
         self.writer.clear();
-        (entry.run)(&self.target, &command.cdb, &mut self.writer)?;
+        (entry.run)(luns, &command.cdb, &mut self.writer)?;
         Ok(entry.allocation)
     }
 
@@ -381,20 +382,22 @@ impl Engine {
 
     /// What a unit itself asked the store for, if that is what has come home.
     pub(crate) fn errand(&self, task: TaskId) -> Option<Errand> {
-        let at = task.slot.checked_sub(self.table.tasks_max())?;
-        let units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
-        match (task.reactor == self.reactor, at.checked_sub(units)) {
-            (true, None) if task.generation == 0 => Some(Errand::Probe(at)),
-            (true, None) => Some(Errand::SelfTest(at, task.generation)),
-            (true, Some(at)) if at < units => Some(Errand::Overhaul(at)),
-            _ => None,
+        let name = task.slot.checked_sub(self.table.tasks_max())?;
+        let at = name / ERRANDS;
+        if task.reactor != self.reactor || self.units.get(index(at)).is_none() {
+            return None;
         }
+        Some(match (name % ERRANDS, task.generation) {
+            (OVERHAUL, _) => Errand::Overhaul(at),
+            (_, 0) => Errand::Probe(at),
+            (_, serial) => Errand::SelfTest(at, serial),
+        })
     }
 
-    /// The name under which the operations of a unit's overhaul travel: behind those of all probes.
+    /// The name under which the operations of a unit's overhaul travel.
     pub(crate) fn overhaul_id(&self, unit: u32) -> TaskId {
-        let units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
-        probe_id(&self.table, self.reactor, units.saturating_add(unit))
+        let probe = probe_id(&self.table, self.reactor, unit);
+        TaskId { slot: probe.slot + OVERHAUL, ..probe }
     }
 
     /// The name under which the reads of a unit's self-test of that number travel.
@@ -426,9 +429,13 @@ pub(crate) enum Errand {
     SelfTest(u32, u32),
 }
 
-/// The name under which a unit's probe travels: behind those of all tasks.
+/// Names that a unit has for what it asks by itself, behind those of all tasks: for probes and self-tests, and for overhauls.
+const ERRANDS: u32 = 2;
+const OVERHAUL: u32 = 1;
+
+/// The name under which a unit's probe travels.
 fn probe_id(table: &Table, reactor: u16, unit: u32) -> TaskId {
-    TaskId { reactor, slot: table.tasks_max() + unit, generation: 0 }
+    TaskId { reactor, slot: table.tasks_max() + unit * ERRANDS, generation: 0 }
 }
 
 /// Longest parameter list, bytes: the most that a length of two bytes can say.

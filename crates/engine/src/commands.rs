@@ -6,7 +6,7 @@
 //! Invariants: rows of one opcode stand together; they all have a service action in the same field, or there is one.
 
 use crate::alua;
-use crate::config::{PortConfig, TargetConfig};
+use crate::config::{LunMap, PortConfig, TargetConfig};
 use crate::copy::{self, Bench, Ledgers, Order};
 use crate::geometry::Geometry;
 use crate::overhaul;
@@ -107,12 +107,23 @@ pub struct View<'a> {
     pub target: &'a TargetConfig,
     /// The target port through which the command came.
     pub port: &'a PortConfig,
+    /// What the nexus finds behind it.
+    pub luns: &'a LunMap,
     /// Who asks.
     pub nexus: NexusId,
     /// When.
     pub now: Time,
     /// The addressed unit.
     pub unit: &'a Unit,
+    /// Its place.
+    pub at: u32,
+}
+
+impl View<'_> {
+    /// Whether the nexus may not write to the unit.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.unit.check_writable().is_err() || self.luns.protects(self.at)
+    }
 }
 
 /// How much parameter data the initiator wants.
@@ -143,7 +154,7 @@ pub struct AbsentEntry {
     /// How much is wanted.
     pub allocation: Allocation,
     /// What we say.
-    pub run: fn(&TargetConfig, &Cdb, &mut Writer) -> Result<(), Sense>,
+    pub run: fn(&LunMap, &Cdb, &mut Writer) -> Result<(), Sense>,
 }
 
 impl Entry {

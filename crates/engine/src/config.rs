@@ -1,20 +1,23 @@
-//! What the operator decided: a target, its units, and who they say they are.
+//! What the operator decided: target ports, units, who finds which unit where, and who they say they are.
 //!
-//! Immutable; replaced whole.
+//! Immutable; replaced whole ([`Engine::handle_config`](crate::Engine::handle_config)).
 
 use core::time::Duration;
 use felio_hal::state::Saved;
 use felio_hal::{Limits, StoreId};
+use felio_spec::Lun;
 use felio_spec::alua::{AccessState, Tpgs};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Target ports and the units behind them: every unit is behind every port, under the same number.
+/// Target ports, the units behind them, and who finds which of them under which number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetConfig {
     /// The target ports; at least one.
     pub ports: Vec<PortConfig>,
     /// The wall clock at the origin of [`Time`](felio_hal::Time): milliseconds since 1970.
     pub epoch_millis: u64,
-    /// The units, of all reactors.
+    /// The units, of all reactors. A unit keeps its place as long as it exists.
     pub units: Vec<UnitConfig>,
     /// What makes ROD tokens hard to guess: drawn at random for each process, and told to nobody.
     pub token_seed: [u8; 32],
@@ -29,6 +32,73 @@ pub struct PortConfig {
     pub tag: u16,
     /// RELATIVE TARGET PORT IDENTIFIER: unique among all ports.
     pub relative_port: u16,
+    /// What initiators find behind it that are not named below.
+    pub luns: Arc<LunMap>,
+    /// What these initiators find, by their names.
+    pub initiators: BTreeMap<String, Arc<LunMap>>,
+}
+
+/// Which units there are for an initiator, and under which numbers. A unit may have several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LunMap(Vec<Mapping>);
+
+/// A unit's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The number; see [`felio_spec::Lun::from_number`].
+    pub lun: u16,
+    /// The unit's place in [`TargetConfig::units`].
+    pub unit: u32,
+    /// The initiator may not write to it.
+    pub read_only: bool,
+}
+
+impl LunMap {
+    /// These units. Of two with the same number the first counts.
+    #[must_use]
+    pub fn new(mut mappings: Vec<Mapping>) -> Self {
+        mappings.sort_by_key(|mapping| mapping.lun);
+        mappings.dedup_by_key(|mapping| mapping.lun);
+        Self(mappings)
+    }
+
+    /// The first units, each under the number of its place.
+    #[must_use]
+    pub fn numbered(units: u16) -> Self {
+        Self((0..units).map(|lun| Mapping { lun, unit: lun.into(), read_only: false }).collect())
+    }
+
+    /// The unit with this number.
+    #[must_use]
+    pub fn find(&self, lun: Lun) -> Option<Mapping> {
+        let number = lun.number()?;
+        // Mostly they are numbered from zero, without gaps.
+        match self.0.get(usize::from(number)) {
+            Some(mapping) if mapping.lun == number => Some(*mapping),
+            _ => {
+                let at = self.0.binary_search_by_key(&number, |mapping| mapping.lun).ok()?;
+                self.0.get(at).copied()
+            }
+        }
+    }
+
+    /// The first number of a unit.
+    #[must_use]
+    pub fn lun_of(&self, unit: u32) -> Option<Lun> {
+        self.0.iter().find(|mapping| mapping.unit == unit).and_then(|mapping| Lun::from_number(mapping.lun))
+    }
+
+    /// Whether the initiator may not write to a unit, whichever number it uses.
+    #[must_use]
+    pub fn protects(&self, unit: u32) -> bool {
+        let mut mappings = self.0.iter().filter(|mapping| mapping.unit == unit).peekable();
+        mappings.peek().is_some() && mappings.all(|mapping| mapping.read_only)
+    }
+
+    /// All of them, by ascending number.
+    pub fn iter(&self) -> impl Iterator<Item = Mapping> {
+        self.0.iter().copied()
+    }
 }
 
 impl PortConfig {
@@ -37,6 +107,12 @@ impl PortConfig {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{},t,0x{:04x}", self.target, self.tag)
+    }
+
+    /// What an initiator finds behind it.
+    #[must_use]
+    pub fn luns_for(&self, initiator: &str) -> &Arc<LunMap> {
+        self.initiators.get(initiator).unwrap_or(&self.luns)
     }
 }
 
@@ -55,8 +131,8 @@ impl TargetConfig {
 /// One unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitConfig {
-    /// Its number; see [`felio_spec::Lun::from_number`].
-    pub lun: u16,
+    /// Which unit it is: one with another number that takes its place is another unit.
+    pub birth: u64,
     /// The reactor that executes its commands.
     pub home: u16,
     /// Where its blocks are.

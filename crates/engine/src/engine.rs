@@ -5,13 +5,12 @@
 //!
 //! Invariant: when a `handle_*` call returns, every task that could go on has gone on.
 
-use crate::arrival::LunMap;
 use crate::attention::Attention;
-use crate::config::{TargetConfig, UnitConfig};
+use crate::config::TargetConfig;
 use crate::copy::{self, Copies};
 use crate::gate::Peers;
 use crate::management::{Functions, is_given_up};
-use crate::nexus::Nexuses;
+use crate::nexus::{Newcomer, Nexuses};
 use crate::reservation::Path;
 use crate::table::Table;
 use crate::unit::Unit;
@@ -33,7 +32,6 @@ pub struct Engine {
     pub(crate) reactor: u16,
     /// All units, in the order of the configuration: those whose home is here, and those of which this engine is a guest.
     pub(crate) units: Vec<Unit>,
-    pub(crate) luns: LunMap,
     pub(crate) table: Table,
     pub(crate) nexuses: Nexuses,
     pub(crate) functions: Functions,
@@ -66,16 +64,11 @@ impl Engine {
     /// `tasks_max` commands at a time.
     #[must_use]
     pub fn new(target: Arc<TargetConfig>, reactor: u16, tasks_max: u32) -> Self {
-        let unit = |config: &UnitConfig| match config.home == reactor {
-            true => Unit::new(config.clone()),
-            false => Unit::guest(config.clone()),
-        };
-        let units: Vec<Unit> = target.units.iter().map(unit).collect();
+        let units: Vec<Unit> = target.units.iter().map(|config| Unit::at(config, reactor)).collect();
         let tasks = usize::try_from(tasks_max).unwrap_or(0);
         let resumed = (0u32..).zip(&units).filter(|(_, unit)| unit.condition.is_busy());
         Self {
             overhauls: resumed.map(|(at, _)| (Time(0), at)).collect(),
-            luns: LunMap::new(&target, &units),
             table: Table::new(reactor, tasks_max),
             nexuses: Nexuses::default(),
             functions: Functions::default(),
@@ -101,10 +94,13 @@ impl Engine {
     pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login) {
         if login.kind == LoginKind::Normal {
             let port = self.target.port(&login.target, login.target_port_tag);
-            let path = Path::new(&login.initiator_port, self.target.ports[port].relative_port);
+            let config = &self.target.ports[port];
+            let path = Path::new(&login.initiator_port, config.relative_port);
             let obstacles: Vec<_> =
                 self.units.iter().map(|unit| unit.reservations.obstacle(nexus, &path)).collect();
-            self.nexuses.insert(nexus, &login.initiator_port, port, path, obstacles);
+            let luns = Arc::clone(config.luns_for(&login.initiator));
+            let newcomer = Newcomer { initiator: &login.initiator, port, luns, path, obstacles };
+            self.nexuses.insert(nexus, &login.initiator_port, newcomer);
         }
     }
 

@@ -16,9 +16,9 @@ use crate::table::{State, Task};
 use crate::unit::{PROBE_INTERVAL, Probe, Unit};
 use felio_hal::port::{PortRequest, TaskManagement};
 use felio_hal::{Buf, Command, NexusId, Pool, TaskId, Time};
+use felio_spec::TaskAttribute;
 use felio_spec::cdb::{Place, Serialization};
 use felio_spec::status::TaskManagementFunction as Function;
-use felio_spec::{Lun, TaskAttribute};
 
 impl Engine {
     /// An answer that another engine gave passes through to a port here.
@@ -62,9 +62,10 @@ impl Engine {
         let id = self.table.id(slot);
         let Some(task) = self.table.get(slot) else { return };
         let (nexus, config) = (task.nexus, &self.units[index(task.unit)].config);
+        let luns = self.nexuses.get(nexus).map(|nexus| &nexus.luns);
         let command = Command {
             tag: task.tag,
-            lun: Lun::from_number(config.lun).unwrap_or_default(),
+            lun: luns.and_then(|luns| luns.lun_of(task.unit)).unwrap_or_default(),
             attribute: task.attribute,
             cdb: task.cdb,
             expect_out: u32::try_from(buf.len()).unwrap_or(u32::MAX),

@@ -191,7 +191,7 @@ impl Engine {
         handed: Option<Handed>,
         pool: &mut Pool,
     ) {
-        let Addressee::Unit(unit) = self.luns.find(command.lun) else {
+        let Addressee::Unit(unit) = self.addressee(nexus, command.lun) else {
             give_back(handed.map(|handed| handed.buf), pool);
             return self.handle_command(now, nexus, command, pool);
         };

@@ -34,6 +34,7 @@ mod pass;
 mod power;
 mod progress;
 mod protection;
+mod reconfigure;
 pub mod reservation;
 mod selftest;
 mod table;
@@ -43,7 +44,8 @@ mod work;
 mod writer;
 
 pub use config::{
-    Access, Identity, LbaMap, LbaRange, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig,
+    Access, Identity, LbaMap, LbaRange, LunMap, Mapping, PortConfig, PortGroup, Ports, TargetConfig,
+    UnitConfig,
 };
 pub use counters::{Counters, Tally, Traffic};
 pub use engine::Engine;

@@ -91,7 +91,7 @@ impl Engine {
         pool: &mut Pool,
     ) {
         let TaskManagement { tag, function, lun, referenced } = management;
-        let addressee = match self.luns.find(lun) {
+        let addressee = match self.addressee(nexus, lun) {
             Addressee::Guest(unit) if self.forward_function(now, nexus, unit, management, pool) => return,
             Addressee::Guest(unit) => Addressee::Unit(unit),
             other => other,

@@ -5,20 +5,26 @@
 //! Invariant: a nexus whose slot was given to another is not found by its old name.
 
 use crate::attention::{Attention, Attentions, Interlock};
+use crate::config::LunMap;
 use crate::gate::{Abroad, Pass};
 use crate::reservation::Path;
 use felio_hal::NexusId;
 use felio_spec::Sense;
 use felio_spec::reservation::Obstacle;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// An I_T nexus.
 #[derive(Debug)]
 pub(crate) struct Nexus {
     /// Its name.
     pub(crate) id: NexusId,
+    /// The initiator that its port belongs to.
+    pub(crate) initiator: String,
     /// Its target port, as an index into those of the target.
     pub(crate) port: usize,
+    /// What it finds behind it.
+    pub(crate) luns: Arc<LunMap>,
     /// The name of it that is the same when it comes back.
     pub(crate) path: Path,
     /// Slots that its commands hold, answered or not: who has others work for nothing has his share like everybody.
@@ -70,12 +76,37 @@ impl Nexus {
         self.obstacles.get(index(unit)).copied().flatten()
     }
 
+    /// What it finds is not what it was: it is told of each unit what is new. Of one that was not there before it knows nothing.
+    pub(crate) fn notice(&mut self, news: Vec<(u32, Attention)>) {
+        for (unit, attention) in news {
+            if attention == Attention::PowerOn {
+                self.deferred.retain(|(of, _)| *of != unit);
+            }
+            if let Some(pending) = self.pending_mut(unit) {
+                if attention == Attention::PowerOn {
+                    *pending = Attentions::NONE;
+                }
+                pending.insert(attention);
+            }
+        }
+    }
+
     /// Another reservation of a unit stands in the way, or none.
     pub(crate) fn set_obstacle(&mut self, unit: u32, obstacle: Option<Obstacle>) {
         if let Some(at) = self.obstacles.get_mut(index(unit)) {
             *at = obstacle;
         }
     }
+}
+
+/// What is known of a nexus that begins.
+pub(crate) struct Newcomer<'a> {
+    pub(crate) initiator: &'a str,
+    pub(crate) port: usize,
+    pub(crate) luns: Arc<LunMap>,
+    pub(crate) path: Path,
+    /// By index of the unit.
+    pub(crate) obstacles: Vec<Option<Obstacle>>,
 }
 
 /// All nexuses.
@@ -98,14 +129,8 @@ const SLOTS_MAX: u32 = 1 << 20;
 impl Nexuses {
     /// A nexus exists from now on.
     //= SAM-5 "Unit attention conditions": an initiator port that comes back is told of the nexus loss, not of power on.
-    pub(crate) fn insert(
-        &mut self,
-        id: NexusId,
-        initiator_port: &str,
-        port: usize,
-        path: Path,
-        obstacles: Vec<Option<Obstacle>>,
-    ) {
+    pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, newcomer: Newcomer<'_>) {
+        let Newcomer { initiator, port, luns, path, obstacles } = newcomer;
         assert!(id.slot < SLOTS_MAX, "ports are numbered densely");
         let mut pending = Attentions::NONE;
         pending.insert(self.acquaint(initiator_port, port));
@@ -122,7 +147,9 @@ impl Nexuses {
         let units = obstacles.len();
         seats[slot] = Some(Nexus {
             id,
+            initiator: initiator.to_owned(),
             port,
+            luns,
             path,
             tasks: 0,
             attentions: vec![pending; units],
@@ -131,6 +158,20 @@ impl Nexuses {
             abroad: Vec::new(),
             deferred: Vec::new(),
         });
+    }
+
+    /// A unit has taken a place: nobody knows anything of it.
+    pub(crate) fn welcome(&mut self, unit: u32, obstacle: impl Fn(NexusId, &Path) -> Option<Obstacle>) {
+        for nexus in self.iter_mut() {
+            let units = nexus.attentions.len().max(index(unit) + 1);
+            nexus.attentions.resize(units, Attentions::NONE);
+            nexus.obstacles.resize(units, None);
+            nexus.passes.resize(units, Pass::NONE);
+            nexus.attentions[index(unit)] = Attentions::NONE;
+            nexus.passes[index(unit)] = Pass::NONE;
+            nexus.obstacles[index(unit)] = obstacle(nexus.id, &nexus.path);
+            nexus.deferred.retain(|(of, _)| *of != unit);
+        }
     }
 
     /// A nexus is gone.

@@ -94,7 +94,9 @@ impl Engine {
         let nexus = self.table.get(slot).map(|task| task.nexus);
         let transfer_bytes = saving.transfer_bytes;
         for (at, before) in saving.units {
-            self.units[index(at)].groups = before;
+            let unit = &mut self.units[index(at)];
+            unit.groups = before;
+            unit.groups.follow(&unit.config.access);
             self.nexuses.attend(at, Attention::AccessStateChanged, |id| Some(id) != nexus);
         }
         Next::Finish(Outcome::check(code::SET_TARGET_PORT_GROUPS_FAILED.into(), transfer_bytes))

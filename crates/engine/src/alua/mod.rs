@@ -117,6 +117,25 @@ impl PortGroups {
         groups
     }
 
+    /// The operator has decided anew. A state that initiators have chosen stands as long as the operator's own is the same. Whether any
+    /// port is in another state than before.
+    pub(crate) fn follow(&mut self, access: &Access) -> bool {
+        let before = self.shape();
+        let group = |config: &PortGroup| match self.group(config.id) {
+            Some(group) if group.config.state == config.state => {
+                Group { config: config.clone(), ..group.clone() }
+            }
+            known => Group {
+                config: config.clone(),
+                standing: Standing::In(config.state),
+                status: known.map_or(status_code::NONE, |_| status_code::BY_IMPLICIT),
+            },
+        };
+        self.groups = access.port_groups.iter().map(group).collect();
+        self.look();
+        self.shape() != before
+    }
+
     /// Carries moves out, all of which must have been checked.
     fn apply(&mut self, now: Time, moves: &[Move], by: NexusId) -> Effect {
         let before = self.shape();

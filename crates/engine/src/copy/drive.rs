@@ -5,7 +5,7 @@ use super::ledger::{Format, Progress, Record};
 use super::tokens::News;
 use super::{Copies, list};
 use crate::arrival::Addressee;
-use crate::config::TargetConfig;
+use crate::config::LunMap;
 use crate::engine::{Engine, index};
 use crate::gate::Content;
 use crate::table::{Effort, State};
@@ -13,7 +13,7 @@ use crate::unit::Unit;
 use crate::work::{Next, Outcome, Work};
 use felio_hal::{Buf, NexusId, Op, Pool, PortRequest, TaskId, Time};
 use felio_spec::sense::{Segment, Sense, code};
-use felio_spec::{Bits, Cdb, Lun, Status};
+use felio_spec::{Bits, Cdb, Status};
 
 /// What a copy command sees.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ pub struct Bench<'a> {
     pub(crate) nexus: NexusId,
     /// Index of the unit that is asked.
     pub(crate) unit: u32,
-    pub(crate) target: &'a TargetConfig,
+    /// What the nexus finds where. A unit that it does not find cannot be copied.
+    pub(crate) luns: &'a LunMap,
     pub(crate) units: &'a [Unit],
     pub(crate) copies: &'a mut Copies,
 }
@@ -59,15 +60,13 @@ impl Bench<'_> {
     /// Its blocks.
     pub(crate) fn this(&self) -> Spot {
         let config = &self.here().config;
-        list::spot(config, None).unwrap_or(Spot {
-            lun: Lun::default(),
-            home: config.home,
-            store: config.store,
-            block_bytes: config.block_bytes,
-            transfer_bytes_max: 0,
-            lba: 0,
-            named_at: None,
-        })
+        list::spot(config, self.luns.lun_of(self.unit).unwrap_or_default(), None)
+    }
+
+    /// The blocks of a unit, if the nexus finds it.
+    pub(crate) fn spot(&self, unit: u32, named_at: Option<u16>) -> Option<Spot> {
+        let lun = self.luns.lun_of(unit)?;
+        self.units.get(index(unit)).map(|unit| list::spot(&unit.config, lun, named_at))
     }
 
     pub(crate) fn check_name(&self, name: (u32, Format), field: Bits) -> Result<(), Sense> {
@@ -151,7 +150,7 @@ impl Engine {
             }
         }
         while let Some((nexus, command)) = self.copies.poll_command() {
-            match self.luns.find(command.lun) {
+            match self.addressee(nexus, command.lun) {
                 Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
                 // Always its home: a pass is for who sends from here.
                 Addressee::Guest(unit) => {

@@ -2,7 +2,7 @@
 //!
 //! A copy that a store does by itself ([`Op::Copy`](felio_hal::Op::Copy)) touches two units with one operation. For each of
 //! them the copy manager has a task that holds the blocks: it takes its turn and is checked like a READ or a WRITE, and then
-//! lasts until the operation is done. The holds of a copy are taken in the order of the units' addresses, so that two copies
+//! lasts until the operation is done. The holds of a copy are taken in the order of the units' stores, so that two copies
 //! never wait for each other. No initiator can send these commands: they are looked for only where a copy manager asks.
 
 use crate::commands::{Entry, Needs, Run};

@@ -16,6 +16,7 @@ use felio_spec::{Cdb, Lun, Row, TaskAttribute};
 /// Blocks of a unit, from a block on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
+    /// A number that the unit has for the nexus.
     pub(crate) lun: Lun,
     /// The reactor that executes its commands.
     pub(crate) home: u16,
@@ -64,9 +65,9 @@ pub(crate) struct Range {
 #[derive(Debug)]
 pub(crate) struct ByStore {
     /// The blocks to hold that are read, where they are another unit's.
-    pub(crate) source: Option<(Lun, Extent)>,
+    pub(crate) source: Option<(Spot, Extent)>,
     /// The blocks to hold that are written.
-    pub(crate) destination: (Lun, Extent),
+    pub(crate) destination: (Spot, Extent),
     /// Those of them that are written.
     pub(crate) written: Extent,
     pub(crate) op: Op,
@@ -284,10 +285,10 @@ impl Job {
             at: written.lba * u64::from(step.to.block_bytes),
             len: range.bytes,
         };
-        let (source, destination) = if from.lun == step.to.lun {
-            (None, (step.to.lun, read.hull(written)))
+        let (source, destination) = if from.store == step.to.store {
+            (None, (step.to, read.hull(written)))
         } else {
-            (Some((from.lun, read)), (step.to.lun, written))
+            (Some((from, read)), (step.to, written))
         };
         Some(ByStore { source, destination, written, op })
     }
@@ -297,7 +298,7 @@ impl Job {
     fn is_for_stores(&self, step: &Move, reactor: u16) -> bool {
         let Source::Blocks(from) = step.source else { return false };
         let is_here = from.home == reactor && step.to.home == reactor;
-        let is_same = from.lun == step.to.lun;
+        let is_same = from.store == step.to.store;
         self.by_store && is_here && !(is_same && (step.overlaps(from) || self.token.is_some()))
     }
 
@@ -395,7 +396,7 @@ impl Move {
 
     fn overlaps(&self, from: Spot) -> bool {
         let blocks = self.bytes / u64::from(self.to.block_bytes.max(1));
-        from.lun == self.to.lun
+        from.store == self.to.store
             && from.lba < self.to.lba.saturating_add(blocks)
             && self.to.lba < from.lba.saturating_add(blocks)
     }

@@ -11,6 +11,7 @@ use super::drive::{Bench, Order};
 use super::ledger::Format;
 use super::{Job, Move, Source, Spot};
 use crate::config::UnitConfig;
+use crate::engine::index;
 use crate::geometry::TRANSFER_BYTES_MAX;
 use core::ops::Range;
 use felio_spec::copy::{
@@ -177,8 +178,9 @@ fn parse_cscd(bench: &Bench<'_>, start: u16, bytes: &[u8]) -> Result<Cscd, Sense
         DeviceType::DIRECT_ACCESS => {
             let pointer = field::DESCRIPTOR_TYPE_CODE.bits.at(start);
             let absent = Sense::parameter(code::COPY_TARGET_NOT_REACHABLE, pointer);
-            let found = bench.target.units.iter().find(|unit| is_named(unit, bytes));
-            found.and_then(|unit| spot(unit, Some(start))).ok_or(absent)
+            let is_meant = |unit: u32| is_named(&bench.units[index(unit)].config, bytes);
+            let found = bench.luns.iter().map(|mapping| mapping.unit).find(|unit| is_meant(*unit));
+            found.and_then(|unit| bench.spot(unit, Some(start))).ok_or(absent)
         }
         _ => {
             let pointer = field::PERIPHERAL_DEVICE_TYPE.bits.at(start);
@@ -264,12 +266,11 @@ fn find(bench: &Bench<'_>, cscds: &[Cscd], id: u16, field: Bits) -> Result<Spot,
     named.unit
 }
 
-/// The blocks of a unit; `None` where its number is none.
-pub(crate) fn spot(unit: &UnitConfig, named_at: Option<u16>) -> Option<Spot> {
-    let lun = Lun::from_number(unit.lun)?;
+/// The blocks of a unit that has this number.
+pub(crate) fn spot(unit: &UnitConfig, lun: Lun, named_at: Option<u16>) -> Spot {
     let transfer_bytes_max = unit.limits.transfer_bytes_max.min(TRANSFER_BYTES_MAX);
     let UnitConfig { home, store, block_bytes, .. } = *unit;
-    Some(Spot { lun, home, store, block_bytes, transfer_bytes_max, lba: 0, named_at })
+    Spot { lun, home, store, block_bytes, transfer_bytes_max, lba: 0, named_at }
 }
 
 /// Whether a CSCD descriptor names the unit by one of the designators of its Device Identification page.

@@ -1,17 +1,17 @@
 //! A piece that stores copy by themselves: hold what is read and what is written, then one operation.
 //!
-//! The holds are taken one after the other, in the order of the units' addresses (see [`hold`](super::hold)). When a hold is
+//! The holds are taken one after the other, in the order of the units' stores (see [`hold`](super::hold)). When a hold is
 //! refused, the other is let go and the piece is tried again or fails, as any piece.
 //!
 //! Invariant: a piece ends only when nothing that it has sent can still be answered.
 
 use super::hold::{self, Purpose};
-use super::job::{ByStore, Failure, command};
+use super::job::{ByStore, Failure, Spot, command};
 use super::{Copies, Doing, Piece, RETRY};
 use crate::geometry::Extent;
 use felio_hal::{Command, Op, PortRequest, PortTag, TaskId, Time};
+use felio_spec::Status;
 use felio_spec::sense::{Cause, Code, Side, code};
-use felio_spec::{Lun, Status};
 
 /// What tells the hold of the source from that of the destination in the number of a piece.
 pub(crate) const SOURCE_HOLD: u16 = 0x8000;
@@ -32,7 +32,7 @@ enum Hold {
     /// None, or no more.
     Nothing,
     /// Not yet asked for.
-    Planned(Lun, Extent),
+    Planned(Spot, Extent),
     /// Asked for.
     Asked,
     /// By this task.
@@ -41,15 +41,15 @@ enum Hold {
 
 impl Offload {
     pub(crate) fn new(by_store: ByStore) -> Self {
-        let ByStore { source, destination: (lun, extent), written, op } = by_store;
-        let source = source.map_or(Hold::Nothing, |(lun, extent)| Hold::Planned(lun, extent));
-        Self { source, destination: Hold::Planned(lun, extent), written, op: Some(op) }
+        let ByStore { source, destination: (spot, extent), written, op } = by_store;
+        let source = source.map_or(Hold::Nothing, |(spot, extent)| Hold::Planned(spot, extent));
+        Self { source, destination: Hold::Planned(spot, extent), written, op: Some(op) }
     }
 
     /// The command for the next hold, if one is still to be asked for.
     pub(crate) fn next_hold(&mut self, reactor: u16, piece: u16) -> Option<Command> {
         let is_source_next = match (&self.source, &self.destination) {
-            (Hold::Planned(source, _), Hold::Planned(destination, _)) => source < destination,
+            (Hold::Planned(source, _), Hold::Planned(destination, _)) => source.store < destination.store,
             (Hold::Planned(..), _) => true,
             _ => false,
         };
@@ -58,9 +58,9 @@ impl Offload {
         } else {
             (&mut self.destination, Purpose::Write(self.written), piece)
         };
-        let Hold::Planned(lun, extent) = *hold else { return None };
+        let Hold::Planned(spot, extent) = *hold else { return None };
         *hold = Hold::Asked;
-        Some(command(lun, PortTag::of_piece(reactor, number), &hold::cdb(purpose, extent), 0, 0))
+        Some(command(spot.lun, PortTag::of_piece(reactor, number), &hold::cdb(purpose, extent), 0, 0))
     }
 
     fn hold_mut(&mut self, side: Side) -> &mut Hold {

@@ -115,6 +115,16 @@ impl Tokens {
         Self { rods: Vec::new(), peers, news: Vec::new(), reactor, seed, made: 0 }
     }
 
+    /// These are the reactors that must be told.
+    pub(crate) fn set_peers(&mut self, peers: Vec<u16>) {
+        self.peers = peers;
+    }
+
+    /// A unit is no more, and what its tokens stand for neither.
+    pub(crate) fn forget(&mut self, unit: u32) {
+        self.rods.retain(|rod| rod.unit != unit);
+    }
+
     /// What every peer must be told.
     pub(crate) fn take_news(&mut self) -> Vec<News> {
         core::mem::take(&mut self.news)

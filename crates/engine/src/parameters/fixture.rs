@@ -1,30 +1,37 @@
 //! A target with one unit, for the tests of this folder.
 
 use crate::commands::{ParametersFn, View};
-use crate::config::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
+use crate::config::{Access, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use crate::unit::Unit;
 use crate::writer::Writer;
 use felio_hal::state::Saved;
 use felio_hal::store::{Limits, UnmapLimits, WriteCache};
 use felio_hal::{NexusId, StoreId, Time};
 use felio_spec::{Cdb, Sense};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Who asks.
 pub(crate) const NEXUS: NexusId = NexusId { reactor: 0, slot: 0, generation: 0 };
 
 /// 1 GiB in blocks of 512 bytes, 4 KiB physical; cached, thin, not rotating.
 pub(crate) fn target() -> TargetConfig {
-    TargetConfig {
-        ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
-        epoch_millis: 0,
-        units: vec![unit(0)],
-        token_seed: [0; 32],
+    TargetConfig { ports: vec![port()], epoch_millis: 0, units: vec![unit(0)], token_seed: [0; 32] }
+}
+
+fn port() -> PortConfig {
+    PortConfig {
+        target: "iqn.2026-01.net.x:t".into(),
+        tag: 1,
+        relative_port: 1,
+        luns: Arc::new(LunMap::numbered(1)),
+        initiators: BTreeMap::new(),
     }
 }
 
-pub(crate) fn unit(lun: u16) -> UnitConfig {
+pub(crate) fn unit(birth: u64) -> UnitConfig {
     UnitConfig {
-        lun,
+        birth,
         home: 0,
         store: StoreId(0),
         limits: Limits {
@@ -78,7 +85,8 @@ pub(crate) fn ask_unit(
     cdb: &[u8],
 ) -> Result<Vec<u8>, Sense> {
     let mut data = Writer::new();
-    let view = View { target, port: &target.ports[0], nexus: NEXUS, now: Time(0), unit };
+    let port = &target.ports[0];
+    let view = View { target, port, luns: &port.luns, nexus: NEXUS, at: 0, now: Time(0), unit };
     run(&view, &Cdb::new(cdb), &mut data)?;
     Ok(data.as_slice().to_vec())
 }

@@ -1,7 +1,7 @@
 //! INQUIRY: the standard data, and the way to the vital product data.
 
 use crate::commands::View;
-use crate::config::TargetConfig;
+use crate::config::LunMap;
 use crate::parameters::vpd;
 use crate::writer::Writer;
 use felio_spec::commands::inquiry::{EVPD, PAGE_CODE};
@@ -43,7 +43,7 @@ pub(crate) fn qualifier(view: &View<'_>) -> Qualifier {
 
 /// INQUIRY where there is no unit: there can be none.
 //= SPC-4 "INQUIRY command": answered with GOOD, whatever the LUN.
-pub fn inquiry_absent(_target: &TargetConfig, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
+pub fn inquiry_absent(_luns: &LunMap, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     let (qualifier, kind) = (Qualifier::NOT_SUPPORTED, DeviceType::UNKNOWN);
     if cdb.get(EVPD) {
         return vpd::absent_page(qualifier, kind, PageCode(cdb.get(PAGE_CODE)), data);
@@ -112,8 +112,7 @@ mod tests {
     #[test]
     fn where_there_is_no_unit_the_qualifier_says_so() {
         let mut data = Writer::new();
-        let target = fixture::target();
-        assert_eq!(inquiry_absent(&target, &Cdb::new(&[0x12, 0, 0, 0, 36, 0]), &mut data), Ok(()));
+        assert_eq!(inquiry_absent(&LunMap::default(), &Cdb::new(&[0x12, 0, 0, 0, 36, 0]), &mut data), Ok(()));
         assert_eq!(data.as_slice()[..3], [0x7f, 0, 6]);
     }
 }

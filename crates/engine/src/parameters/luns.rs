@@ -1,46 +1,49 @@
 //! REPORT LUNS: which units there are.
 
 use crate::commands::View;
-use crate::config::TargetConfig;
+use crate::config::LunMap;
 use crate::writer::Writer;
 use felio_spec::commands::report_luns::SELECT_REPORT;
-use felio_spec::report::{luns, select_report};
+use felio_spec::report::{luns as header, select_report};
 use felio_spec::{Cdb, Lun, Sense};
 
 /// REPORT LUNS to a unit.
 pub fn report_luns(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
-    report_luns_absent(view.target, cdb, data)
+    report_luns_absent(view.luns, cdb, data)
 }
 
 //= SPC-4 "REPORT LUNS command"
-/// REPORT LUNS where there is no unit: every LUN of the target is reported anywhere.
-pub fn report_luns_absent(target: &TargetConfig, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
-    let mut found: Vec<Lun> = match cdb.get(SELECT_REPORT) {
+/// REPORT LUNS where there is no unit: every LUN of the nexus is reported anywhere.
+pub fn report_luns_absent(luns: &LunMap, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
+    let found: Vec<Lun> = match cdb.get(SELECT_REPORT) {
         select_report::UNITS | select_report::ALL | select_report::ADMINISTRATIVE_AND_SIMPLE => {
-            target.units.iter().filter_map(|unit| Lun::from_number(unit.lun)).collect()
+            luns.iter().filter_map(|mapping| Lun::from_number(mapping.lun)).collect()
         }
         // We have none of these: no unit belongs to another (LU_CONG=0).
         select_report::WELL_KNOWN | select_report::ADMINISTRATIVE | select_report::SUBSIDIARY => Vec::new(),
         _ => return Err(Sense::invalid_field(SELECT_REPORT.bits)),
     };
-    found.sort_unstable();
-    data.zeros(luns::BYTES);
-    for lun in found {
-        data.bytes(&lun.0);
+    data.zeros(header::BYTES);
+    for Lun(address) in found {
+        data.bytes(&address);
     }
-    let length = data.len() - luns::BYTES;
-    data.set(0, luns::LUN_LIST_LENGTH, u32::try_from(length).unwrap_or(u32::MAX));
+    let length = data.len() - header::BYTES;
+    data.set(0, header::LUN_LIST_LENGTH, u32::try_from(length).unwrap_or(u32::MAX));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Mapping;
     use crate::parameters::fixture::{self, ask};
+    use std::sync::Arc;
 
     fn check(select: u8, want: Result<Vec<u8>, Sense>) {
         let mut target = fixture::target();
-        target.units.extend([fixture::unit(300), fixture::unit(2)]);
+        let mapping = |lun, unit| Mapping { lun, unit, read_only: false };
+        target.units.extend([fixture::unit(1), fixture::unit(2)]);
+        target.ports[0].luns = Arc::new(LunMap::new(vec![mapping(300, 1), mapping(0, 0), mapping(2, 2)]));
         assert_eq!(ask(&target, report_luns, &[0xa0, 0, select, 0, 0, 0, 0, 0, 1, 0, 0, 0]), want);
     }
 

@@ -1,6 +1,6 @@
 //! REQUEST SENSE: sense data as parameter data.
 
-use crate::config::TargetConfig;
+use crate::config::LunMap;
 use crate::writer::Writer;
 use felio_spec::Cdb;
 use felio_spec::commands::request_sense::DESC;
@@ -16,7 +16,7 @@ pub fn request_sense(pending: &Sense, cdb: &Cdb, data: &mut Writer) -> Result<()
 }
 
 /// REQUEST SENSE where there is no unit: GOOD, with sense data that say so.
-pub fn request_sense_absent(_target: &TargetConfig, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
+pub fn request_sense_absent(_luns: &LunMap, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     request_sense(&code::LU_NOT_SUPPORTED.into(), cdb, data)
 }
 

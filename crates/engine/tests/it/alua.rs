@@ -352,9 +352,9 @@ fn group_of_two() -> Rig {
     let mut target = config();
     target.units[0].access.lu_group = 9;
     let mut second = target.units[0].clone();
-    second.lun = 1;
+    second.birth = 1;
     let mut third = second.clone();
-    third.lun = 2;
+    third.birth = 2;
     third.access.lu_group = 0;
     target.units.extend([second, third]);
     let mut rig = rig_of(target);

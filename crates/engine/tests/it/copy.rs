@@ -20,7 +20,7 @@ pub(crate) fn three_units() -> TargetConfig {
     let mut target = target();
     for number in 1..3u8 {
         let mut unit = target.units[0].clone();
-        unit.lun = number.into();
+        unit.birth = number.into();
         unit.store = StoreId(number.into());
         unit.identity.naa = naa(number);
         unit.identity.serial = format!("u{number}");

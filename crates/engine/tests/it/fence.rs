@@ -136,7 +136,7 @@ fn a_flush_that_takes_long_keeps_nobody_from_working() {
 fn another_unit_goes_on() {
     let mut target = target();
     let mut second = target.units[0].clone();
-    (second.lun, second.store) = (1, StoreId(1));
+    (second.birth, second.store) = (1, StoreId(1));
     target.units.push(second);
     let mut rig = Rig::with(target, 8, 1 << 20);
     let lun = Lun::from_number(1).expect("a LUN");

@@ -25,6 +25,7 @@ mod power;
 mod protection;
 mod protection_model;
 mod provisioning;
+mod reconfigure;
 mod removal;
 mod reservation;
 mod rig;

@@ -3,7 +3,7 @@
 //! Operations are carried out at once, or held until a test releases them.
 
 use core::time::Duration;
-use felio_engine::{Access, Engine, Identity, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Engine, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, TaskManagement};
 use felio_hal::state::Saved;
@@ -15,7 +15,7 @@ use felio_spec::cdb::Direction;
 use felio_spec::protection::{Kind, Tuple};
 use felio_spec::status::{TaskManagementFunction, TaskManagementResponse};
 use felio_spec::{Cdb, Lun, Status, TaskAttribute};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 pub(crate) const BLOCK: usize = 512;
@@ -328,7 +328,7 @@ pub(crate) fn target() -> TargetConfig {
         naa: [0x60; 16],
     };
     let unit = UnitConfig {
-        lun: 0,
+        birth: 0,
         home: 0,
         store: StoreId(0),
         limits,
@@ -341,7 +341,13 @@ pub(crate) fn target() -> TargetConfig {
         saved: Saved::default(),
     };
     TargetConfig {
-        ports: vec![PortConfig { target: "iqn.2026-01.net.x:t".into(), tag: 1, relative_port: 1 }],
+        ports: vec![PortConfig {
+            target: "iqn.2026-01.net.x:t".into(),
+            tag: 1,
+            relative_port: 1,
+            luns: Arc::new(LunMap::numbered(1)),
+            initiators: BTreeMap::new(),
+        }],
         epoch_millis: 1_000_000,
         units: vec![unit],
         token_seed: [0; 32],
@@ -367,10 +373,14 @@ impl Rig {
         rig
     }
 
-    /// Nobody is logged in.
-    pub(crate) fn silent(target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
+    /// Nobody is logged in. Every unit is behind every port, under the number of its place.
+    pub(crate) fn silent(mut target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
         let more = target.units.iter().skip(1).map(|unit| Disk::new(unit.limits.protection.kind())).collect();
         let kind = target.units[0].limits.protection.kind();
+        let luns = Arc::new(LunMap::numbered(target.units.len().try_into().expect("few")));
+        for port in &mut target.ports {
+            port.luns = Arc::clone(&luns);
+        }
         Self {
             engine: Engine::new(Arc::new(target), 0, tasks_max),
             guest: None,
@@ -402,7 +412,7 @@ impl Rig {
     pub(crate) fn login_as(&mut self, nexus: NexusId, initiator: u32, target_port_tag: u16) {
         let login = Login {
             initiator_port: format!("iqn.2026-01.net.x:i{initiator},i,0x1"),
-            initiator: "iqn.2026-01.net.x:i".into(),
+            initiator: format!("iqn.2026-01.net.x:i{initiator}"),
             target: "iqn.2026-01.net.x:t".into(),
             target_port_tag,
             kind: LoginKind::Normal,
@@ -411,6 +421,17 @@ impl Rig {
         for engine in [&mut self.engine].into_iter().chain(&mut self.guest) {
             engine.handle_login(self.now, nexus, &login);
         }
+    }
+
+    /// The operator changes the configuration. Units that are new have disks of their own.
+    pub(crate) fn configure(&mut self, target: &TargetConfig) {
+        while self.more.len() + 1 < target.units.len() {
+            self.more.push(Disk::new(None));
+        }
+        for engine in [&mut self.engine].into_iter().chain(&mut self.guest) {
+            engine.handle_config(self.now, Arc::new(target.clone()), &mut self.pool);
+        }
+        self.pump();
     }
 
     /// The engine of a reactor.

@@ -16,7 +16,7 @@ use felio_spec::sense::{Sense, code};
 pub fn mode_sense6(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     use header6 as header;
     data.zeros(header::BYTES);
-    data.set(0, header::WP, view.unit.check_writable().is_err());
+    data.set(0, header::WP, view.is_protected());
     data.set(0, header::DPOFUA, true);
     if !cdb.get(mode_sense6::DBD) {
         put_descriptor(&view.unit.geometry, data);
@@ -33,7 +33,7 @@ pub fn mode_sense6(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), 
 pub fn mode_sense10(view: &View<'_>, cdb: &Cdb, data: &mut Writer) -> Result<(), Sense> {
     use header10 as header;
     data.zeros(header::BYTES);
-    data.set(0, header::WP, view.unit.check_writable().is_err());
+    data.set(0, header::WP, view.is_protected());
     data.set(0, header::DPOFUA, true);
     if !cdb.get(mode_sense10::DBD) {
         if cdb.get(mode_sense10::LLBAA) {

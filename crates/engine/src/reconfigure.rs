@@ -1,0 +1,130 @@
+//! The operator changes the configuration while initiators work.
+//!
+//! Every engine is given the same new configuration. A unit keeps its place and its state as long as its `birth` is the same; what may
+//! change of it meanwhile is who may write, who it says it is, and its ports. A unit that nobody finds any more goes on with what it has
+//! begun; once it [`is quiet`](Engine::is_quiet) at every engine its place may be given to another.
+//!
+//! The driver's part: a new unit is known to every engine before any initiator finds it (two configurations, one after the other),
+//! for engines name units by their places.
+
+use crate::attention::Attention;
+use crate::config::{LunMap, TargetConfig, UnitConfig};
+use crate::copy;
+use crate::engine::{Engine, index};
+use crate::unit::{Probe, Unit};
+use felio_hal::{NexusId, Pool, Time};
+use felio_spec::Lun;
+use std::sync::Arc;
+
+impl Engine {
+    /// The configuration is this one from now on.
+    pub fn handle_config(&mut self, now: Time, target: Arc<TargetConfig>, pool: &mut Pool) {
+        for (at, config) in (0u32..).zip(&target.units) {
+            self.place_unit(now, at, config);
+        }
+        self.copies.tokens.set_peers(copy::other_homes(&target, self.reactor));
+        let before = core::mem::replace(&mut self.target, target);
+        self.seat_nexuses(&before);
+        self.settle(now, pool);
+    }
+
+    /// Whether nothing of a unit is under way here.
+    #[must_use]
+    pub fn is_quiet(&self, unit: u32) -> bool {
+        let Some(of) = self.units.get(index(unit)) else { return true };
+        let asks = of.probe == Probe::Asked || of.self_tests.running.is_some() || of.condition.is_busy();
+        !asks && !of.is_fenced() && self.table.iter().all(|(_, task)| task.unit != unit)
+    }
+
+    /// The reactor that executes the commands to an address, where there is a unit.
+    #[must_use]
+    pub fn home_of(&self, nexus: NexusId, lun: Lun) -> Option<u16> {
+        let mapping = self.nexuses.get(nexus)?.luns.find(lun)?;
+        Some(self.units[index(mapping.unit)].config.home)
+    }
+
+    fn place_unit(&mut self, now: Time, at: u32, config: &UnitConfig) {
+        match self.units.get_mut(index(at)) {
+            Some(unit) if unit.config.birth == config.birth => {
+                let news = unit.follow(config);
+                if !news.is_empty() {
+                    self.void_passes(at);
+                }
+                for attention in news {
+                    self.nexuses.attend(at, attention, |_| true);
+                }
+                return;
+            }
+            Some(unit) => {
+                assert!(unit.tasks.count() == 0, "a place is given away when it is quiet");
+                *unit = Unit::at(config, self.reactor);
+                self.copies.reset(at);
+                self.copies.tokens.forget(at);
+            }
+            None => self.units.push(Unit::at(config, self.reactor)),
+        }
+        let unit = &self.units[index(at)];
+        if unit.condition.is_busy() {
+            self.overhauls.push((now, at));
+        }
+        self.nexuses.welcome(at, |nexus, path| unit.reservations.obstacle(nexus, path));
+    }
+
+    /// Every nexus finds what the configuration says, and is told of what is new.
+    //= SPC-4 "REPORT LUNS command": the unit attention condition when the inventory changes
+    fn seat_nexuses(&mut self, before: &TargetConfig) {
+        for nexus in self.nexuses.iter_mut() {
+            let was = before.ports.get(nexus.port).map(|port| (port.target.as_str(), port.tag));
+            // Where its port is gone the nexus will be, too: the driver sees to it.
+            nexus.port = was.map_or(0, |(target, tag)| self.target.port(target, tag));
+            let luns = Arc::clone(self.target.ports[nexus.port].luns_for(&nexus.initiator));
+            let old = core::mem::replace(&mut nexus.luns, Arc::clone(&luns));
+            if !Arc::ptr_eq(&old, &luns) && *old != *luns {
+                nexus.notice(news(&old, &luns));
+            }
+        }
+    }
+}
+
+/// What a nexus must be told of the units that it finds.
+fn news(old: &LunMap, new: &LunMap) -> Vec<(u32, Attention)> {
+    let inventory =
+        |luns: &LunMap| luns.iter().map(|mapping| (mapping.lun, mapping.unit)).collect::<Vec<_>>();
+    let moved = inventory(old) != inventory(new);
+    let tell = |unit: u32| match old.lun_of(unit) {
+        None => Some((unit, Attention::PowerOn)),
+        Some(_) if moved => Some((unit, Attention::LunsChanged)),
+        Some(_) => {
+            (old.protects(unit) != new.protects(unit)).then_some((unit, Attention::ModeParametersChanged))
+        }
+    };
+    new.iter().filter_map(|mapping| tell(mapping.unit)).collect()
+}
+
+impl Unit {
+    /// A unit as the engine of a reactor needs it.
+    pub(crate) fn at(config: &UnitConfig, reactor: u16) -> Self {
+        match config.home == reactor {
+            true => Self::new(config.clone()),
+            false => Self::guest(config.clone()),
+        }
+    }
+
+    /// The operator has changed what may change while the unit exists: what everybody must be told.
+    fn follow(&mut self, config: &UnitConfig) -> Vec<Attention> {
+        let mut news = Vec::new();
+        if self.config.identity != config.identity || self.config.removable != config.removable {
+            news.push(Attention::InquiryChanged);
+        }
+        if self.config.read_only != config.read_only {
+            news.push(Attention::ModeParametersChanged);
+        }
+        if self.config.access != config.access && self.groups.follow(&config.access) {
+            news.push(Attention::AccessStateChanged);
+        }
+        let UnitConfig { read_only, removable, identity, access, .. } = config;
+        (self.config.read_only, self.config.removable) = (*read_only, *removable);
+        (self.config.identity, self.config.access) = (identity.clone(), access.clone());
+        news
+    }
+}
