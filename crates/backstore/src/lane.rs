@@ -70,7 +70,8 @@ pub enum LaneError {
 
 /// The stores of one reactor and what drives them.
 pub struct Lane {
-    stores: Vec<Arc<dyn Store>>,
+    /// By [`StoreId`].
+    stores: Vec<Option<Arc<dyn Store>>>,
     depth: usize,
     ready: Vec<Completion>,
     // Before the stores are let go, the ring is done with their descriptors: see `drop`.
@@ -95,6 +96,7 @@ impl Lane {
             },
         };
         let helpers = Helpers::new(depth, config.helpers, &event);
+        let stores = stores.into_iter().map(Some).collect();
         Ok(Self { stores, depth, ready: Vec::with_capacity(depth), ring, refusal, helpers, event })
     }
 
@@ -127,17 +129,26 @@ impl Lane {
         self.ready.len() + self.helpers.in_flight() + self.ring.as_ref().map_or(0, Ring::in_flight)
     }
 
+    /// From now on `id` names this store, or none. Nothing is under way for the one that it named before.
+    pub fn install(&mut self, id: StoreId, store: Option<Arc<dyn Store>>) {
+        let Ok(index) = usize::try_from(id.0) else { return };
+        if self.stores.len() <= index {
+            self.stores.resize_with(index + 1, || None);
+        }
+        self.stores[index] = store;
+    }
+
     /// The store that `id` names.
     #[must_use]
     pub fn store(&self, id: StoreId) -> &Arc<dyn Store> {
         let index = usize::try_from(id.0).ok();
-        index.and_then(|index| self.stores.get(index)).expect("a store of this lane")
+        index.and_then(|index| self.stores.get(index)?.as_ref()).expect("a store of this lane")
     }
 
     /// Starts what could not be done on the spot, or the rest of it.
     fn start(&mut self, ticket: (StoreId, TaskId), op: Op, done: usize) {
         let index = usize::try_from(ticket.0.0).unwrap_or(usize::MAX);
-        let entry = self.stores[index].entry(&op);
+        let entry = self.stores[index].as_ref().and_then(|store| store.entry(&op));
         let left = match (&mut self.ring, entry) {
             (Some(ring), Some(entry)) => ring.push(entry, op, done, ticket).map_err(|(op, _)| op),
             _ => Err(op),

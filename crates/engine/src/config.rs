@@ -117,14 +117,10 @@ impl PortConfig {
 }
 
 impl TargetConfig {
-    /// The port of that target with that tag, as an index; the first where there is none such.
-    ///
-    /// # Panics
-    /// When there is no port at all: the configuration was not checked.
+    /// The port of that target with that tag, as an index.
     #[must_use]
-    pub fn port(&self, target: &str, tag: u16) -> usize {
-        assert!(!self.ports.is_empty(), "a target needs a port");
-        self.ports.iter().position(|port| port.target == target && port.tag == tag).unwrap_or(0)
+    pub fn port(&self, target: &str, tag: u16) -> Option<usize> {
+        self.ports.iter().position(|port| port.tag == tag && port.target == target)
     }
 }
 

@@ -93,12 +93,14 @@ impl Engine {
     /// A nexus exists from now on; the engines of all reactors must be told. A discovery session has no nexus.
     pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login) {
         if login.kind == LoginKind::Normal {
+            // Whose port is gone already will soon be gone, too; until then there is nothing for it.
             let port = self.target.port(&login.target, login.target_port_tag);
-            let config = &self.target.ports[port];
-            let path = Path::new(&login.initiator_port, config.relative_port);
+            let config = port.map(|port| &self.target.ports[port]);
+            let path = Path::new(&login.initiator_port, config.map_or(0, |port| port.relative_port));
             let obstacles: Vec<_> =
                 self.units.iter().map(|unit| unit.reservations.obstacle(nexus, &path)).collect();
-            let luns = Arc::clone(config.luns_for(&login.initiator));
+            let luns = config.map(|port| Arc::clone(port.luns_for(&login.initiator))).unwrap_or_default();
+            let port = port.unwrap_or(0);
             let newcomer = Newcomer { initiator: &login.initiator, port, luns, path, obstacles };
             self.nexuses.insert(nexus, &login.initiator_port, newcomer);
         }

@@ -76,8 +76,10 @@ impl Engine {
         for nexus in self.nexuses.iter_mut() {
             let was = before.ports.get(nexus.port).map(|port| (port.target.as_str(), port.tag));
             // Where its port is gone the nexus will be, too: the driver sees to it.
-            nexus.port = was.map_or(0, |(target, tag)| self.target.port(target, tag));
-            let luns = Arc::clone(self.target.ports[nexus.port].luns_for(&nexus.initiator));
+            let port = was.and_then(|(target, tag)| self.target.port(target, tag));
+            nexus.port = port.unwrap_or(0);
+            let luns = port.map(|port| Arc::clone(self.target.ports[port].luns_for(&nexus.initiator)));
+            let luns = luns.unwrap_or_default();
             let old = core::mem::replace(&mut nexus.luns, Arc::clone(&luns));
             if !Arc::ptr_eq(&old, &luns) && *old != *luns {
                 nexus.notice(news(&old, &luns));

@@ -187,7 +187,7 @@ fn runtime_config(
     target: Target,
     access: &Access,
 ) -> RuntimeConfig {
-    let units = (0..).zip(disks).map(|(lun, disk)| unit(lun, disk, access)).collect();
+    let units = (0..).zip(disks).map(|(number, disk)| unit(number, disk, access)).collect();
     let buffer_bytes_max = usize::try_from(args.memory).unwrap_or(usize::MAX);
     RuntimeConfig {
         cores: args.cores,
@@ -207,11 +207,11 @@ fn runtime_config(
     }
 }
 
-fn unit(lun: u16, disk: &Disk, access: &Access) -> UnitConfig {
+fn unit(number: u32, disk: &Disk, access: &Access) -> UnitConfig {
     UnitConfig {
-        lun,
+        birth: number.into(),
         home: 0, // Chosen by the runtime.
-        store: StoreId(u32::from(lun)),
+        store: StoreId(number),
         limits: disk.limits.clone(),
         block_bytes: disk.block_bytes,
         physical_block_bytes: disk.physical_block_bytes,

@@ -8,12 +8,13 @@ use crate::failure::{Failure, Kind};
 use core::num::NonZeroU16;
 use core::str::FromStr;
 use core::time::Duration;
-use felio_engine::{Access, LbaMap, LbaRange, PortConfig, PortGroup, Ports};
+use felio_engine::{Access, LbaMap, LbaRange, LunMap, PortConfig, PortGroup, Ports};
 use felio_iscsi::config::{Allow, Auth, PortalGroup, Target};
 use felio_iscsi::name::IscsiName;
 use felio_spec::alua::{AccessState, STATES};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Longest transition, seconds: as LIO's.
 const TRANSITION_SECS_MAX: u64 = 30;
@@ -76,8 +77,14 @@ pub(crate) fn target(args: &ExportArgs, name: &IscsiName, auth: &Auth) -> Result
 
 /// The target ports: the portal groups.
 pub(crate) fn ports(args: &ExportArgs, name: &IscsiName) -> Vec<PortConfig> {
-    let port =
-        |tag: NonZeroU16| PortConfig { target: name.to_string(), tag: tag.get(), relative_port: tag.get() };
+    let luns = Arc::new(LunMap::numbered(u16::try_from(args.paths.len()).unwrap_or(u16::MAX)));
+    let port = |tag: NonZeroU16| PortConfig {
+        target: name.to_string(),
+        tag: tag.get(),
+        relative_port: tag.get(),
+        luns: Arc::clone(&luns),
+        initiators: BTreeMap::new(),
+    };
     tags(args).into_iter().map(port).collect()
 }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
 
+pub mod adopt;
 pub mod hub;
 mod mailbox;
 mod reactor;
@@ -17,5 +18,6 @@ mod spin;
 pub mod start;
 mod sys;
 
+pub use adopt::{Late, Portal, Served};
 pub use hub::Event;
 pub use start::{Notice, Runtime, RuntimeConfig, StartError};

@@ -2,15 +2,16 @@
 //!
 //! Invariant: whoever pushes and then finds the owner asleep wakes it; the owner says that it sleeps *before* it looks a last time.
 
+use crate::adopt::{Adoption, Retirement};
 use crate::hub::Message;
-use crate::sys::Waker;
+use crate::sys::{Listener, Waker};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 use crossbeam_queue::ArrayQueue;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Letters that wait, at the most. More than all tasks of a reactor would be of no use.
 const LETTERS_MAX: usize = 4096;
@@ -22,6 +23,12 @@ pub(crate) enum Letter {
     Message(Message),
     /// A connection to serve.
     Connection(OwnedFd, SocketAddr),
+    /// What to serve from now on.
+    Adopt(Arc<Adoption>),
+    /// Units that nobody finds any more.
+    Retire(Retirement),
+    /// Where to listen from now on, and where no more.
+    Listeners { open: Vec<Listener>, close: Vec<SocketAddr> },
 }
 
 /// A reactor's letter box.

@@ -3,6 +3,7 @@
 //! The first reactor also accepts connections and hands each to the reactor that has the fewest. A reactor with nothing to do sleeps
 //! in epoll without a timeout, or until the hub's next deadline.
 
+use crate::adopt::{Adoption, Retirement};
 use crate::hub::{Event, Hub, Io, Message, Received, Sent};
 use crate::mailbox::{Letter, Mailbox};
 use crate::spin::Spin;
@@ -44,7 +45,9 @@ pub(crate) type MakePort = dyn Fn(Time, SocketAddr, SocketAddr) -> Option<Connec
 pub(crate) struct Reactor {
     hub: Hub<Connection>,
     world: World,
-    listeners: Vec<Listener>,
+    /// By the number in their tokens.
+    listeners: Vec<Option<Listener>>,
+    retiring: Vec<Retirement>,
     paused_until: Option<Time>,
     make_port: Arc<MakePort>,
     spin: Spin,
@@ -93,7 +96,8 @@ impl Reactor {
         Ok(Self {
             hub,
             world,
-            listeners,
+            listeners: listeners.into_iter().map(Some).collect(),
+            retiring: Vec::new(),
             paused_until: None,
             make_port,
             spin: Spin::new(spin),
@@ -118,6 +122,7 @@ impl Reactor {
             self.hub.turn(now, &mut self.world);
             self.world.flush_outboxes();
             self.report_turned_away();
+            self.report_retired();
             if worked || self.hub.is_busy() {
                 self.spin.handle_work(now);
             }
@@ -167,6 +172,9 @@ impl Reactor {
             match letter {
                 Letter::Message(message) => self.hub.handle_message(message),
                 Letter::Connection(fd, peer) => self.install(now, fd, peer),
+                Letter::Adopt(adoption) => self.adopt(now, &adoption),
+                Letter::Retire(retirement) => self.retiring.push(retirement),
+                Letter::Listeners { open, close } => self.change_listeners(open, &close),
             }
         }
         if self.paused_until.is_some_and(|at| at <= now) {
@@ -210,14 +218,13 @@ impl Reactor {
 
     fn accept(&mut self, now: Time, listener: u32) {
         for _ in 0..ACCEPTS_MAX {
-            let Some(listener) = usize::try_from(listener).ok().and_then(|at| self.listeners.get(at)) else {
-                return;
-            };
+            let listener = usize::try_from(listener).ok().and_then(|at| self.listeners.get(at)?.as_ref());
+            let Some(listener) = listener else { return };
             match listener.accept() {
                 Accepted::Connection(fd, peer) => self.place(now, fd, peer),
                 Accepted::None => return,
                 Accepted::Exhausted => {
-                    for listener in &self.listeners {
+                    for listener in self.listeners.iter().flatten() {
                         self.world.poller.remove(listener);
                     }
                     self.paused_until = Some(now + ACCEPT_PAUSE);
@@ -230,7 +237,51 @@ impl Reactor {
     fn resume_listeners(&mut self) {
         self.paused_until = None;
         for (number, listener) in (SOURCE_LISTENER..).zip(&self.listeners) {
-            let _ = self.world.poller.add_source(listener, source(number));
+            if let Some(listener) = listener {
+                let _ = self.world.poller.add_source(listener, source(number));
+            }
+        }
+    }
+
+    /// Takes up a new configuration.
+    fn adopt(&mut self, now: Time, adoption: &Adoption) {
+        for (id, store) in &adoption.stores {
+            self.world.lane.install(*id, store.clone());
+        }
+        self.make_port = Arc::clone(&adoption.make_port);
+        self.hub.handle_config(now, &adoption.target, |login, peer| adoption.admits(login, peer));
+        adoption.acknowledge(self.world.reactor);
+    }
+
+    /// Tells of units of which nothing is under way any more.
+    fn report_retired(&mut self) {
+        let (hub, reactor) = (&self.hub, self.world.reactor);
+        let is_over =
+            |retirement: &mut Retirement| retirement.units.iter().all(|unit| hub.engine().is_quiet(*unit));
+        for retirement in self.retiring.extract_if(.., is_over) {
+            retirement.acknowledge(reactor);
+        }
+    }
+
+    /// Listens elsewhere. Connections that were accepted stay.
+    fn change_listeners(&mut self, open: Vec<Listener>, close: &[SocketAddr]) {
+        if self.stopping {
+            return;
+        }
+        let closes = |listener: &mut Listener| listener.local().is_ok_and(|local| close.contains(&local));
+        for place in &mut self.listeners {
+            if let Some(listener) = place.take_if(closes) {
+                self.world.poller.remove(&listener);
+            }
+        }
+        for listener in open {
+            let at = self.listeners.iter().position(Option::is_none).unwrap_or(self.listeners.len());
+            let number = SOURCE_LISTENER.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
+            if self.paused_until.is_none() {
+                let _ = self.world.poller.add_source(&listener, source(number));
+            }
+            self.listeners.resize_with(self.listeners.len().max(at + 1), || None);
+            self.listeners[at] = Some(listener);
         }
     }
 

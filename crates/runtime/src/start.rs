@@ -6,19 +6,19 @@
 //! `tasks_max` a reactor; for each of `connections_max` connections its protocol state and, under pressure, waiting input
 //! ([`STASH_BYTES_HIGH`](crate::hub::STASH_BYTES_HIGH) a reactor in all, then a little for each connection).
 
+use crate::adopt::keep_homes;
 use crate::hub::{Event, Hub, HubConfig};
 use crate::mailbox::Mailbox;
 use crate::reactor::{MakePort, Parts, Reactor};
 use crate::sys::{self, Listener};
 use core::time::Duration;
 use felio_backstore::{Lane, LaneConfig, LaneError, Store};
-use felio_engine::{TargetConfig, UnitConfig};
+use felio_engine::TargetConfig;
 use felio_hal::Pool;
 use felio_hal::buf::Budget;
 use felio_iscsi::config::Portal;
 use felio_iscsi::connection::Connection;
 use felio_iscsi::limits::Limits;
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,10 +103,13 @@ pub enum Notice {
 /// A running data plane.
 #[derive(Debug)]
 pub struct Runtime {
-    portals: Vec<SocketAddr>,
-    mailboxes: Arc<[Mailbox]>,
+    pub(crate) portals: Vec<SocketAddr>,
+    pub(crate) mailboxes: Arc<[Mailbox]>,
     threads: Vec<JoinHandle<()>>,
     disk_io: &'static str,
+    pub(crate) target: Arc<TargetConfig>,
+    pub(crate) iscsi: Arc<felio_iscsi::config::Config>,
+    pub(crate) limits: Limits,
 }
 
 impl Runtime {
@@ -117,17 +120,20 @@ impl Runtime {
         let (listeners, portals) = listen(&config.portals)?;
         config.iscsi.set_ports(config.portals.iter().zip(&portals));
         config.target.epoch_millis = sys::epoch_millis();
-        choose_homes(&mut config.target.units, reactors);
+        keep_homes(&[], &mut config.target.units, reactors);
         // Whoever could guess tokens could read what they stand for.
         let drawn = getrandom::fill(&mut config.target.token_seed);
         drawn.map_err(|error| StartError::Reactor(io::Error::other(error)))?;
         let (notices, news) = sync_channel(NOTICES_MAX);
         let mailboxes: Result<Arc<[Mailbox]>, _> = (0..reactors).map(|_| Mailbox::new()).collect();
         let mailboxes = mailboxes.map_err(StartError::Reactor)?;
-        let built = build(&config, reactors, listeners, &mailboxes, &notices)?;
+        let target = Arc::new(config.target.clone());
+        let iscsi = Arc::new(config.iscsi.clone());
+        let make_port = port_maker(Arc::clone(&iscsi), config.limits);
+        let built = build(&config, &target, &make_port, listeners, &mailboxes, &notices)?;
         let disk_io = built.first().map_or("", Reactor::disk_io);
         let threads = spawn(built, config.pin, &notices).map_err(StartError::Reactor)?;
-        Ok((Self { portals, mailboxes, threads, disk_io }, news))
+        Ok((Self { portals, mailboxes, threads, disk_io, target, iscsi, limits: config.limits }, news))
     }
 
     /// Where it listens.
@@ -165,19 +171,6 @@ impl Runtime {
     }
 }
 
-/// Units by turns, but those of a logical unit group together: their access states change in one step.
-fn choose_homes(units: &mut [UnitConfig], reactors: u16) {
-    let mut homes = (0..reactors).cycle();
-    let mut groups = BTreeMap::new();
-    for unit in units {
-        let mut next = || homes.next().unwrap_or(0);
-        unit.home = match unit.access.lu_group {
-            0 => next(),
-            group => *groups.entry(group).or_insert_with(next),
-        };
-    }
-}
-
 fn listen(portals: &[Portal]) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
     let (mut listeners, mut locals) = (Vec::new(), Vec::new());
     for Portal { address, .. } in portals {
@@ -191,15 +184,15 @@ fn listen(portals: &[Portal]) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartE
 
 fn build(
     config: &RuntimeConfig,
-    reactors: u16,
+    target: &Arc<TargetConfig>,
+    make_port: &Arc<MakePort>,
     listeners: Vec<Listener>,
     mailboxes: &Arc<[Mailbox]>,
     notices: &SyncSender<Notice>,
 ) -> Result<Vec<Reactor>, StartError> {
+    let reactors = u16::try_from(mailboxes.len()).unwrap_or(u16::MAX);
     let share = |whole: usize| whole.div_ceil(usize::from(reactors));
     let budget = Budget::new(config.buffer_bytes_max);
-    let target = Arc::new(config.target.clone());
-    let make_port = port_maker(config);
     let mut listeners = Some(listeners);
     let mut built = Vec::new();
     for reactor in 0..reactors {
@@ -211,13 +204,13 @@ fn build(
             sessions_max: config.sessions_max,
             tasks_max: config.tasks_max,
         };
-        let hub = Hub::new(hub_config, &target, Pool::of(reactor, Arc::clone(&budget)));
+        let hub = Hub::new(hub_config, target, Pool::of(reactor, Arc::clone(&budget)));
         let lane = Lane::new(config.stores.clone(), config.lane).map_err(StartError::Stores)?;
         let parts = Parts {
             reactor,
             lane,
             listeners: listeners.take().unwrap_or_default(),
-            make_port: Arc::clone(&make_port),
+            make_port: Arc::clone(make_port),
             spin: config.spin,
             mailboxes: Arc::clone(mailboxes),
             notices: notices.clone(),
@@ -227,8 +220,8 @@ fn build(
     Ok(built)
 }
 
-fn port_maker(config: &RuntimeConfig) -> Arc<MakePort> {
-    let (iscsi, limits) = (Arc::new(config.iscsi.clone()), config.limits);
+/// What makes ports of connections that arrive.
+pub(crate) fn port_maker(iscsi: Arc<felio_iscsi::config::Config>, limits: Limits) -> Arc<MakePort> {
     Arc::new(move |now, peer, local| {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).ok()?;

@@ -5,12 +5,12 @@
 
 use crate::disk::Disk;
 use crate::random::Random;
-use felio_engine::{Access, Identity, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::{NexusId, Pool, StoreId, Time};
 use felio_iscsi::connection::Connection;
 use felio_runtime::hub::{Hub, HubConfig, Io, Message};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +169,7 @@ fn target(disk: &Disk, home: u16) -> TargetConfig {
         naa: [0x60; 16],
     };
     let unit = UnitConfig {
-        lun: 0,
+        birth: 0,
         home,
         store: StoreId(0),
         limits: disk.limits(),
@@ -182,7 +182,13 @@ fn target(disk: &Disk, home: u16) -> TargetConfig {
         saved: disk.saved(),
     };
     TargetConfig {
-        ports: vec![PortConfig { target: TARGET.to_owned(), tag: 1, relative_port: 1 }],
+        ports: vec![PortConfig {
+            target: TARGET.to_owned(),
+            tag: 1,
+            relative_port: 1,
+            luns: Arc::new(LunMap::numbered(1)),
+            initiators: BTreeMap::new(),
+        }],
         epoch_millis: 0,
         units: vec![unit],
         token_seed: [0; 32],

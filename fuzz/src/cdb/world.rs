@@ -9,7 +9,9 @@ use super::sense;
 use crate::Script;
 use crate::story::tell;
 use core::time::Duration;
-use felio_engine::{Access, Engine, Identity, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig};
+use felio_engine::{
+    Access, Engine, Identity, LunMap, Mapping, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig,
+};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
 use felio_hal::state::Saved;
@@ -77,7 +79,7 @@ impl World {
         }
         let flags = script.byte();
         let units = disks.iter().zip(0_u16..).map(|(disk, number)| UnitConfig {
-            lun: number * 300,
+            birth: number.into(),
             home: 0,
             store: disk.id,
             limits: disk.limits(if number == 0 { flags & !1 } else { flags }),
@@ -95,11 +97,15 @@ impl World {
                 naa: [0x60 + u8::try_from(number).expect("a digit"); 16],
             },
         });
+        let luns = (0..disks.len()).zip(0_u16..).zip(0_u32..);
+        let luns = luns.map(|((_, number), unit)| Mapping { lun: number * 300, unit, read_only: false });
         let config = TargetConfig {
             ports: vec![PortConfig {
                 target: "iqn.2024-01.org.example:disk".to_owned(),
                 tag: 1,
                 relative_port: 1,
+                luns: Arc::new(LunMap::new(luns.collect())),
+                initiators: BTreeMap::new(),
             }],
             epoch_millis: 0,
             units: units.collect(),

@@ -26,9 +26,10 @@ mod timers;
 
 pub use io::{Event, Io, Message, Received, Sent};
 
-use connection::{Connection, End, Input};
+use connection::{Connection, End, Input, Standing};
 use core::time::Duration;
 use felio_engine::{Engine, TargetConfig, UnitConfig};
+use felio_hal::port::Login;
 use felio_hal::{Buf, Completion, NexusId, Op, Pool, Port, PortRequest, StoreId, Submission, Time};
 use route::{Fanout, Leaving, Loss};
 use sessions::Sessions;
@@ -82,6 +83,9 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ports kept for [`Hub::poll_turned_away`].
 const TURNED_AWAY_MAX: usize = 16;
 
+/// How long an initiator may take to log out whose session the operator has ended.
+const LOGOUT_GRACE: Duration = Duration::from_secs(3);
+
 /// How soon stalled input is offered again when nothing else happens.
 const STALL_RETRY: Duration = Duration::from_millis(2);
 
@@ -107,8 +111,6 @@ pub struct Hub<P> {
     config: HubConfig,
     /// Stores to be made durable by this reactor before it stops.
     flush: Vec<StoreId>,
-    /// Home reactors by LUN number.
-    homes: Vec<u16>,
     engine: Engine,
     pool: Pool,
     connections: Slots<Connection<P>>,
@@ -153,7 +155,6 @@ impl<P: Port> Hub<P> {
         assert!(config.reactor < config.reactors, "a reactor is one of them");
         let registrar = config.reactor == route::REGISTRAR;
         Self {
-            homes: homes_by_number(config.reactor, &target.units),
             flush: flushed_by(config.reactor, &target.units),
             engine: Engine::new(Arc::clone(target), config.reactor, config.tasks_max),
             pool,
@@ -237,6 +238,27 @@ impl<P: Port> Hub<P> {
     /// Another hub wrote.
     pub fn handle_message(&mut self, message: Message) {
         self.inbox.push_back(message);
+    }
+
+    /// The operator changed the configuration. Sessions that it does not `admit` any more are asked to log out.
+    pub fn handle_config(
+        &mut self,
+        now: Time,
+        target: &Arc<TargetConfig>,
+        admits: impl Fn(&Login, SocketAddr) -> bool,
+    ) {
+        self.flush = flushed_by(self.config.reactor, &target.units);
+        self.engine.handle_config(now, Arc::clone(target), &mut self.pool);
+        let is_over = |connection: &Connection<P>| match &connection.standing {
+            Standing::Admitted { login, .. } => !admits(login, connection.peer),
+            _ => false,
+        };
+        let over = self.connections.iter().filter(|(_, connection)| is_over(connection));
+        let over: Vec<Key> = over.map(|(key, _)| key).collect();
+        for key in over {
+            self.request(now, key, PortRequest::RequestLogout { within: LOGOUT_GRACE });
+        }
+        self.unsettled = true;
     }
 
     /// Asks every initiator to log out within `grace`; then finishes what runs and flushes the stores, until [`Hub::is_stopped`].
@@ -474,19 +496,6 @@ impl Company {
     fn is_shared(&self, now: Time) -> bool {
         self.shared_at.is_some_and(|at| now.since(at) < COMPANY)
     }
-}
-
-/// Units without an entry are answered for where the command arrived.
-fn homes_by_number(reactor: u16, units: &[UnitConfig]) -> Vec<u16> {
-    let mut homes = Vec::new();
-    for unit in units {
-        let number = usize::from(unit.lun);
-        if homes.len() <= number {
-            homes.resize(number + 1, reactor);
-        }
-        homes[number] = unit.home;
-    }
-    homes
 }
 
 fn flushed_by(reactor: u16, units: &[UnitConfig]) -> Vec<StoreId> {

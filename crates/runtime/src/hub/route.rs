@@ -14,8 +14,8 @@ use super::{Event, Hub, Io, Message, key};
 use core::time::Duration;
 use felio_hal::port::{Login, LoginKind, LossReason, TaskManagement};
 use felio_hal::{NexusId, Port, PortEvent, PortRequest, PortTag, Time};
+use felio_spec::TaskManagementFunction;
 use felio_spec::status::TaskManagementResponse;
-use felio_spec::{Lun, TaskManagementFunction};
 
 /// The reactor that keeps the register of sessions.
 pub(super) const REGISTRAR: u16 = 0;
@@ -210,11 +210,6 @@ impl<P: Port> Hub<P> {
         }
     }
 
-    fn home(&self, lun: Lun) -> u16 {
-        let number = lun.number().map(usize::from);
-        number.and_then(|number| self.homes.get(number)).copied().unwrap_or(self.config.reactor)
-    }
-
     /// A function is for the engine here, which forwards it if need be; or for several, and answered once all have.
     fn route_task_management(
         &mut self,
@@ -223,7 +218,8 @@ impl<P: Port> Hub<P> {
         function: TaskManagement,
         io: &mut impl Io,
     ) {
-        let (own, home) = (self.config.reactor, self.home(function.lun));
+        let own = self.config.reactor;
+        let home = self.engine.home_of(nexus, function.lun).unwrap_or(own);
         let is_carried_out_by = |reactor: u16| match function.function {
             TaskManagementFunction::TargetWarmReset
             | TaskManagementFunction::TargetColdReset

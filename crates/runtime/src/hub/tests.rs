@@ -2,13 +2,14 @@
 
 use super::*;
 use core::cell::RefCell;
-use felio_engine::{Access, PortConfig};
+use felio_engine::{Access, LunMap, PortConfig};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Command, Fatal, Login, LoginKind, LossReason, PortEvent, TaskManagement};
 use felio_hal::state::Saved;
 use felio_hal::{Limits, NexusId, PortTag, StoreQueue, Submission};
 use felio_spec::status::TaskManagementResponse;
 use felio_spec::{Cdb, Lun, TaskAttribute, TaskManagementFunction};
+use std::collections::BTreeMap;
 use std::io::IoSliceMut;
 use std::rc::Rc;
 
@@ -202,10 +203,10 @@ fn target() -> Arc<TargetConfig> {
         serial: "s".to_owned(),
         naa: [0x60; 16],
     };
-    let unit = |lun: u16| UnitConfig {
-        lun,
-        home: lun,
-        store: StoreId(u32::from(lun)),
+    let unit = |number: u16| UnitConfig {
+        birth: number.into(),
+        home: number,
+        store: StoreId(number.into()),
         limits: limits.clone(),
         block_bytes: 512,
         physical_block_bytes: 512,
@@ -217,7 +218,13 @@ fn target() -> Arc<TargetConfig> {
     };
     let units = vec![unit(0), unit(1)];
     Arc::new(TargetConfig {
-        ports: vec![PortConfig { target: "iqn.t".to_owned(), tag: 1, relative_port: 1 }],
+        ports: vec![PortConfig {
+            target: "iqn.t".to_owned(),
+            tag: 1,
+            relative_port: 1,
+            luns: Arc::new(LunMap::numbered(2)),
+            initiators: BTreeMap::new(),
+        }],
         epoch_millis: 0,
         units,
         token_seed: [0; 32],
@@ -318,6 +325,18 @@ fn what_a_port_cannot_take_is_offered_again_and_nothing_is_read_meanwhile() {
     hub.handle_readable(nexus);
     settle(&mut hub, &mut world);
     assert_eq!(script.borrow().seen, ["input 60 of 100", "input 40 of 40", "input 7 of 7"]);
+}
+
+#[test]
+fn a_session_that_is_not_admitted_any_more_is_asked_to_leave() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = login(&mut hub, &mut world);
+    hub.handle_config(NOW, &target(), |login, _| login.initiator == "iqn.i");
+    settle(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen.last().map(String::as_str), Some("Admit { session: 1 }"));
+    hub.handle_config(NOW, &target(), |_, _| false);
+    settle(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen.last().map(String::as_str), Some("RequestLogout { within: 3s }"));
 }
 
 #[test]
