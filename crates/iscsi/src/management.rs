@@ -14,7 +14,7 @@ use crate::pdu::{
 };
 use crate::receive::Header;
 use crate::session::{After, Begin, FullFeature, Incoming, Io, Item, Sink};
-use crate::tasks::{Kind, Numbering, State, Task, slot_of, tag_of};
+use crate::tasks::{Kind, Numbering, SlotUse, State, Task, slot_of, tag_of};
 use crate::transmit::{Job, Outbox, Payload};
 use crate::window::Place;
 use core::time::Duration;
@@ -51,8 +51,11 @@ impl FullFeature {
         match (answer, row_of(pdu.function)) {
             (None, Some(function)) => {
                 // It takes its own place first: the places that it makes free are given to the initiator at once.
-                self.pass_on(function, pdu, io);
-                self.abort_ours(pdu.function, pdu, io);
+                let own = self.pass_on(function, pdu, io);
+                let left = self.abort_ours(pdu, io);
+                if let Some(Task { kind: Kind::Management(ends), .. }) = self.tasks.get_mut(own.slot) {
+                    *ends = left;
+                }
             }
             (answer, _) => {
                 self.answer_management(pdu.initiator_task_tag, answer.unwrap_or(Code::NOT_SUPPORTED), io)
@@ -64,11 +67,17 @@ impl FullFeature {
     pub(crate) fn finish_management(&mut self, tag: PortTag, outcome: Outcome, io: &mut Io<'_>) -> After {
         // An ABORT TASK of ours has no slot: the command that it was for has been answered.
         let slot = slot_of(tag);
-        let Some(&mut Task { itt, kind: Kind::Management, .. }) = self.tasks.get_mut(slot) else {
+        let Some(Task { itt, kind: Kind::Management(ends), .. }) = self.tasks.get_mut(slot) else {
             return After::GoOn;
         };
+        let (itt, ends) = (*itt, core::mem::take(ends));
         self.tasks.remove(slot);
-        self.answer_management(itt, code_of(outcome), io);
+        let code = match (outcome, self.drop_parked(&ends, io)) {
+            // The engine had answered it, and the initiator did not know.
+            (Outcome::NoSuchTask, 1..) => Code::COMPLETE,
+            (outcome, _) => code_of(outcome),
+        };
+        self.answer_management(itt, code, io);
         if self.is_managing() {
             return After::GoOn;
         }
@@ -195,7 +204,7 @@ impl FullFeature {
 
     /// Whether a task management function of the initiator is under way.
     fn is_managing(&mut self) -> bool {
-        self.tasks.iter_mut().any(|(_, task)| matches!(task.kind, Kind::Management))
+        self.tasks.iter_mut().any(|(_, task)| matches!(task.kind, Kind::Management(_)))
     }
 
     /// Asks the initiator to log out, or tells it that we drop the session.
@@ -290,23 +299,40 @@ impl FullFeature {
         Code::COMPLETE
     }
 
-    /// Functions on many tasks reach also those that the engine does not have, if they were sent before.
-    fn abort_ours(&mut self, function: Function, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
-        let everywhere = match function {
-            Function::ABORT_TASK_SET | Function::CLEAR_TASK_SET | Function::LOGICAL_UNIT_RESET => false,
-            Function::TARGET_WARM_RESET | Function::TARGET_COLD_RESET | Function::I_T_NEXUS_RESET => true,
-            _ => return,
-        };
+    /// Functions reach also the commands that the engine does not have, if they were sent before. Those that it has are returned.
+    fn abort_ours(&mut self, pdu: &TaskManagementRequest, io: &mut Io<'_>) -> Vec<SlotUse> {
         let lun = lun_of(pdu.lun);
-        let is_meant = |task: &Task| {
-            let is_before = task.place == Numbering::Immediate || task.cmd_sn.is_before(pdu.cmd_sn);
-            (everywhere || task.lun == lun) && is_before && matches!(task.kind, Kind::Command(_))
+        let is_before = |task: &Task| task.place == Numbering::Immediate || task.cmd_sn.is_before(pdu.cmd_sn);
+        let is_meant = |task: &Task| match pdu.function {
+            Function::ABORT_TASK => task.itt == pdu.referenced_task_tag,
+            Function::ABORT_TASK_SET | Function::CLEAR_TASK_SET | Function::LOGICAL_UNIT_RESET => {
+                task.lun == lun && is_before(task)
+            }
+            Function::TARGET_WARM_RESET | Function::TARGET_COLD_RESET | Function::I_T_NEXUS_RESET => {
+                is_before(task)
+            }
+            _ => false,
         };
+        let is_meant = |task: &Task| matches!(task.kind, Kind::Command(_)) && is_meant(task);
         let meant: Vec<u16> =
             self.tasks.iter_mut().filter(|(_, task)| is_meant(task)).map(|(slot, _)| slot).collect();
-        for slot in meant {
-            self.abort_slot(slot, io);
+        let mut left: Vec<SlotUse> = meant.iter().filter_map(|slot| self.tasks.use_of(*slot)).collect();
+        left.retain(|of| matches!(self.abort_slot(of.slot, io), Whose::Engines));
+        left
+    }
+
+    /// Commands that a function ended and that the engine had answered before: a response that still waits for data comes too late. How
+    /// many there were.
+    //= RFC 7143 "Task Management Function Response": nothing of an affected task comes after it
+    fn drop_parked(&mut self, ends: &[SlotUse], io: &mut Io<'_>) -> usize {
+        let mut count = 0;
+        for of in ends {
+            if self.tasks.command_mut(*of).is_some_and(|command| matches!(command.state, State::Ended(_))) {
+                self.forget(of.slot, io);
+                count += 1;
+            }
         }
+        count
     }
 
     fn skip(&mut self, sn: Sn) {
@@ -315,7 +341,12 @@ impl FullFeature {
         }
     }
 
-    fn pass_on(&mut self, function: TaskManagementFunction, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
+    fn pass_on(
+        &mut self,
+        function: TaskManagementFunction,
+        pdu: &TaskManagementRequest,
+        io: &mut Io<'_>,
+    ) -> SlotUse {
         let referenced = self.tasks.find(pdu.referenced_task_tag).filter(|of| {
             let command = self.tasks.command_mut(*of);
             command.is_some_and(|command| {
@@ -324,7 +355,7 @@ impl FullFeature {
         });
         let place = if pdu.immediate { Numbering::Immediate } else { Numbering::Numbered };
         let lun = lun_of(pdu.lun);
-        let kind = Kind::Management;
+        let kind = Kind::Management(Vec::new());
         let task = Task { itt: pdu.initiator_task_tag, cmd_sn: pdu.cmd_sn, lun, place, kind };
         let of = self.tasks.insert(task);
         self.tasks.handle_delivered(of.slot);
@@ -334,6 +365,7 @@ impl FullFeature {
             lun,
             referenced: referenced.map(|of| tag_of(of.slot)),
         }));
+        of
     }
 
     fn answer_management(&mut self, itt: TaskTag, response: Code, io: &mut Io<'_>) {

@@ -93,7 +93,7 @@ impl FullFeature {
     pub(crate) fn give_up_held(&mut self, io: &mut Io<'_>) -> bool {
         let holds = |task: &Task| match &task.kind {
             Kind::Command(ScsiTask { state: State::Held, transfer, .. }) => transfer.buf.is_some(),
-            Kind::Command(_) | Kind::Management => false,
+            Kind::Command(_) | Kind::Management(_) => false,
         };
         let slot = self.tasks.iter_mut().find(|(_, task)| holds(task)).map(|(slot, _)| slot);
         let Some(of) = slot.and_then(|slot| self.tasks.use_of(slot)) else { return false };

@@ -42,8 +42,8 @@ pub(crate) enum Numbering {
 pub(crate) enum Kind {
     /// A SCSI command.
     Command(ScsiTask),
-    /// A task management function of the initiator.
-    Management,
+    /// A task management function of the initiator, and the commands that it ends and that the engine had when it came.
+    Management(Vec<SlotUse>),
 }
 
 /// A SCSI command.
@@ -229,7 +229,7 @@ impl Tasks {
             self.slots.get_mut(usize::from(of.slot)).filter(|entry| entry.generation == of.generation)?;
         match &mut entry.task.as_mut()?.kind {
             Kind::Command(command) => Some(command),
-            Kind::Management => None,
+            Kind::Management(_) => None,
         }
     }
 
@@ -242,7 +242,7 @@ impl Tasks {
     pub(crate) fn commands(&self) -> impl Iterator<Item = &ScsiTask> {
         self.slots.iter().filter_map(|slot| match &slot.task.as_ref()?.kind {
             Kind::Command(command) => Some(command),
-            Kind::Management => None,
+            Kind::Management(_) => None,
         })
     }
 
@@ -367,7 +367,7 @@ mod tests {
     use felio_spec::Lun;
 
     fn task(itt: u32, place: Numbering) -> Task {
-        Task { itt: TaskTag(itt), cmd_sn: Sn(0), lun: Lun::default(), place, kind: Kind::Management }
+        Task { itt: TaskTag(itt), cmd_sn: Sn(0), lun: Lun::default(), place, kind: Kind::Management(Vec::new()) }
     }
 
     #[test]

@@ -26,6 +26,9 @@ struct Args {
     trace: bool,
 }
 
+/// Lines of its log that a failed seed shows.
+const LINES_MAX: usize = 400;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let (first, count) = args.seed.map_or((args.first, args.seeds), |seed| (seed, 1));
@@ -73,9 +76,9 @@ fn run(seed: u64, trace: bool) -> Result<felio_sim::world::Summary, String> {
         println!("{}", again.log().join("\n"));
     }
     result.map_err(|why| {
-        format!(
-            "{}\nseed {seed} failed: {why}\nagain: cargo xtask sim --seed {seed} --trace",
-            again.log().join("\n")
-        )
+        // With a trace it was told already.
+        let end = if trace { &[] } else { &again.log()[again.log().len().saturating_sub(LINES_MAX)..] };
+        let end = end.join("\n");
+        format!("{end}\nseed {seed} failed: {why}\nagain: cargo xtask sim --seed {seed} --trace")
     })
 }

@@ -160,11 +160,10 @@ impl World {
         Ok(self.summary)
     }
 
-    /// The end of the log, if one was kept.
+    /// The log, if one was kept.
     #[must_use]
     pub fn log(&self) -> &[String] {
-        let log = self.outside.log.as_deref().unwrap_or_default();
-        &log[log.len().saturating_sub(400)..]
+        self.outside.log.as_deref().unwrap_or_default()
     }
 
     /// Jumps to the next thing that happens.

@@ -161,22 +161,73 @@ fn a_command_of_another_unit_is_not_aborted() {
     assert_eq!(managed(&mut world), [Code::TASK_DOES_NOT_EXIST]);
 }
 
-#[test]
-fn a_response_that_waits_for_data_is_aborted_without_a_word() {
+/// A write whose unsolicited data have not come yet: its tags, and the data.
+fn write_that_owes(world: &mut World) -> (TaskTag, PortTag, Vec<u8>) {
+    let itt = world.peer.command(0, &[0x2a; 10], Data::Out(bytes(1024)));
+    let mut sent = world.peer.take_output();
+    let data = sent.split_off(48);
+    world.pending = sent;
+    world.run();
+    (itt, world.told_command().tag, data)
+}
+
+fn silent_with_unsolicited_data() -> World {
     let mut world =
         World::logged_in(&[("ImmediateData", "No"), ("InitialR2T", "No"), ("FirstBurstLength", "1024")]);
     world.engine = Engine::Silent;
-    let itt = world.peer.command(0, &[0x2a; 10], Data::Out(bytes(1024)));
-    let sent = world.peer.take_output();
-    world.pending = sent[..48].to_vec();
-    world.run();
-    let tag = world.told_command().tag;
+    world
+}
+
+#[test]
+fn a_response_that_waits_for_data_is_aborted_without_a_word() {
+    let mut world = silent_with_unsolicited_data();
+    let (itt, tag, data) = write_that_owes(&mut world);
     world.bad(tag, felio_spec::sense::code::WRITE_PROTECTED);
     world.peer.manage(Function::ABORT_TASK, 0, itt, Sn(1));
     assert_eq!(managed(&mut world), [Code::COMPLETE]);
-    world.pending = sent[48..].to_vec();
+    world.pending = data;
     world.run();
     assert!(world.seen().is_empty() && world.fatal.is_none());
+}
+
+/// A function crosses the engine's response to a command that still owes data: nothing of the command comes after the function's answer.
+#[track_caller]
+fn check_crossing(function: Function, outcome: TaskManagementResponse) {
+    let mut world = silent_with_unsolicited_data();
+    let (itt, tag, data) = write_that_owes(&mut world);
+    world.peer.manage(function, 0, itt, Sn(1));
+    world.run();
+    let ask = told_management(&mut world);
+    world.bad(tag, felio_spec::sense::code::WRITE_PROTECTED);
+    world.request(PortRequest::TaskManagementResult { tag: ask.tag, response: outcome });
+    assert_eq!(managed(&mut world), [Code::COMPLETE]);
+    world.pending = data;
+    world.run();
+    assert!(world.seen().is_empty() && world.fatal.is_none());
+}
+
+#[test]
+fn a_response_that_crosses_a_function_does_not_follow_its_answer() {
+    check_crossing(Function::ABORT_TASK, TaskManagementResponse::NoSuchTask);
+    check_crossing(Function::ABORT_TASK_SET, TaskManagementResponse::FunctionComplete);
+    check_crossing(Function::LOGICAL_UNIT_RESET, TaskManagementResponse::FunctionComplete);
+    check_crossing(Function::I_T_NEXUS_RESET, TaskManagementResponse::FunctionComplete);
+}
+
+#[test]
+fn a_response_that_waits_for_data_outlives_a_function_that_came_before_its_command() {
+    let mut world = silent_with_unsolicited_data();
+    world.peer.manage(Function::ABORT_TASK_SET, 0, TaskTag::RESERVED, Sn(0));
+    world.run();
+    let ask = told_management(&mut world);
+    let (_, tag, data) = write_that_owes(&mut world);
+    world.bad(tag, felio_spec::sense::code::WRITE_PROTECTED);
+    let response = TaskManagementResponse::FunctionComplete;
+    world.request(PortRequest::TaskManagementResult { tag: ask.tag, response });
+    assert_eq!(managed(&mut world), [Code::COMPLETE]);
+    world.pending = data;
+    world.run();
+    assert!(matches!(&world.seen()[..], [PeerEvent::Completed(done)] if done.status == 2));
 }
 
 #[track_caller]
