@@ -135,7 +135,7 @@ impl Engine {
             }
         };
         let Some(slot) = self.enter(nexus, unit, command, &admitted) else { return pool.give(buf) };
-        if let Some(newer) = self.find(nexus, unit, before) {
+        if let Some(newer) = before.into_iter().find_map(|tag| self.find(nexus, unit, Some(tag))) {
             self.units[index(unit)].tasks.put_before(&mut self.table, slot, newer);
         }
         if let Some(task) = self.table.get_mut(slot) {

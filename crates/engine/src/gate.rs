@@ -184,8 +184,9 @@ pub(crate) enum Content {
 pub(crate) struct Handed {
     /// Its data.
     pub(crate) buf: Buf,
-    /// A command of the same nexus that was sent after it, and that must not begin before it.
-    pub(crate) before: Option<PortTag>,
+    /// Commands of the same nexus that were sent after it, and that must not begin before it, in their order. Home may have
+    /// answered the first of them.
+    pub(crate) before: Vec<PortTag>,
 }
 
 impl Peers {

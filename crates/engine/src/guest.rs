@@ -72,8 +72,8 @@ impl Engine {
             expect_in: u32::MAX,
         };
         let newer = |abroad: &&Abroad| abroad.older.contains(&id);
-        let abroad = self.nexuses.get(nexus).and_then(|nexus| nexus.abroad.iter().find(newer));
-        let before = abroad.map(|abroad| abroad.tag);
+        let abroad = self.nexuses.get(nexus).map_or(&[][..], |nexus| &nexus.abroad);
+        let before = abroad.iter().filter(newer).map(|abroad| abroad.tag).collect();
         self.peers
             .write(config.home, Content::Command { nexus, command, handed: Some(Handed { buf, before }) });
         self.let_go(slot);

@@ -206,6 +206,7 @@ impl World {
     fn turn(&mut self, reactor: u16) -> Result<(), String> {
         self.outside.turn_to(reactor);
         while let Some(message) = self.outside.mail.receive(self.now, reactor) {
+            self.outside.note(|| format!("reactor {reactor} reads {message:?}"));
             self.program.hub(reactor).handle_message(message);
         }
         self.program.turn(self.now, reactor, &mut self.outside)
@@ -434,6 +435,8 @@ impl Io for Outside {
     }
 
     fn post(&mut self, reactor: u16, message: Message) {
+        let from = self.reactor;
+        self.note(|| format!("reactor {from} to {reactor}: {message:?}"));
         self.mail.post(self.now, self.reactor, reactor, message, &mut self.random);
     }
 

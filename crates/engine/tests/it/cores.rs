@@ -4,7 +4,7 @@ use crate::cdb::{TEST_UNIT_READY, compare_and_write, read10, write10};
 use crate::rig::{ALICE, BLOCK, target};
 use felio_engine::{Engine, Letter};
 use felio_hal::buf::Budget;
-use felio_hal::port::{Login, LoginKind, TaskManagement};
+use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
 use felio_hal::store::Done;
 use felio_hal::{Command, Completion, NexusId, Op, Pool, PortRequest, PortTag, Submission, TaskId, Time};
 use felio_spec::status::TaskManagementFunction as Function;
@@ -21,11 +21,18 @@ const GUEST: usize = 1;
 const MODE_SENSE: [u8; 6] = [0x1a, 0x08, 0x0a, 0, 16, 0];
 const MODE_SELECT: [u8; 6] = [0x15, 0x10, 0, 0, 16, 0];
 
+/// What one engine is told of another.
+enum Mail {
+    Letter(Letter),
+    /// The answer of this command passed through to its port.
+    Answered(NexusId, PortTag),
+}
+
 struct Pair {
     engines: [Engine; 2],
     pool: Pool,
     /// Under way from each engine.
-    letters: [VecDeque<Letter>; 2],
+    letters: [VecDeque<Mail>; 2],
     /// Under way at each engine's stores.
     stores: [Vec<Submission>; 2],
     /// Data-Out that is wanted.
@@ -134,14 +141,16 @@ impl Pair {
     fn collect(&mut self) {
         for at in [HOME, GUEST] {
             while let Some((_, letter)) = self.engines[at].poll_letter() {
-                self.letters[at].push_back(letter);
+                self.letters[at].push_back(Mail::Letter(letter));
             }
             while let Some(submission) = self.engines[at].poll_submission() {
                 self.stores[at].push(submission);
             }
             while let Some((nexus, request)) = self.engines[at].poll_request() {
-                if usize::from(nexus.reactor) != at {
-                    self.engines[GUEST].handle_answer(nexus, &request);
+                if let PortRequest::Respond(Response { tag, .. }) | PortRequest::Abandon { tag } = &request
+                    && usize::from(nexus.reactor) != at
+                {
+                    self.letters[at].push_back(Mail::Answered(nexus, *tag));
                 }
                 match request {
                     PortRequest::Solicit { task, bytes, .. } => {
@@ -177,9 +186,16 @@ impl Pair {
     fn carry(&mut self) {
         while self.letters.iter().any(|letters| !letters.is_empty()) {
             for (from, to) in [(HOME, GUEST), (GUEST, HOME)] {
-                while let Some(letter) = self.letters[from].pop_front() {
+                while let Some(mail) = self.letters[from].pop_front() {
                     let reactor = u16::try_from(from).expect("small");
-                    self.engines[to].handle_letter(NOW, reactor, letter, &mut self.pool);
+                    match mail {
+                        Mail::Letter(letter) => {
+                            self.engines[to].handle_letter(NOW, reactor, letter, &mut self.pool);
+                        }
+                        Mail::Answered(nexus, tag) => {
+                            self.engines[to].handle_answer(nexus, &PortRequest::Abandon { tag });
+                        }
+                    }
                 }
             }
             self.collect();
@@ -322,6 +338,21 @@ fn a_write_that_is_handed_over_keeps_its_place_before_an_ordered_one() {
     pair.give_data(&[]);
     pair.settle();
     pair.check_said(&["1 good", "2 good", "3 good"]);
+}
+
+#[test]
+fn a_write_that_is_handed_over_keeps_its_place_whatever_has_ended_meanwhile() {
+    let mut pair = Pair::new();
+    pair.write(CAROL, 7);
+    pair.send_as(TaskAttribute::HeadOfQueue, CAROL, &read10(7, 1), 0);
+    pair.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
+    pair.carry();
+    pair.store(HOME);
+    pair.check_said(&["2 good"]);
+    // Its reactor does not know that yet.
+    pair.give_data(&[]);
+    pair.settle();
+    pair.check_said(&["1 good", "3 good"]);
 }
 
 #[test]
