@@ -367,7 +367,13 @@ mod tests {
     use felio_spec::Lun;
 
     fn task(itt: u32, place: Numbering) -> Task {
-        Task { itt: TaskTag(itt), cmd_sn: Sn(0), lun: Lun::default(), place, kind: Kind::Management(Vec::new()) }
+        Task {
+            itt: TaskTag(itt),
+            cmd_sn: Sn(0),
+            lun: Lun::default(),
+            place,
+            kind: Kind::Management(Vec::new()),
+        }
     }
 
     #[test]
