@@ -113,7 +113,8 @@ impl<'f> Draft<'f> {
             }
             Change::Set { path, group, name, value } => self.set(path, *group, name, value),
             Change::Reset { path, group, name } => self.reset(path, *group, name),
-            Change::SetExtra { path, key, value } => self.set_extra(path, key, value.clone()),
+            Change::SetExtra { path, key, value } => self.set_extra(path, key, Some(value.clone())),
+            Change::DropExtra { path, key } => self.set_extra(path, key, None),
             Change::Clear => {
                 self.config = Config::default();
                 self.say(Path::Root, "All configuration cleared.");
@@ -171,12 +172,13 @@ impl<'f> Draft<'f> {
 
     fn set_extra(&mut self, path: &Path, key: &str, value: Option<serde_json::Value>) -> Result<(), Refusal> {
         let extra = self.extra_mut(path).ok_or_else(|| Refusal::not_found(path.clone()))?;
+        let says = if value.is_some() { "is kept as it is" } else { "is dropped" };
         match value {
             Some(value) => extra.insert(key.to_owned(), value),
             None => extra.remove(key),
         };
         self.drop_idle_fabrics();
-        self.say(path.clone(), format!("{key} is kept as it is."));
+        self.say(path.clone(), format!("{key} {says}."));
         Ok(())
     }
 

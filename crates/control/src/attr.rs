@@ -197,7 +197,7 @@ impl Attr {
 
     /// The value that a text means.
     pub fn parse(&self, text: &str) -> Result<Value, Refusal> {
-        let text = text.trim();
+        let text = if matches!(self.kind, Kind::Text(_)) { text } else { text.trim() };
         let wrong = || {
             Refusal::invalid(format!("{} cannot be {text:?}", self.name)).hint(format!("it is {}", self.kind))
         };

@@ -261,14 +261,21 @@ pub enum Change {
         /// The row's name.
         name: String,
     },
-    /// Keeps a key that felio does not know, or drops it.
+    /// Keeps a key that felio does not know.
     SetExtra {
         /// With which object.
         path: Path,
         /// The key.
         key: String,
         /// What stands there.
-        value: Option<serde_json::Value>,
+        value: serde_json::Value,
+    },
+    /// Drops a key that felio does not know.
+    DropExtra {
+        /// Of which object.
+        path: Path,
+        /// The key.
+        key: String,
     },
     /// Removes everything. Blocks are not touched.
     Clear,
@@ -327,19 +334,21 @@ impl Group {
         }
     }
 
-    /// The rows that an object has in this group, if it has the group.
+    /// The rows that an object has in this group, if it has the group. Those of fabrics that felio does not have are not known.
     #[must_use]
-    pub const fn scope(self, path: &Path) -> Option<Scope> {
+    pub fn scope(self, path: &Path) -> Option<Scope> {
+        let ours = |tpg: &TpgKey| tpg.target.fabric == Fabric::Iscsi;
         match (self, path) {
             (Self::Attribute, Path::Storage(_)) => Some(Scope::Storage),
             (Self::Identity, Path::Storage(_)) => Some(Scope::Identity),
             (Self::Alua, Path::AluaGroup(..)) => Some(Scope::Alua),
             (Self::Alua, Path::Lun(..)) => Some(Scope::Lun),
-            (Self::Attribute, Path::Tpg(_)) => Some(Scope::Tpg),
-            (Self::Parameter, Path::Tpg(_)) => Some(Scope::Parameter),
-            (Self::Auth, Path::Tpg(_) | Path::Acl(_)) => Some(Scope::Auth),
-            (Self::Attribute, Path::Acl(_)) => Some(Scope::Acl),
-            (Self::DiscoveryAuth, Path::Fabric(_)) => Some(Scope::DiscoveryAuth),
+            (Self::Attribute, Path::Tpg(key)) if ours(key) => Some(Scope::Tpg),
+            (Self::Parameter, Path::Tpg(key)) if ours(key) => Some(Scope::Parameter),
+            (Self::Auth, Path::Tpg(key)) if ours(key) => Some(Scope::Auth),
+            (Self::Auth, Path::Acl(key)) if ours(&key.tpg) => Some(Scope::Auth),
+            (Self::Attribute, Path::Acl(key)) if ours(&key.tpg) => Some(Scope::Acl),
+            (Self::DiscoveryAuth, Path::Fabric(Fabric::Iscsi)) => Some(Scope::DiscoveryAuth),
             _ => None,
         }
     }

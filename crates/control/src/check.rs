@@ -62,6 +62,9 @@ impl Config {
             ))
             .at(key));
         }
+        if object.alua_groups.get(DEFAULT_GROUP).is_some_and(|group| group.tag != Some(0)) {
+            return Err(Refusal::invalid(format!("{DEFAULT_GROUP} has number 0")).at(key));
+        }
         for (name, group) in &object.alua_groups {
             component("group", name).map_err(|refusal| refusal.at(key))?;
             let path = || Path::AluaGroup(key.clone(), name.clone());
@@ -237,7 +240,10 @@ fn check_values(scope: Scope, values: &Values) -> Result<(), Refusal> {
 
 fn check_auth(auth: &Auth) -> Result<(), Refusal> {
     for row in crate::attr::rows(Scope::Auth) {
-        row.parse(auth.get(row.name).unwrap_or("0"))?;
+        let Some(text) = auth.get(row.name) else { continue };
+        if row.parse(text)?.to_string() != text {
+            return Err(Refusal::invalid(format!("{} cannot be {text:?}", row.name)));
+        }
     }
     Ok(())
 }

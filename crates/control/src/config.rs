@@ -449,19 +449,16 @@ impl Config {
 
     /// The LUNs that lead to a storage object.
     pub fn luns_of(&self, storage: &StorageKey) -> impl Iterator<Item = (TpgKey, u16)> {
-        self.tpgs().flat_map(move |(key, tpg)| {
-            let luns = tpg.luns.iter().filter(|(_, lun)| lun.storage == *storage);
-            luns.map(move |(index, _)| (key.clone(), *index)).collect::<Vec<_>>()
-        })
+        let tpgs =
+            self.targets.iter().flat_map(|(key, target)| target.tpgs.iter().map(move |tpg| (key, tpg)));
+        let luns = tpgs.flat_map(|(key, (tag, tpg))| tpg.luns.iter().map(move |lun| (key, tag, lun)));
+        luns.filter(move |(_, _, (_, lun))| lun.storage == *storage)
+            .map(|(key, tag, (index, _))| (key.tpg(*tag), *index))
     }
 
     /// Whether a LUN leads to a storage object.
     #[must_use]
     pub fn is_exported(&self, storage: &StorageKey) -> bool {
-        self.targets
-            .values()
-            .flat_map(|target| target.tpgs.values())
-            .flat_map(|tpg| tpg.luns.values())
-            .any(|lun| lun.storage == *storage)
+        self.luns_of(storage).next().is_some()
     }
 }

@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+#[cfg(test)]
+mod arbitrary;
 pub mod attr;
 mod change;
 mod check;
@@ -18,7 +20,9 @@ mod config;
 mod facts;
 mod key;
 pub mod path;
+pub mod plan;
 mod refusal;
+pub mod save;
 
 pub use apply::{DEFAULT_PORTAL, Done};
 pub use attr::{Attr, Scope, Value, Values};
@@ -30,4 +34,5 @@ pub use config::{
 };
 pub use facts::Facts;
 pub use path::{AclKey, Fabric, Path, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};
+pub use plan::difference;
 pub use refusal::{Kind as RefusalKind, Refusal};

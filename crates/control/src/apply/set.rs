@@ -84,7 +84,7 @@ impl Draft<'_> {
                 if row.name == "vpd_unit_serial" {
                     object.wwn = text(value);
                 } else {
-                    put_identity(&mut object.identity, row.name, value);
+                    put_identity(&mut object.identity, row, value);
                 }
             }
             (Scope::Alua, Path::AluaGroup(key, name)) => {
@@ -144,12 +144,13 @@ fn put_auth(auth: &mut Auth, name: &str, value: Option<Value>) {
     }
 }
 
-fn put_identity(identity: &mut Identity, name: &str, value: Option<Value>) {
-    if name == "company_id" {
-        identity.company_id = value.as_ref().and_then(Value::number).and_then(|id| u32::try_from(id).ok());
+fn put_identity(identity: &mut Identity, row: &Attr, value: Option<Value>) {
+    if row.name == "company_id" {
+        let other = value.filter(|value| row.default_of(None).as_ref() != Some(value));
+        identity.company_id = other.as_ref().and_then(Value::number).and_then(|id| u32::try_from(id).ok());
         return;
     }
-    let field = match name {
+    let field = match row.name {
         "vendor_id" => &mut identity.vendor,
         "product_id" => &mut identity.product,
         _ => &mut identity.revision,

@@ -1,7 +1,7 @@
 //! Attributes of storage objects, and what they call themselves.
 
 use super::Default::{Backing as By, Device, Number as Is, Text as Says};
-use super::When::{Action, Always, Once, ReadOnly, WhileNotExported};
+use super::When::{Action, Always, ReadOnly, WhileNotExported};
 use super::{Attr, Default, Kind, Scope, When};
 use crate::config::Backing;
 
@@ -243,12 +243,10 @@ pub(super) const IDENTITY: &[Attr] = &[
         Says(""),
         "Vendor identification in standard INQUIRY data; unset means felio's.",
     ),
-    Attr::new(
-        Scope::Identity,
+    identity(
         "vpd_unit_serial",
         Kind::Text(253),
         Says(""),
-        Once,
         "The unit's serial number, from which its designators follow.",
     ),
 ];
