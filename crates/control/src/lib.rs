@@ -23,6 +23,8 @@ pub mod path;
 pub mod plan;
 mod refusal;
 pub mod save;
+mod value;
+pub mod view;
 
 pub use apply::{DEFAULT_PORTAL, Done};
 pub use attr::{Attr, Scope, Value, Values};

@@ -253,3 +253,36 @@ fn a_body_with_an_unknown_field_is_refused() {
     let text = r#"{"change":"enable_tpg","tpg":"/iscsi/iqn.2024-01.org.example:a/tpg1","froce":true}"#;
     assert!(serde_json::from_str::<Change>(text).is_err());
 }
+
+#[test]
+fn every_row_has_a_value_where_it_belongs() {
+    let key = key("one");
+    let acl = tpg().acl(HOST);
+    let paths = [
+        Path::from(&key),
+        Path::AluaGroup(key, crate::DEFAULT_GROUP.to_owned()),
+        Path::from(tpg()),
+        Path::Lun(tpg(), 0),
+        Path::from(acl),
+        Path::Fabric(Fabric::Iscsi),
+    ];
+    let config = world();
+    for path in &paths {
+        for scope in Group::of(path).filter_map(|group| group.scope(path)) {
+            for row in crate::attr::rows(scope) {
+                let device = matches!(row.default, crate::attr::Default::Device);
+                assert_eq!(config.value(path, row).is_none(), device, "{path} {}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_set_is_the_value() {
+    let tpg = Path::from(tpg());
+    let config = world();
+    let change = set(tpg.clone(), Group::Attribute, "login_timeout", "20");
+    let config = config.apply(&[change], &facts()).expect("this is right").0;
+    let row = crate::Attr::find(crate::Scope::Tpg, "login_timeout").expect("there is one");
+    assert_eq!(config.value(&tpg, row), Some(crate::Value::Number(20)));
+}

@@ -1,0 +1,51 @@
+//! What runs, as plain data for whoever looks: it is not part of the configuration and is never saved.
+
+use crate::path::{StorageKey, TpgKey};
+use serde::{Deserialize, Serialize};
+
+/// A session of an initiator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its number, unique among those that are there.
+    pub id: u16,
+    /// Who it is.
+    pub initiator: String,
+    /// What it calls itself.
+    pub alias: Option<String>,
+    /// What its ACL is tagged with.
+    pub tag: Option<String>,
+    /// Where it is logged in; `None` while it discovers.
+    pub tpg: Option<TpgKey>,
+    /// Whether it has proved who it is.
+    pub authenticated: bool,
+    /// `LOGGED_IN` and the like.
+    pub state: String,
+    /// Its connections.
+    pub connections: Vec<ConnectionView>,
+    /// What it sees.
+    pub luns: Vec<SessionLun>,
+}
+
+/// A connection of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionView {
+    /// Its number in the session.
+    pub cid: u16,
+    /// The initiator's address and port.
+    pub peer: String,
+    /// `TCP` and the like.
+    pub transport: String,
+    /// `LOGGED_IN` and the like.
+    pub state: String,
+}
+
+/// A LUN that a session sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLun {
+    /// Its number there.
+    pub index: u16,
+    /// What is behind it.
+    pub storage: StorageKey,
+    /// Whether the initiator cannot write.
+    pub write_protect: bool,
+}
