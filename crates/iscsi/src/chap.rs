@@ -41,11 +41,15 @@ impl Secret {
             _ => Ok(Self(bytes)),
         }
     }
+}
 
-    fn equals(&self, other: &Self) -> bool {
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +58,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A user and its secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     user: String,
     secret: Secret,
@@ -96,16 +100,16 @@ impl Credentials {
     /// Both prove themselves, if the initiator asks for it.
     //= RFC 7143 "CHAP Considerations"
     pub fn mutual(initiator: Account, target: Account) -> Result<Self, CredentialsError> {
-        if initiator.secret.equals(&target.secret) {
+        if initiator.secret == target.secret {
             return Err(CredentialsError::SameSecret);
         }
         Ok(Self { initiator, target: Some(target) })
     }
 
-    /// The initiator's user name.
+    /// What the initiator proves to know.
     #[must_use]
-    pub fn user(&self) -> &str {
-        self.initiator.user()
+    pub const fn initiator(&self) -> &Account {
+        &self.initiator
     }
 }
 
@@ -274,13 +278,13 @@ impl Challenged {
             let expected =
                 self.algorithm.respond(self.identifier, &credentials.initiator.secret, self.challenge());
             let equal: bool = expected.ct_eq(&response).into();
-            if equal && credentials.user() == user {
+            if equal && credentials.initiator.user == user {
                 proven = Some(credentials);
             }
         }
         let credentials = proven.ok_or(ChapError::Wrong)?;
         let keys = self.answer_challenge(answer, credentials)?;
-        Ok(Proven { user: user.to_owned(), keys })
+        Ok(Proven { account: credentials.initiator.clone(), keys })
     }
 
     /// The target's own proof, if the initiator asks for it.
@@ -328,7 +332,7 @@ pub struct Answer<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proven {
     /// Who it is.
-    pub user: String,
+    pub account: Account,
     /// What is to be answered: the target's own proof, if it was asked for.
     pub keys: Vec<(&'static str, String)>,
 }

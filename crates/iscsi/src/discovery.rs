@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::chap::Account;
 use crate::config::{Auth, Config, Discovery, PortalGroup, Target};
 use crate::login::Session;
 use crate::name::IscsiName;
@@ -20,8 +21,8 @@ pub struct Viewer {
     pub peer: IpAddr,
     /// The address at which the initiator reached us: what a portal without an address is told as.
     pub local: SocketAddr,
-    /// The user as which it has authenticated.
-    pub user: Option<String>,
+    /// The account whose secret it has proved to know.
+    pub account: Option<Account>,
     /// What its session is for.
     pub session: Session,
 }
@@ -31,7 +32,7 @@ impl Viewer {
     fn sees(&self, config: &Config, group: &PortalGroup) -> bool {
         let proven = match (&config.discovery, group.auth_of(&self.initiator)) {
             (Discovery::AsTargets, Auth::Chap(credentials)) => {
-                self.user.as_deref() == Some(credentials.user())
+                self.account.as_ref() == Some(credentials.initiator())
             }
             (Discovery::AsTargets, Auth::Closed) => false,
             (Discovery::AsTargets, Auth::None) | (Discovery::Own(_) | Discovery::Optional(_), _) => true,
@@ -99,7 +100,7 @@ fn authority(address: SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chap::{Account, Credentials, Secret};
+    use crate::chap::{Credentials, Secret};
     use crate::config::{Allow, Entry};
 
     const DISK: &str = "iqn.2024-01.org.example:disk";
@@ -126,7 +127,7 @@ mod tests {
     fn viewer(local: &str) -> Viewer {
         let local: SocketAddr = local.parse().unwrap();
         let peer = "10.0.0.9".parse().unwrap();
-        Viewer { initiator: name(HOST), peer, local, user: None, session: Session::Discovery }
+        Viewer { initiator: name(HOST), peer, local, account: None, session: Session::Discovery }
     }
 
     #[track_caller]
@@ -215,11 +216,15 @@ mod tests {
         );
     }
 
+    const SECRET: &str = "a secret of some length";
     const TOLD: &str = "TargetName=iqn.2024-01.org.example:disk\n";
 
+    fn account(user: &str, secret: &str) -> Account {
+        Account::new(user, Secret::new(secret).unwrap()).unwrap()
+    }
+
     fn chap(user: &str) -> Auth {
-        let account = Account::new(user, Secret::new("a secret of some length").unwrap()).unwrap();
-        Auth::Chap(Credentials::one_way(account))
+        Auth::Chap(Credentials::one_way(account(user, SECRET)))
     }
 
     /// One group, for a viewer that has shown no proof.
@@ -232,8 +237,9 @@ mod tests {
     fn a_target_with_credentials_is_told_to_those_who_have_them() {
         let secured = vec![of(DISK, vec![PortalGroup { auth: chap("alice"), ..group(1, &[]) }])];
         check(secured.clone(), &viewer("10.0.0.1:3260"), "All", "");
-        let alice = Viewer { user: Some("alice".to_owned()), ..viewer("10.0.0.1:3260") };
-        check(secured, &alice, "All", TOLD);
+        let alice = |secret| Viewer { account: Some(account("alice", secret)), ..viewer("10.0.0.1:3260") };
+        check(secured.clone(), &alice(SECRET), "All", TOLD);
+        check(secured, &alice("of another alice"), "All", "");
         check_group(PortalGroup { auth: Auth::Closed, ..group(1, &[]) }, "");
     }
 

@@ -308,7 +308,7 @@ mod tests {
             initiator: name("iqn.2024-01.org.example:host"),
             peer: "10.0.0.9".parse().unwrap(),
             local: "10.0.0.1:3260".parse().unwrap(),
-            user: None,
+            account: None,
             session: Session::Discovery,
         };
         (config, viewer)

@@ -19,7 +19,7 @@ mod wire;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::chap::Random;
+use crate::chap::{Account, Random};
 use crate::config::{Config, Offer, PortalGroup};
 use crate::discovery::Viewer;
 use crate::keys::{Parameters, SessionType};
@@ -112,8 +112,8 @@ pub struct Facts {
     pub cmd_sn: Sn,
     /// What both sides have agreed on; for a joining connection only the connection's part counts.
     pub parameters: Parameters,
-    /// The user that has been authenticated.
-    pub user: Option<String>,
+    /// The account whose secret the initiator has proved to know.
+    pub account: Option<Account>,
     /// Both ends.
     pub peer: Peer,
 }
@@ -126,7 +126,7 @@ impl Facts {
             initiator: self.initiator.clone(),
             peer: self.peer.address,
             local: self.peer.local,
-            user: self.user.clone(),
+            account: self.account.clone(),
             session: self.session.clone(),
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn run(mut script: Script<'_>) {
     let reflected = challenge.as_deref().and_then(binary) == binary(&keys[2].1);
     match challenged.verify(&answer, &accepted) {
         Ok(proven) => {
-            assert_eq!(proven.user, "alice");
+            assert_eq!(proven.account.user(), "alice");
             assert_eq!(
                 (answer.name, binary(&response)),
                 (Some("alice"), binary(&right)),

@@ -86,7 +86,7 @@ pub(super) fn run(mut script: Script<'_>) {
                 let demanded =
                     protected && admission.facts.session.target().is_some_and(|t| t.as_str() == DISK);
                 assert!(!demanded || initiator.proved, "nobody comes in without a proof");
-                assert_eq!(admission.facts.user.is_some(), initiator.proved, "a user is who has proved it");
+                assert_eq!(admission.facts.account.is_some(), initiator.proved, "an account is whose secret was proved");
                 if script.rarely(8) {
                     let step = admission.refuse(LoginStatus::OUT_OF_RESOURCES);
                     let Step::Refuse { reply, .. } = step else { panic!("refused is refused") };
@@ -207,7 +207,7 @@ pub(super) fn run_exchange(mut script: Script<'_>) {
         initiator: HOST.parse().expect("a name"),
         peer: "192.168.1.2".parse().expect("an address"),
         local: "[fd00::1]:3260".parse().expect("an address"),
-        user: script.coin().then(|| "alice".to_owned()),
+        account: script.coin().then(|| credentials(false).initiator().clone()),
         session: if script.coin() { Session::Discovery } else { disk() },
     };
     talk(script, &config, &viewer, &mut Parameters::default());

@@ -35,7 +35,7 @@ fn check(algorithms: &str, user: &str, text: &str, want: Result<&str, ChapError>
     let response = respond(&challenged, text);
     let answer = Answer { name: Some(user), response: Some(&response), ..Answer::default() };
     let got = challenged.verify(&answer, [&credentials()]);
-    assert_eq!(got.map(|proven| proven.user), want.map(str::to_owned));
+    assert_eq!(got.map(|proven| proven.account.user().to_owned()), want.map(str::to_owned));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::security::{Demands, Proof, SecurityText};
 use super::wire::Wire;
 use super::{Admission, Facts, LOGIN_SEGMENT_BYTES_MAX, Peer, Session, Why};
-use crate::chap::Random;
+use crate::chap::{Account, Random};
 use crate::config::{Config, Discovery};
 use crate::keys::{Leading, Negotiator, Phase, SessionType, Special};
 use crate::limits::Limits;
@@ -19,7 +19,7 @@ pub(super) struct Negotiation {
     peer: Peer,
     negotiator: Negotiator,
     position: Position,
-    user: Option<String>,
+    account: Option<Account>,
 }
 
 /// The stage, with what is yet to be done in it.
@@ -72,11 +72,13 @@ impl Negotiation {
             }
         }
         match &mut self.position {
+            // Nothing new: what discovery demands need not be gathered from all the targets.
+            Position::Security(_) if security.is_empty() => {}
             Position::Security(proof) => {
                 let demands = Demands::of(config, &self.session, &self.initiator, self.peer.address);
                 *proof = std::mem::take(proof).handle_text(&security, &demands, out, random)?;
-                if let Proof::Given { user } = proof {
-                    self.user = Some(user.clone());
+                if let Proof::Given { account } = proof {
+                    self.account = Some(account.clone());
                 }
             }
             Position::EnteringOperational => {
@@ -109,7 +111,7 @@ impl Negotiation {
             cid: request.cid,
             cmd_sn: request.cmd_sn,
             parameters: self.negotiator.finish(),
-            user: self.user,
+            account: self.account,
             peer: self.peer,
         };
         Admission { facts, wire, request: *request }
@@ -150,7 +152,7 @@ pub(super) fn introduce(
     };
     let leading = if request.tsih == 0 { Leading::First } else { Leading::Joining };
     let negotiator = Negotiator::new(kind, leading);
-    Ok(Box::new(Negotiation { initiator, session, peer, negotiator, position, user: None }))
+    Ok(Box::new(Negotiation { initiator, session, peer, negotiator, position, account: None }))
 }
 
 /// Whether there is anything of which discovery could tell the initiator, or nothing at all.

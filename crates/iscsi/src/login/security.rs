@@ -3,7 +3,7 @@
 //! Not here: the stage's place in login (`login`), CHAP itself (`chap`).
 
 use super::{Session, Why};
-use crate::chap::{Answer, Challenged, Credentials, Random};
+use crate::chap::{Account, Answer, Challenged, Credentials, Random};
 use crate::config::{Auth, Config, Discovery};
 use crate::keys::Special;
 use crate::name::IscsiName;
@@ -70,8 +70,8 @@ pub(super) enum Proof {
     Challenged(Challenged),
     /// It was given.
     Given {
-        /// Who the initiator is.
-        user: String,
+        /// Whose secret it was.
+        account: Account,
     },
 }
 
@@ -106,7 +106,7 @@ impl Proof {
             let Self::Challenged(challenged) = self else { return Err(Why::OutOfOrder("CHAP_R")) };
             let proven = challenged.verify(&text.answer, demands.credentials.iter().copied())?;
             proven.keys.into_iter().for_each(|(key, value)| out.push(key, value));
-            self = Self::Given { user: proven.user };
+            self = Self::Given { account: proven.account };
         }
         Ok(self)
     }
@@ -139,6 +139,11 @@ pub(super) struct SecurityText<'a> {
 }
 
 impl<'a> SecurityText<'a> {
+    /// Whether it says nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.method.is_none() && self.algorithms.is_none() && !self.answered
+    }
+
     pub(super) fn note(&mut self, key: Special, value: &'a str) {
         let place = match key {
             Special::AuthMethod => &mut self.method,

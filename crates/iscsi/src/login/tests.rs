@@ -526,7 +526,7 @@ fn chap_lets_the_right_user_in() {
             &format!("< O/F {DECLARED}"),
         ],
     );
-    assert_eq!(facts(world).user.as_deref(), Some("alice"));
+    assert_eq!(facts(world).account, Some(account("alice", "alice's secret")));
 }
 
 #[test]
@@ -618,7 +618,7 @@ fn discovery_demands_what_the_targets_demand() {
             "< S/F",
         ],
     );
-    assert_eq!(facts(world).viewer().user.as_deref(), Some("alice"));
+    assert_eq!(facts(world).viewer().account, Some(account("alice", "alice's secret")));
 }
 
 // Whatever comes
