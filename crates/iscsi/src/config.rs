@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::chap::Credentials;
 use crate::name::IscsiName;
 pub use allow::{Allow, AllowError, Allowed, Cidr, CidrError};
-pub use offer::Offer;
+pub use offer::{CONNECTIONS_MAX, ERROR_RECOVERY_LEVEL_MAX, Offer, UNASKED_BYTES_MAX};
 pub use target::{Entry, Patience, Portal, PortalGroup, Target, TargetError};
 
 /// Everything that logins and discovery need to know.

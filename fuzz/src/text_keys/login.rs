@@ -86,7 +86,11 @@ pub(super) fn run(mut script: Script<'_>) {
                 let demanded =
                     protected && admission.facts.session.target().is_some_and(|t| t.as_str() == DISK);
                 assert!(!demanded || initiator.proved, "nobody comes in without a proof");
-                assert_eq!(admission.facts.account.is_some(), initiator.proved, "an account is whose secret was proved");
+                assert_eq!(
+                    admission.facts.account.is_some(),
+                    initiator.proved,
+                    "an account is whose secret was proved"
+                );
                 if script.rarely(8) {
                     let step = admission.refuse(LoginStatus::OUT_OF_RESOURCES);
                     let Step::Refuse { reply, .. } = step else { panic!("refused is refused") };

@@ -174,13 +174,10 @@ fn offer(script: &mut Script<'_>) -> Offer {
         outstanding_r2t_max: script.word(),
         time_to_wait_secs: script.word(),
         time_to_retain_secs: script.word(),
-        connections_max: script.word(),
-        error_recovery_level: script.word(),
         protocol_level: script.word(),
         task_reporting: script
             .pick(&[&[TaskReporting::Rfc3720][..], &[TaskReporting::FastAbort], &[]])
             .to_vec(),
-        ..Offer::default()
     }
 }
 

@@ -1,7 +1,19 @@
 //! Our side of a negotiation.
+//!
+//! An operator may want more than is served: then what is served is offered, which is what negotiation is for. Of what can be
+//! served in one way only (connections, recovery, order of data) nothing is asked here.
 
 use crate::digest::Digest;
 use crate::keys::TaskReporting;
+
+/// A session has one connection.
+pub const CONNECTIONS_MAX: u32 = 1;
+
+/// What a connection loses is lost with its session.
+pub const ERROR_RECOVERY_LEVEL_MAX: u32 = 0;
+
+/// The most data that is taken without being asked for: of a PDU, and as first burst. It needs a buffer in one piece.
+pub const UNASKED_BYTES_MAX: u32 = 1 << 20;
 
 /// Our side of each negotiated key; the result is the standard's function of both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +38,6 @@ pub struct Offer {
     pub time_to_wait_secs: u32,
     /// How long tasks outlive their connection.
     pub time_to_retain_secs: u32,
-    /// Whether we insist on ordered data in a sequence.
-    pub data_pdu_in_order: bool,
-    /// Whether we insist on ordered sequences.
-    pub data_sequence_in_order: bool,
-    /// How far we recover from errors.
-    pub error_recovery_level: u32,
-    /// The most connections of a session.
-    pub connections_max: u32,
     /// How we report aborted tasks; the initiator's order decides.
     pub task_reporting: Vec<TaskReporting>,
     /// The protocol level that we speak.
@@ -55,10 +59,6 @@ impl Default for Offer {
             outstanding_r2t_max: 16,
             time_to_wait_secs: 0,
             time_to_retain_secs: 0,
-            data_pdu_in_order: true,
-            data_sequence_in_order: true,
-            error_recovery_level: 0,
-            connections_max: 1,
             task_reporting: vec![TaskReporting::Rfc3720, TaskReporting::ResponseFence],
             protocol_level: 1,
         }

@@ -7,7 +7,7 @@ use super::Parameters;
 use super::table::{
     BooleanRule, Discovery, KEYS, KeyStage, Kind, NumberRule, Row, SEGMENT_RANGE, Sender, Special, Usage,
 };
-use crate::config::Offer;
+use crate::config::{Offer, UNASKED_BYTES_MAX};
 use crate::text::{IRRELEVANT, NOT_UNDERSTOOD, Outgoing, Pair, REJECT, number};
 
 /// In which part of a connection's life text is said.
@@ -105,8 +105,9 @@ impl Negotiator {
 
     /// Declares the longest data segment that we receive.
     pub fn declare(&mut self, offer: &Offer, out: &mut Outgoing) {
-        self.parameters.connection.receive_segment_bytes_max = offer.receive_segment_bytes_max;
-        out.push(MAX_RECV_DATA_SEGMENT_LENGTH, offer.receive_segment_bytes_max);
+        let ours = unasked(offer.receive_segment_bytes_max);
+        self.parameters.connection.receive_segment_bytes_max = ours;
+        out.push(MAX_RECV_DATA_SEGMENT_LENGTH, ours);
     }
 
     /// The result. A first burst that nobody negotiated is no longer than a burst.
@@ -205,7 +206,7 @@ impl Negotiator {
             }
             Some(theirs) => {
                 session.first_burst_bytes_max =
-                    theirs.min(offer.first_burst_bytes_max).min(session.burst_bytes_max);
+                    theirs.min(unasked(offer.first_burst_bytes_max)).min(session.burst_bytes_max);
                 out.push(FIRST_BURST_LENGTH, session.first_burst_bytes_max);
             }
         }
@@ -261,6 +262,11 @@ impl std::error::Error for KeyError {}
 enum Verdict {
     Negotiate,
     Answer(&'static str),
+}
+
+/// As much as an operator wants to take unasked, and we can.
+fn unasked(bytes: u32) -> u32 {
+    bytes.clamp(SEGMENT_RANGE.0, UNASKED_BYTES_MAX)
 }
 
 fn boolean(value: &str) -> Option<bool> {

@@ -1,7 +1,7 @@
 //! The table of keys: its columns, its rows, and the functions that rows name.
 
 use super::{Parameters, TaskReporting};
-use crate::config::Offer;
+use crate::config::{CONNECTIONS_MAX, ERROR_RECOVERY_LEVEL_MAX, Offer};
 use crate::digest::Digest;
 use crate::text::REJECT;
 
@@ -183,7 +183,7 @@ pub const KEYS: &[Row] = &[
     row("HeaderDigest", InitializeOnly, Operational, Both, Relevant, Kind::List(header_digest)),
     row("DataDigest", InitializeOnly, Operational, Both, Relevant, Kind::List(data_digest)),
     row("MaxConnections", LeadingOnly, Operational, Both, Irrelevant,
-        Kind::Number { rule: Minimum, range: (1, 65_535), default: 1, ours: |o| o.connections_max, place: |p| &mut p.session.connections_max }),
+        Kind::Number { rule: Minimum, range: (1, 65_535), default: 1, ours: |_| CONNECTIONS_MAX, place: |p| &mut p.session.connections_max }),
     row("SendTargets", FullFeaturePhaseOnly, Operational, Initiator, Relevant, Kind::Special(Special::SendTargets)),
     row("TargetName", InitializeOnly, Any, Initiator, Relevant, Kind::Special(Special::TargetName)),
     row("InitiatorName", InitializeOnly, Any, Initiator, Relevant, Kind::Special(Special::InitiatorName)),
@@ -207,11 +207,11 @@ pub const KEYS: &[Row] = &[
     row("MaxOutstandingR2T", LeadingOnly, Operational, Both, Irrelevant,
         Kind::Number { rule: Minimum, range: (1, 65_535), default: 1, ours: |o| o.outstanding_r2t_max, place: |p| &mut p.session.outstanding_r2t_max }),
     row("DataPDUInOrder", LeadingOnly, Operational, Both, Irrelevant,
-        Kind::Boolean { rule: Or, default: true, ours: |o| o.data_pdu_in_order, place: |p| &mut p.session.data_pdu_in_order }),
+        Kind::Boolean { rule: Or, default: true, ours: |_| true, place: |p| &mut p.session.data_pdu_in_order }),
     row("DataSequenceInOrder", LeadingOnly, Operational, Both, Irrelevant,
-        Kind::Boolean { rule: Or, default: true, ours: |o| o.data_sequence_in_order, place: |p| &mut p.session.data_sequence_in_order }),
+        Kind::Boolean { rule: Or, default: true, ours: |_| true, place: |p| &mut p.session.data_sequence_in_order }),
     row("ErrorRecoveryLevel", LeadingOnly, Operational, Both, Relevant,
-        Kind::Number { rule: Minimum, range: (0, 2), default: 0, ours: |o| o.error_recovery_level, place: |p| &mut p.session.error_recovery_level }),
+        Kind::Number { rule: Minimum, range: (0, 2), default: 0, ours: |_| ERROR_RECOVERY_LEVEL_MAX, place: |p| &mut p.session.error_recovery_level }),
     row("SessionType", LeadingOnly, Any, Initiator, Relevant, Kind::Special(Special::SessionType)),
     row("TaskReporting", LeadingOnly, Operational, Both, Irrelevant, Kind::List(task_reporting)),
     row("iSCSIProtocolLevel", LeadingOnly, Operational, Both, Irrelevant,

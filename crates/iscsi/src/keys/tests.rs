@@ -12,9 +12,13 @@ fn negotiator() -> Negotiator {
 
 /// Text with blanks for the zero bytes, in and out.
 fn say(negotiator: &mut Negotiator, phase: Phase, said: &str) -> Result<String, KeyError> {
+    say_to(&Offer::default(), negotiator, phase, said)
+}
+
+fn say_to(offer: &Offer, negotiator: &mut Negotiator, phase: Phase, said: &str) -> Result<String, KeyError> {
     let bytes = said.replace(' ', "\0");
     let mut out = Outgoing::default();
-    negotiator.handle_pairs(phase, &Offer::default(), &text::parse(bytes.as_bytes()).unwrap(), &mut out)?;
+    negotiator.handle_pairs(phase, offer, &text::parse(bytes.as_bytes()).unwrap(), &mut out)?;
     Ok(String::from_utf8(out.take(usize::MAX)).unwrap().replace('\0', " ").trim_end().to_owned())
 }
 
@@ -39,6 +43,26 @@ fn without_negotiation_the_standards_defaults_hold() {
     assert_eq!((s.error_recovery_level, s.connections_max, s.protocol_level), (0, 1, 1));
     assert_eq!(p.connection.digests, Digests::NONE);
     assert_eq!((p.connection.send_segment_bytes_max, p.connection.receive_segment_bytes_max), (8192, 8192));
+}
+
+#[test]
+fn no_more_is_offered_than_is_served_whatever_the_operator_wants() {
+    let most = u32::MAX;
+    let offer = Offer {
+        burst_bytes_max: most,
+        first_burst_bytes_max: most,
+        receive_segment_bytes_max: most,
+        ..Offer::default()
+    };
+    let said = "MaxConnections=8 ErrorRecoveryLevel=2 DataPDUInOrder=No DataSequenceInOrder=No MaxBurstLength=16777215 \
+                InitialR2T=No FirstBurstLength=16777215";
+    let mut negotiator = negotiator();
+    let answer = say_to(&offer, &mut negotiator, Phase::Operational, said);
+    let want = "MaxConnections=1 ErrorRecoveryLevel=0 DataPDUInOrder=Yes DataSequenceInOrder=Yes MaxBurstLength=16777215 \
+                InitialR2T=No FirstBurstLength=1048576";
+    assert_eq!(answer.as_deref(), Ok(want));
+    negotiator.declare(&offer, &mut Outgoing::default());
+    assert_eq!(negotiator.finish().connection.receive_segment_bytes_max, 1 << 20);
 }
 
 #[test]
