@@ -314,3 +314,91 @@ fn distance(one: &str, other: &str) -> usize {
     }
     row[other.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Attr, Scope, Value, When, rows};
+
+    const SCOPES: [Scope; 9] = [
+        Scope::Storage,
+        Scope::Identity,
+        Scope::Alua,
+        Scope::Lun,
+        Scope::Tpg,
+        Scope::Parameter,
+        Scope::Auth,
+        Scope::DiscoveryAuth,
+        Scope::Acl,
+    ];
+
+    #[track_caller]
+    fn check(scope: Scope, name: &str, text: &str, want: Option<&str>) {
+        let value = Attr::require(scope, name).and_then(|row| row.parse(text)).ok();
+        assert_eq!(value.map(|value| value.to_string()).as_deref(), want);
+    }
+
+    #[test]
+    fn rows_stand_in_order_and_belong_to_their_scope() {
+        for scope in SCOPES {
+            assert!(rows(scope).is_sorted_by(|one, other| one.name < other.name), "{scope:?}");
+            assert!(rows(scope).iter().all(|row| row.scope == scope), "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_row() {
+        for row in SCOPES.into_iter().flat_map(rows).filter(|row| row.when != When::Once) {
+            let default = row.default_of(None);
+            assert_eq!(
+                default.as_ref().and_then(|value| row.parse(&value.to_string()).ok()),
+                default,
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_row_says_what_it_is() {
+        for row in SCOPES.into_iter().flat_map(rows) {
+            assert!(row.doc.ends_with('.') && row.doc.len() > 20, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn yes_and_no_are_written_as_the_kernel_takes_them() {
+        for text in ["1", "y", "Yes", "on", "true"] {
+            check(Scope::Storage, "emulate_tpu", text, Some("1"));
+            check(Scope::Parameter, "InitialR2T", text, Some("Yes"));
+        }
+        check(Scope::Storage, "emulate_tpu", "2", None);
+    }
+
+    #[test]
+    fn words_may_come_in_any_order_once() {
+        check(Scope::Parameter, "HeaderDigest", "none, crc32c", Some("None,CRC32C"));
+        check(Scope::Parameter, "HeaderDigest", "None,None", None);
+        check(Scope::Parameter, "HeaderDigest", "", None);
+    }
+
+    #[test]
+    fn a_number_has_its_range() {
+        check(Scope::Acl, "dataout_timeout", "2", Some("2"));
+        check(Scope::Acl, "dataout_timeout", "1", None);
+        check(Scope::Acl, "dataout_timeout", "0x10", Some("16"));
+        check(Scope::Storage, "block_size", "513", None);
+    }
+
+    #[test]
+    fn text_keeps_its_blanks_and_null_is_nothing() {
+        check(Scope::Auth, "password", " a b ", Some(" a b "));
+        check(Scope::Auth, "password", "NULL", Some(""));
+        check(Scope::Auth, "password", "a\nb", None);
+    }
+
+    #[test]
+    fn a_value_is_a_number_or_text_in_json() {
+        let value: Value = serde_json::from_str("3").expect("a number");
+        assert_eq!(value, Value::Number(3));
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! What a change means is in [`apply`](crate::apply).
 
-use crate::attr::Scope;
+use crate::attr::{Attr, Scope};
 use crate::config::Backing;
 use crate::path::{AclKey, Fabric, Path, PortalKey, StorageKey, TargetKey, TpgKey};
 use serde::{Deserialize, Serialize};
@@ -279,6 +279,21 @@ pub enum Change {
     },
     /// Removes everything. Blocks are not touched.
     Clear,
+}
+
+impl Change {
+    /// The same without secrets: for logs.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut public = self.clone();
+        if let Self::Set { path, group, name, value } = &mut public {
+            let row = group.scope(path).and_then(|scope| Attr::find(scope, name));
+            if row.is_none_or(|row| row.secret) {
+                "(secret)".clone_into(value);
+            }
+        }
+        public
+    }
 }
 
 /// What a portal group begins with. By default with nothing, as in configfs.

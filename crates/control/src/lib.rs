@@ -18,6 +18,7 @@ mod check;
 mod condition;
 mod config;
 mod facts;
+pub mod import;
 mod key;
 pub mod path;
 pub mod plan;

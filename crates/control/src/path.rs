@@ -290,3 +290,72 @@ fn root_children(config: &Config) -> Vec<Path> {
     let fabrics = fabrics.into_iter().cloned().map(Path::Fabric);
     core::iter::once(Path::Backstores).chain(fabrics).chain(groups).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Path;
+    use crate::refusal::Kind;
+    use crate::{Config, arbitrary};
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn same(text: &str) {
+        assert_eq!(text.parse::<Path>().map(|path| path.to_string()).as_deref(), Ok(text));
+    }
+
+    /// The path of everything.
+    fn all(from: Path, config: &Config, found: &mut Vec<Path>) {
+        for child in from.children(config) {
+            all(child, config, found);
+        }
+        found.push(from);
+    }
+
+    proptest! {
+        #[test]
+        fn everything_has_a_path_that_leads_back_to_it(config in arbitrary::config()) {
+            let mut paths = Vec::new();
+            all(Path::Root, &config, &mut paths);
+            for path in paths {
+                prop_assert_eq!(path.to_string().parse::<Path>(), Ok(path.clone()));
+                prop_assert!(path.exists(&config), "{}", path);
+                let listed = path.parent().is_none_or(|parent| parent.children(&config).contains(&path));
+                prop_assert!(listed, "{}", path);
+            }
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in "[/a-z0-9:.\\[\\]]{0,40}") {
+            let _ = text.parse::<Path>();
+        }
+    }
+
+    #[test]
+    fn paths_are_written_as_targetcli_does() {
+        same("/");
+        same("/backstores/fileio/disk1/alua/default_tg_pt_gp");
+        same("/iscsi/iqn.2024-01.org.example:a/tpg1/luns/lun0");
+        same("/iscsi/iqn.2024-01.org.example:a/tpg1/acls/iqn.1994-05.com.redhat:b/mapped_lun0");
+        same("/iscsi/iqn.2024-01.org.example:a/tpg1/portals/0.0.0.0:3260");
+        same("/iscsi/iqn.2024-01.org.example:a/tpg1/portals/[::0]:3260");
+    }
+
+    #[test]
+    fn dots_lead_up_and_no_further_than_the_root() {
+        let here: Path = "/backstores/fileio/disk1".parse().expect("a path");
+        assert_eq!(
+            here.join("../disk2").map(|path| path.to_string()).as_deref(),
+            Ok("/backstores/fileio/disk2")
+        );
+        assert_eq!(here.join("../../../../.."), Ok(Path::Root));
+        assert_eq!(here.join("/iscsi/.").map(|path| path.to_string()).as_deref(), Ok("/iscsi"));
+    }
+
+    #[test]
+    fn a_lun_is_at_most_65535() {
+        let refused = |text: &str| text.parse::<Path>().map_err(|refusal| refusal.kind);
+        same("/iscsi/iqn.2024-01.org.example:a/tpg1/luns/lun65535");
+        assert_eq!(refused("/iscsi/iqn.2024-01.org.example:a/tpg1/luns/lun65536"), Err(Kind::Invalid));
+        assert_eq!(refused("/iscsi/iqn.2024-01.org.example:a/tpg1/luns/lun+1"), Err(Kind::NotFound));
+    }
+}

@@ -211,6 +211,7 @@ fn a_secret_is_not_repeated() {
         &["Parameter userid is now 'me'.", "Parameter password is now what you said."],
     );
     assert!(!format!("{config:?}").contains("horse"));
+    assert!(changes.iter().all(|change| !format!("{:?}", change.without_secrets()).contains("horse")));
 }
 
 #[test]

@@ -70,7 +70,13 @@ pub(super) const GROUP: &[Attr] = &[
         "How long LIO holds commands back while the group is active/non-optimized.",
     ),
     row("preferred", Kind::Flag, Is(0), Always, "Whether initiators should prefer this group."),
-    row("tg_pt_gp_id", Kind::Number(0, 65_535), Says(""), Once, "The group's number."),
+    row(
+        "tg_pt_gp_id",
+        Kind::Number(0, 65_535),
+        Says(""),
+        Once,
+        "The group's number, by which initiators know it.",
+    ),
     row("trans_delay_msecs", Kind::Number(0, 30_000), Is(0), Always, "How long a transition lasts."),
 ];
 
