@@ -1,5 +1,7 @@
 //! What runs, as plain data for whoever looks: it is not part of the configuration and is never saved.
 
+use crate::condition::Conditions;
+use crate::config::Config;
 use crate::path::{StorageKey, TpgKey};
 use serde::{Deserialize, Serialize};
 
@@ -48,4 +50,13 @@ pub struct SessionLun {
     pub storage: StorageKey,
     /// Whether the initiator cannot write.
     pub write_protect: bool,
+}
+
+/// Everything that is wanted, and what is not up of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What is wanted.
+    pub config: Config,
+    /// What has become of it.
+    pub conditions: Conditions,
 }

@@ -11,6 +11,7 @@ use crate::attention::Attention;
 use crate::config::{LunMap, TargetConfig, UnitConfig};
 use crate::copy;
 use crate::engine::{Engine, index};
+use crate::geometry::Geometry;
 use crate::unit::{Probe, Unit};
 use felio_hal::{NexusId, Pool, Time};
 use felio_spec::Lun;
@@ -123,6 +124,11 @@ impl Unit {
         }
         if self.config.access != config.access && self.groups.follow(&config.access) {
             news.push(Attention::AccessStateChanged);
+        }
+        if self.config.limits.unmap != config.limits.unmap {
+            news.push(Attention::InquiryChanged);
+            self.config.limits.unmap = config.limits.unmap;
+            self.geometry.unmap = Geometry::new(&self.config).unmap;
         }
         let UnitConfig { read_only, removable, identity, access, .. } = config;
         (self.config.read_only, self.config.removable) = (*read_only, *removable);

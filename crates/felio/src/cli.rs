@@ -22,6 +22,51 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve disks over iSCSI until Ctrl-C.
     Export(ExportArgs),
+    /// Keep a configuration, serve what it says, and take changes while initiators work.
+    Daemon(DaemonArgs),
+}
+
+/// Keep a configuration, serve what it says, and take changes while initiators work.
+///
+/// The configuration is LIO's saveconfig.json. Each change is checked as a whole, saved and then carried out, or nothing of it is. What cannot be opened
+/// at the start keeps its place and comes up when it can. SIGHUP reads the file again, SIGTERM ends in order.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DaemonArgs {
+    /// The configuration; made when something is first changed.
+    #[arg(long, value_name = "FILE", default_value = "/etc/felio/saveconfig.json")]
+    pub(crate) config: PathBuf,
+
+    /// Where it is asked for changes: a Unix socket that only its owner can use.
+    #[arg(long, value_name = "PATH", default_value = "/run/felio/felio.sock")]
+    pub(crate) socket: PathBuf,
+
+    /// Let the members of this group use the socket, too.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+
+    /// Where reservations, saved mode parameters, access states and earlier configurations are kept.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/felio", env = "FELIO_STATE_DIR", hide_env = true)]
+    pub(crate) state_dir: PathBuf,
+
+    /// Reactors: threads that serve connections.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Performance")]
+    pub(crate) cores: u16,
+
+    /// Keep each reactor on one processor.
+    #[arg(long, help_heading = "Performance")]
+    pub(crate) pin: bool,
+
+    /// Look again for so many microseconds before sleeping.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, help_heading = "Performance")]
+    pub(crate) spin: u32,
+
+    /// Data buffers, at the most.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "256M", help_heading = "Performance")]
+    pub(crate) memory: u64,
+
+    /// Say everything as one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Serve disks over iSCSI until Ctrl-C.

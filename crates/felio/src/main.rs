@@ -1,12 +1,15 @@
 //! A SCSI target in user space.
 //!
-//! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`report`] is what is
+//! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
+//! [`client`]s change while it is served, [`report`] is what is
 //! printed, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
 
 mod attach;
 mod cli;
+mod client;
+mod daemon;
 mod disks;
 mod export;
 mod failure;
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     let cli::Cli { command } = cli::Cli::parse();
     let done = match command {
         cli::Command::Export(args) => export::run(&args),
+        cli::Command::Daemon(args) => daemon::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use crate::mailbox::{Letter, Mailbox};
 use crate::reactor::MakePort;
 use crate::start::{Runtime, port_maker};
 use crate::sys::Listener;
+pub use crate::sys::Families;
 use core::fmt;
 use core::time::Duration;
 use felio_backstore::Store;
@@ -59,9 +60,9 @@ pub struct Late {
 }
 
 impl Portal {
-    /// Binds an address; port 0 picks a free one.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = Listener::bind(address)?;
+    /// Binds an address; port 0 picks a free one. All addresses of IPv6 are those of IPv4 as well, where `both` says so.
+    pub fn bind(address: SocketAddr, both: Families) -> io::Result<Self> {
+        let listener = Listener::bind(address, both)?;
         let local = listener.local()?;
         Ok(Self(listener, local))
     }
@@ -132,31 +133,35 @@ impl Runtime {
         Ok(())
     }
 
-    /// Waits until nothing of these units is under way, makes them durable and lets their stores go. Those of which that cannot be said
-    /// within the time are returned: their places and stores must not be used for others.
+    /// Waits until nothing is under way of units that nobody finds any more, makes their `stores` durable and lets these go; then what
+    /// is given for each takes its place. `false`: that was not so in time; their places and stores must not be used for others.
     pub fn retire(
         &mut self,
-        units: &[(u32, StoreId)],
+        units: &[(u32, UnitConfig)],
         stores: &[Arc<dyn Store>],
         within: Duration,
-    ) -> Vec<u32> {
+    ) -> bool {
         let (done, answers) = sync_channel(self.mailboxes.len());
         let numbers: Vec<u32> = units.iter().map(|(unit, _)| *unit).collect();
         for mailbox in &*self.mailboxes {
             post(mailbox, Letter::Retire(Retirement { units: numbers.clone(), done: done.clone() }));
         }
         if wait(&answers, self.mailboxes.len(), within).is_err() {
-            return numbers;
+            return false;
         }
         for store in stores {
             // What initiators were promised to be durable is; this is for what they were not.
             let _ = store.run(Op::Flush);
         }
-        let gone = units.iter().map(|(_, store)| (*store, None)).collect();
-        match self.take_up(Arc::clone(&self.target), Arc::clone(&self.iscsi), gone) {
-            Ok(()) => Vec::new(),
-            Err(Late { .. }) => numbers,
+        let mut target = TargetConfig::clone(&self.target);
+        for (place, husk) in units {
+            if let Some(unit) = usize::try_from(*place).ok().and_then(|at| target.units.get_mut(at)) {
+                unit.clone_from(husk);
+            }
         }
+        self.complete(&mut target);
+        let gone = units.iter().map(|(_, husk)| (husk.store, None)).collect();
+        self.take_up(Arc::new(target), Arc::clone(&self.iscsi), gone).is_ok()
     }
 
     /// Fills in what the operator does not decide.

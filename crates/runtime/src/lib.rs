@@ -18,6 +18,6 @@ mod spin;
 pub mod start;
 mod sys;
 
-pub use adopt::{Late, Portal, Served};
+pub use adopt::{Families, Late, Portal, Served};
 pub use hub::Event;
 pub use start::{Notice, Runtime, RuntimeConfig, StartError};

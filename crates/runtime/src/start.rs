@@ -10,7 +10,7 @@ use crate::adopt::keep_homes;
 use crate::hub::{Event, Hub, HubConfig};
 use crate::mailbox::Mailbox;
 use crate::reactor::{MakePort, Parts, Reactor};
-use crate::sys::{self, Listener};
+use crate::sys::{self, Families, Listener};
 use core::time::Duration;
 use felio_backstore::{Lane, LaneConfig, LaneError, Store};
 use felio_engine::TargetConfig;
@@ -175,7 +175,7 @@ fn listen(portals: &[Portal]) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartE
     let (mut listeners, mut locals) = (Vec::new(), Vec::new());
     for Portal { address, .. } in portals {
         let failed = |source| StartError::Listen { portal: *address, source };
-        let listener = Listener::bind(*address).map_err(failed)?;
+        let listener = Listener::bind(*address, Families::Own).map_err(failed)?;
         locals.push(listener.local().map_err(failed)?);
         listeners.push(listener);
     }

@@ -147,15 +147,23 @@ pub(crate) enum Accepted {
     Exhausted,
 }
 
+/// What a socket on all addresses of IPv6 listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// Its own family; IPv4 is for a portal of its own.
+    Own,
+    /// IPv4 as well.
+    Both,
+}
+
 impl Listener {
-    pub(crate) fn bind(portal: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn bind(portal: SocketAddr, families: Families) -> io::Result<Self> {
         let family = if portal.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
         sockopt::set_socket_reuseaddr(&fd, true)?;
         if portal.is_ipv6() {
-            // [::] leaves IPv4 to a portal of its own.
-            sockopt::set_ipv6_v6only(&fd, true)?;
+            sockopt::set_ipv6_v6only(&fd, families == Families::Own)?;
         }
         rustix::net::bind(&fd, &portal)?;
         rustix::net::listen(&fd, BACKLOG)?;

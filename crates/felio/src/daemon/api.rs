@@ -1,0 +1,132 @@
+//! The daemon's HTTP interface, on a Unix socket.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/snapshot` | | the configuration and the conditions of what is not up |
+//! | `GET /v1/sessions` | | who is logged in |
+//! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
+//! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
+//! | `POST /v1/restore` | `{"file", "clear_existing", "target", "storage_object"}`, all optional | notes |
+//!
+//! What is refused has status 409 (or 404, 400) and a body with `kind`, `what`, `hint` and `path`.
+
+use super::{Happening, Request, Restoration};
+use crate::failure::{Failure, Kind};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use felio_control::{Change, Refusal, RefusalKind};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+
+/// Where to save.
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Saving {
+    /// The file; the daemon's own if there is none.
+    pub(crate) file: Option<PathBuf>,
+}
+
+type Desk = Sender<Happening>;
+
+/// Answers on `socket` from now on, in a thread of its own. Only its owner can connect, and the group if one is given.
+pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Kind::Listening, format!("cannot listen on {}: {error}", socket.display()))
+            .hint("--socket PATH chooses another place")
+    };
+    if let Some(folder) = socket.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
+    }
+    // A socket that nobody answers on was left by one that was killed.
+    if fs::symlink_metadata(socket).is_ok_and(|data| data.file_type().is_socket()) && UnixStream::connect(socket).is_err() {
+        fs::remove_file(socket).map_err(failed)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(socket).map_err(failed)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(if group.is_some() { 0o660 } else { 0o600 }))
+        .map_err(failed)?;
+    if let Some(group) = group {
+        give_to(socket, group)?;
+    }
+    listener.set_nonblocking(true).map_err(failed)?;
+    let serve = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        let _ = runtime.block_on(async move {
+            axum::serve(UnixListener::from_std(listener)?, router(desk)).await
+        });
+    };
+    std::thread::Builder::new().name("api".to_owned()).spawn(serve).map_err(failed)?;
+    Ok(())
+}
+
+fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let number = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    let number = number.or_else(|| group.parse().ok());
+    let refused = |why: String| Failure::new(Kind::Usage, format!("--group {group}: {why}"));
+    let number = number.ok_or_else(|| refused("there is no such group".to_owned()))?;
+    std::os::unix::fs::chown(socket, None, Some(number)).map_err(|error| refused(error.to_string()))
+}
+
+fn router(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/snapshot", get(snapshot))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/changes", post(changes))
+        .route("/v1/save", post(save))
+        .route("/v1/restore", post(restore))
+        .with_state(desk)
+}
+
+async fn snapshot(State(desk): State<Desk>) -> Response {
+    answer(ask(&desk, Request::Snapshot).await.map(Ok))
+}
+
+async fn sessions(State(desk): State<Desk>) -> Response {
+    answer(ask(&desk, Request::Sessions).await.map(Ok))
+}
+
+async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {
+    answer(ask(&desk, |reply| Request::Apply { changes, reply }).await)
+}
+
+async fn save(State(desk): State<Desk>, Json(Saving { file }): Json<Saving>) -> Response {
+    answer(ask(&desk, |reply| Request::Save { file, reply }).await)
+}
+
+async fn restore(State(desk): State<Desk>, Json(what): Json<Restoration>) -> Response {
+    answer(ask(&desk, |reply| Request::Restore { what, reply }).await)
+}
+
+/// Asks the desk; `None` when it is gone.
+async fn ask<T>(desk: &Desk, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    desk.send(Happening::Request(request(reply))).ok()?;
+    answer.await.ok()
+}
+
+fn answer<T: serde::Serialize>(answer: Option<Result<T, Refusal>>) -> Response {
+    match answer {
+        Some(Ok(value)) => Json(value).into_response(),
+        Some(Err(refusal)) => (status(refusal.kind), Json(refusal)).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+const fn status(kind: RefusalKind) -> StatusCode {
+    match kind {
+        RefusalKind::NotFound => StatusCode::NOT_FOUND,
+        RefusalKind::Invalid | RefusalKind::NotSupported | RefusalKind::ReadOnly => StatusCode::BAD_REQUEST,
+        RefusalKind::Exists | RefusalKind::InUse | RefusalKind::Busy | RefusalKind::TooMany => StatusCode::CONFLICT,
+    }
+}

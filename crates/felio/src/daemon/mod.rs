@@ -1,0 +1,398 @@
+//! `felio daemon`: keeps a configuration, serves what it says, and takes changes while initiators work.
+//!
+//! One thread owns everything ([`Desk`]): requests, signals, news of the reactors and time come to it through one channel. A transaction
+//! is: apply to the configuration (a function), open what is new ([`plant`]), save ([`vault`]), carry out. It can fail until it is saved; a
+//! crash at any point leaves the old configuration or the new one. `api` is how requests get here.
+
+mod api;
+mod disk;
+mod iscsi;
+mod plant;
+mod vault;
+
+use crate::cli::DaemonArgs;
+use crate::failure::{Failure, Kind};
+use crate::report::Style;
+use core::time::Duration;
+use felio_backstore::LaneConfig;
+use felio_backstore::state::Folder;
+use felio_control::view::{SessionView, Snapshot};
+use felio_control::{Change, Config, Done, Facts, Path as ObjectPath, Refusal, RefusalKind};
+use felio_engine::TargetConfig;
+use felio_hal::port::LoginKind;
+use felio_hal::state::StateStore;
+use felio_iscsi::limits::Limits;
+use felio_runtime::{Event, Notice, Runtime, RuntimeConfig};
+use plant::{Mode, Plant};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use tokio::sync::oneshot;
+use vault::{Vault, VaultError};
+
+/// How long initiators may take to log out when we stop.
+const LOGOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// How soon what could not be opened is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Connections, those of them that have not logged in yet, and sessions, at the most.
+const CONNECTIONS_MAX: usize = 4096;
+const LOGINS_MAX: usize = 256;
+const SESSIONS_MAX: usize = 4096;
+
+/// Commands that a reactor executes at a time, at the most.
+const TASKS_MAX: u32 = 8192;
+
+/// What the desk is asked. The answer goes where `reply` leads; whoever asked may be gone.
+enum Request {
+    Snapshot(oneshot::Sender<Snapshot>),
+    Sessions(oneshot::Sender<Vec<SessionView>>),
+    Apply { changes: Vec<Change>, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
+    Save { file: Option<PathBuf>, reply: oneshot::Sender<Result<String, Refusal>> },
+    Restore { what: Restoration, reply: oneshot::Sender<Result<Vec<String>, Refusal>> },
+}
+
+/// A configuration to take from a file.
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Restoration {
+    /// The file; the daemon's own if there is none.
+    #[serde(default)]
+    pub(crate) file: Option<PathBuf>,
+    /// Whether what is not in the file goes.
+    #[serde(default)]
+    pub(crate) clear_existing: bool,
+    /// Only this target.
+    #[serde(default)]
+    pub(crate) target: Option<String>,
+    /// Only this storage object.
+    #[serde(default)]
+    pub(crate) storage_object: Option<String>,
+}
+
+/// What happens to the desk.
+enum Happening {
+    Request(Request),
+    Signal(i32),
+    Notice(Notice),
+}
+
+/// Serves until a signal ends it.
+pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
+    let (happenings_in, happenings) = channel();
+    watch_signals(happenings_in.clone())?;
+    let vault = Vault::open(args.config.clone(), args.state_dir.join("history")).map_err(unusable)?;
+    let (config, notes) = vault.load().map_err(unusable)?;
+    let folder = Folder::open(&args.state_dir).map_err(|error| {
+        Failure::new(Kind::Backing, format!("--state-dir {}: {error}", args.state_dir.display()))
+    })?;
+    let state: Arc<dyn StateStore> = Arc::new(folder);
+    let (runtime, news) = Runtime::start(runtime_config(args)).map_err(|error| {
+        Failure::new(Kind::Running, format!("cannot start: {error}"))
+    })?;
+    hand_on(news, happenings_in.clone())?;
+    let mut desk = Desk {
+        config,
+        plant: Plant::new(runtime, state),
+        vault,
+        sessions: BTreeMap::new(),
+        style: if args.json { Style::Json } else { Style::Text },
+    };
+    for note in notes {
+        desk.say("note", &note);
+    }
+    desk.bring_up()?;
+    api::listen(&args.socket, args.group.as_deref(), happenings_in)?;
+    desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
+    desk.serve(&happenings);
+    let _ = std::fs::remove_file(&args.socket);
+    desk.plant.join();
+    Ok(())
+}
+
+/// Everything that there is one of.
+struct Desk {
+    config: Config,
+    plant: Plant,
+    vault: Vault,
+    sessions: BTreeMap<u16, SessionView>,
+    style: Style,
+}
+
+impl Desk {
+    /// Serves what was saved. What cannot be opened keeps its place.
+    fn bring_up(&mut self) -> Result<(), Failure> {
+        number_ports(&mut self.config);
+        let failed = |what: String| Failure::new(Kind::Running, what);
+        let prepared = self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
+        self.plant.carry_out(&self.config, prepared).map_err(|late| failed(late.to_string()))?;
+        let degraded: Vec<String> = self.plant.conditions.iter().map(|(path, how)| format!("{path}: {how:?}")).collect();
+        for line in degraded {
+            self.say("degraded", &line);
+        }
+        Ok(())
+    }
+
+    /// Until every reactor has ended.
+    fn serve(&mut self, happenings: &Receiver<Happening>) {
+        let mut running = self.plant.reactors();
+        while running > 0 {
+            let wait = if self.plant.conditions.iter().next().is_some() { RETRY } else { Duration::MAX };
+            match happenings.recv_timeout(wait) {
+                Ok(Happening::Request(request)) => self.answer(request),
+                Ok(Happening::Signal(SIGHUP)) => self.reload(),
+                Ok(Happening::Signal(_)) => {
+                    self.say("stopping", "asking initiators to log out");
+                    self.plant.stop(LOGOUT_GRACE);
+                }
+                Ok(Happening::Notice(Notice::Ended { panicked: false, .. })) => running -= 1,
+                Ok(Happening::Notice(Notice::Ended { reactor, panicked: true })) => {
+                    self.say("panicked", &format!("reactor {reactor}: a bug in felio"));
+                    std::process::exit(1);
+                }
+                Ok(Happening::Notice(notice)) => self.note(notice),
+                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Snapshot(reply) => {
+                let _ = reply.send(Snapshot { config: self.config.clone(), conditions: self.plant.conditions.clone() });
+            }
+            Request::Sessions(reply) => {
+                let _ = reply.send(self.sessions.values().cloned().collect());
+            }
+            Request::Apply { changes, reply } => {
+                let _ = reply.send(self.apply(&changes));
+            }
+            Request::Save { file, reply } => {
+                let _ = reply.send(self.save(file));
+            }
+            Request::Restore { what, reply } => {
+                let _ = reply.send(self.restore(&what));
+            }
+        }
+    }
+
+    /// One transaction.
+    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
+        let (wanted, done) = self.config.apply(changes, &facts()?)?;
+        self.become_(wanted)?;
+        for Done { path, says } in &done {
+            self.say("changed", &format!("{path}: {says}"));
+        }
+        Ok(done)
+    }
+
+    /// From now on this is the configuration: opened, saved and served, or refused.
+    fn become_(&mut self, mut wanted: Config) -> Result<(), Refusal> {
+        number_ports(&mut wanted);
+        let prepared = self.plant.prepare(&wanted, Mode::Strict)?;
+        if wanted != self.config {
+            self.vault.save(&wanted)?;
+        }
+        self.config = wanted;
+        self.plant.carry_out(&self.config, prepared).map_err(|late| {
+            Refusal::new(RefusalKind::Busy, format!("saved, but {late}")).hint("it takes effect when felio is started again")
+        })
+    }
+
+    /// What could not be opened is tried again.
+    fn retry(&mut self) {
+        let before = self.plant.conditions.clone();
+        if let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient)
+            && prepared.conditions != before
+            && self.plant.carry_out(&self.config, prepared).is_ok()
+        {
+            let up: Vec<String> = before
+                .iter()
+                .filter(|(path, _)| *self.plant.conditions.of(path) == felio_control::Condition::Up)
+                .map(|(path, _)| path.to_string())
+                .collect();
+            for path in up {
+                self.say("up", &path);
+            }
+        }
+    }
+
+    fn save(&self, file: Option<PathBuf>) -> Result<String, Refusal> {
+        // The daemon's own file has it already: every change is saved before it takes effect.
+        let path = file.unwrap_or_else(|| self.vault.file().to_path_buf());
+        if path != self.vault.file() {
+            vault::replace(&path, &felio_control::save::write(&self.config))?;
+        }
+        Ok(format!("Configuration saved to {}", path.display()))
+    }
+
+    fn reload(&mut self) {
+        match self.restore(&Restoration { file: None, clear_existing: true, target: None, storage_object: None }) {
+            Ok(notes) => {
+                self.say("reloaded", &self.vault.file().display().to_string());
+                notes.iter().for_each(|note| self.say("note", note));
+            }
+            Err(refusal) => self.say("refused", &refusal.to_string()),
+        }
+    }
+
+    /// Takes up what a file says. What stays as it is is not touched: sessions live on.
+    fn restore(&mut self, what: &Restoration) -> Result<Vec<String>, Refusal> {
+        let path = what.file.clone().unwrap_or_else(|| self.vault.file().to_path_buf());
+        let (found, mut notes) = vault::read(&path).map_err(|error| match error {
+            VaultError::Io { .. } => Refusal::new(RefusalKind::NotFound, error.to_string()),
+            other => Refusal::invalid(other.to_string()),
+        })?;
+        let mut wanted = if what.clear_existing { Config::default() } else { self.config.clone() };
+        let is_meant = |name: &str, only: &Option<String>, other: &Option<String>| match only {
+            Some(only) => only == name,
+            None => other.is_none(),
+        };
+        for (key, object) in found.storage {
+            if !is_meant(&key.name, &what.storage_object, &what.target) {
+                continue;
+            }
+            if !what.clear_existing && wanted.storage.get(&key).is_some_and(|own| *own != object) {
+                return Err(Refusal::exists(&key).hint("restore with clear_existing=true replaces everything"));
+            }
+            wanted.storage.insert(key, object);
+        }
+        for (key, target) in found.targets {
+            if !is_meant(&key.wwn, &what.target, &what.storage_object) {
+                continue;
+            }
+            if !what.clear_existing && wanted.targets.get(&key).is_some_and(|own| *own != target) {
+                return Err(Refusal::exists(&key).hint("restore with clear_existing=true replaces everything"));
+            }
+            wanted.targets.insert(key, target);
+        }
+        if what.target.is_none() && what.storage_object.is_none() {
+            wanted.lu_groups.extend(found.lu_groups);
+            wanted.fabrics.extend(found.fabrics);
+            wanted.extra.extend(found.extra);
+        }
+        wanted.check()?;
+        number_ports(&mut wanted);
+        // As at a start: what cannot be opened keeps its place and says why.
+        let prepared = self.plant.prepare(&wanted, Mode::Lenient)?;
+        self.vault.save(&wanted)?;
+        self.config = wanted;
+        self.plant
+            .carry_out(&self.config, prepared)
+            .map_err(|late| Refusal::new(RefusalKind::Busy, late.to_string()))?;
+        notes.extend(self.plant.conditions.iter().map(|(path, how)| format!("{path}: {how:?}")));
+        Ok(notes)
+    }
+
+    fn note(&mut self, notice: Notice) {
+        match notice {
+            Notice::Event(Event::Login { peer, initiator_port, initiator, target, kind, session }) => {
+                self.say("login", &format!("{initiator} from {peer} at {target}"));
+                let discovery = kind == LoginKind::Discovery;
+                let view = SessionView { id: session, initiator, initiator_port, target, peer: peer.to_string(), discovery };
+                self.sessions.insert(session, view);
+            }
+            Notice::Event(Event::Logout { initiator, session, reason, .. }) => {
+                self.say("logout", &format!("{initiator}: {reason:?}"));
+                self.sessions.remove(&session);
+            }
+            Notice::Event(event) => self.say("event", &format!("{event:?}")),
+            Notice::LoginRefused { peer, why } => self.say("refused", &format!("{peer}: {why}")),
+            Notice::Ended { .. } => {}
+        }
+    }
+
+    /// One line for whoever reads the log.
+    fn say(&self, what: &str, text: &str) {
+        let mut out = std::io::stdout().lock();
+        // Where nobody reads there is nobody to tell.
+        let _ = match self.style {
+            Style::Json => writeln!(out, "{}", serde_json::json!({ "event": what, "text": text })),
+            Style::Text => writeln!(out, "{what}: {text}"),
+        };
+        let _ = out.flush();
+    }
+}
+
+/// Every enabled portal group has a relative target port identifier, and keeps it: initiators' reservations go by it.
+fn number_ports(config: &mut Config) {
+    let mut used: BTreeSet<u16> = config.tpgs().filter_map(|(_, tpg)| tpg.rtpi).collect();
+    for tpg in config.targets.values_mut().flat_map(|target| target.tpgs.values_mut()) {
+        if tpg.enable && tpg.rtpi.is_none() {
+            tpg.rtpi = (1..=u16::MAX).find(|number| used.insert(*number));
+        }
+    }
+}
+
+fn facts() -> Result<Facts, Refusal> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Refusal::new(RefusalKind::Busy, format!("no random numbers: {error}")))?;
+    let system = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    Ok(Facts { host: text(system.nodename()), machine: text(system.machine()), seed })
+}
+
+fn runtime_config(args: &DaemonArgs) -> RuntimeConfig {
+    RuntimeConfig {
+        cores: args.cores,
+        pin: args.pin,
+        spin: Duration::from_micros(u64::from(args.spin)),
+        buffer_bytes_max: usize::try_from(args.memory).unwrap_or(usize::MAX),
+        connections_max: CONNECTIONS_MAX,
+        logins_max: LOGINS_MAX,
+        sessions_max: SESSIONS_MAX,
+        tasks_max: TASKS_MAX,
+        portals: Vec::new(),
+        iscsi: iscsi::config(&Config::default()),
+        limits: Limits::default(),
+        target: TargetConfig { ports: Vec::new(), epoch_millis: 0, units: Vec::new(), token_seed: [0; 32] },
+        stores: Vec::new(),
+        lane: LaneConfig::default(),
+    }
+}
+
+fn unusable(error: VaultError) -> Failure {
+    let hint = match &error {
+        VaultError::Io { .. } => "--config FILE and --state-dir DIR choose other places",
+        VaultError::Locked { .. } => "each felio needs a configuration of its own: --config FILE --state-dir DIR",
+        VaultError::Unreadable { .. } => "mend the file, or put an older one from the history folder in its place",
+    };
+    Failure::new(Kind::Backing, error.to_string()).hint(hint)
+}
+
+/// The first signal is carried out in order; a second to end ends the process whatever the others do.
+fn watch_signals(happenings: Sender<Happening>) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Kind::Running, format!("cannot wait for signals: {error}"));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+    let watch = move || {
+        let mut ending = false;
+        for signal in signals.forever() {
+            if signal != SIGHUP && core::mem::replace(&mut ending, true) {
+                std::process::exit(128 + signal);
+            }
+            let _ = happenings.send(Happening::Signal(signal));
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
+    Ok(())
+}
+
+fn hand_on(news: Receiver<Notice>, happenings: Sender<Happening>) -> Result<(), Failure> {
+    let hand_on = move || {
+        for notice in news {
+            if happenings.send(Happening::Notice(notice)).is_err() {
+                return;
+            }
+        }
+    };
+    let failed = |error| Failure::new(Kind::Running, format!("cannot start a thread: {error}"));
+    std::thread::Builder::new().name("news".to_owned()).spawn(hand_on).map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! What runs, and how it becomes what the configuration wants.
+//!
+//! In two halves: [`Plant::prepare`] opens what is new (and may fail, leaving everything as it was), [`Plant::carry_out`] hands it to the
+//! reactors. In between, the configuration is saved. Where it must not fail, as at the start, what cannot be opened is remembered as
+//! degraded and tried again later; everything that leads to it keeps its place in the configuration.
+
+use super::disk::{Disk, Opening, lu_group, vacant};
+use super::iscsi;
+use core::time::Duration;
+use felio_backstore::Store;
+use felio_control::{
+    Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, Path, PortalKey, Refusal, RefusalKind, StorageKey,
+    StorageObject, Tpg, TpgKey,
+};
+use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
+use felio_hal::StoreId;
+use felio_hal::state::StateStore;
+use felio_runtime::{Families, Late, Portal, Runtime, Served};
+use core::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+/// How long what runs on a unit that goes may take.
+const RETIREMENT: Duration = Duration::from_secs(10);
+
+/// What runs.
+pub(super) struct Plant {
+    runtime: Runtime,
+    state: Arc<dyn StateStore>,
+    disks: BTreeMap<StorageKey, Disk>,
+    /// Where it listens.
+    portals: BTreeSet<PortalKey>,
+    /// The units by their places; free places are vacant.
+    units: Vec<UnitConfig>,
+    free: Vec<u32>,
+    births: u64,
+    /// Stores that did not end what they had begun.
+    stuck: Vec<Arc<dyn Store>>,
+    /// What is served.
+    served: Config,
+    pub(super) conditions: Conditions,
+}
+
+/// Whether what cannot be opened is a reason to refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// It is: somebody waits for an answer.
+    Strict,
+    /// It is degraded.
+    Lenient,
+}
+
+/// What is open and not served yet.
+pub(super) struct Prepared {
+    disks: BTreeMap<StorageKey, Disk>,
+    portals: Vec<(PortalKey, Portal)>,
+    conditions: Conditions,
+}
+
+impl Plant {
+    pub(super) fn new(runtime: Runtime, state: Arc<dyn StateStore>) -> Self {
+        Self {
+            runtime,
+            state,
+            disks: BTreeMap::new(),
+            portals: BTreeSet::new(),
+            units: Vec::new(),
+            free: Vec::new(),
+            births: 0,
+            stuck: Vec::new(),
+            served: Config::default(),
+            conditions: Conditions::default(),
+        }
+    }
+
+    pub(super) fn stop(&self, grace: Duration) {
+        self.runtime.stop(grace);
+    }
+
+    pub(super) fn reactors(&self) -> usize {
+        self.runtime.reactors()
+    }
+
+    pub(super) fn join(self) {
+        self.runtime.join();
+    }
+
+    /// Opens what is new. Nothing that runs is touched, but that an object nobody finds is closed if it must be opened anew.
+    pub(super) fn prepare(&mut self, wanted: &Config, mode: Mode) -> Result<Prepared, Refusal> {
+        check_secrets(wanted)?;
+        let mut prepared =
+            Prepared { disks: BTreeMap::new(), portals: Vec::new(), conditions: Conditions::default() };
+        let done = self
+            .prepare_disks(wanted, mode, &mut prepared)
+            .and_then(|()| self.prepare_portals(wanted, mode, &mut prepared));
+        if let Err(refusal) = done {
+            self.free.extend(prepared.disks.values().map(|disk| disk.place));
+            return Err(refusal);
+        }
+        Ok(prepared)
+    }
+
+    fn prepare_disks(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
+        for (key, object) in &wanted.storage {
+            match self.disks.get(key) {
+                Some(disk) if disk.opening == Opening::of(object) => {
+                    resize(key, object, Ordering::Greater)?;
+                    continue;
+                }
+                Some(_) if self.served.is_exported(key) => {
+                    let what = format!("{key} must be opened anew for that, and is in use");
+                    return Err(Refusal::new(RefusalKind::InUse, what)
+                        .hint("delete its LUNs first, or disable their portal groups"));
+                }
+                Some(_) => self.close(&[key.clone()])?,
+                None => {}
+            }
+            let place = self.place(prepared);
+            self.births += 1;
+            match Disk::open(key, object, (place, self.births), &self.state) {
+                Ok(disk) => {
+                    prepared.disks.insert(key.clone(), disk);
+                }
+                Err(why) => {
+                    self.free.push(place);
+                    // What could not be opened before is no reason to refuse something else.
+                    let known = self.served.storage.get(key) == Some(object);
+                    let mode = if known { Mode::Lenient } else { mode };
+                    degrade(key.into(), why, mode, &mut prepared.conditions)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare_portals(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
+        let all = wanted_portals(wanted);
+        for portal in &all {
+            if self.portals.contains(portal) {
+                continue;
+            }
+            let address = SocketAddr::new(portal.address, portal.port);
+            // As with LIO, all of IPv6 is all of IPv4 as well, unless that is a portal of its own.
+            let four = PortalKey { address: Ipv4Addr::UNSPECIFIED.into(), port: portal.port };
+            let families = if all.contains(&four) { Families::Own } else { Families::Both };
+            match Portal::bind(address, families) {
+                Ok(open) => prepared.portals.push((*portal, open)),
+                Err(error) => {
+                    let users = wanted.tpgs().filter(|(_, tpg)| tpg.enable && tpg.portals.contains_key(portal));
+                    let why = format!("cannot listen on {portal}: {error}");
+                    let known = wanted_portals(&self.served).contains(portal);
+                    let mode = if known { Mode::Lenient } else { mode };
+                    for (key, _) in users {
+                        degrade(Path::Portal(key, *portal), why.clone(), mode, &mut prepared.conditions)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves what the configuration wants, of which what is new was prepared.
+    pub(super) fn carry_out(&mut self, wanted: &Config, prepared: Prepared) -> Result<(), Late> {
+        let Prepared { disks, portals, conditions } = prepared;
+        let gone: Vec<StorageKey> =
+            self.disks.keys().filter(|key| !wanted.storage.contains_key(*key)).cloned().collect();
+        for (key, object) in wanted.storage.iter().filter(|(key, _)| self.disks.contains_key(*key)) {
+            let _ = resize(key, object, Ordering::Less);
+        }
+        let stores = disks.values().map(|disk| (StoreId(disk.place), Arc::clone(&disk.store))).collect();
+        for (key, disk) in disks {
+            self.disks.insert(key, disk);
+        }
+        self.conditions = conditions;
+        let needed = wanted_portals(wanted);
+        let close: Vec<PortalKey> = self.portals.difference(&needed).copied().collect();
+        self.portals.retain(|portal| needed.contains(portal));
+        self.portals.extend(portals.iter().map(|(key, _)| *key));
+        let served = Served {
+            iscsi: iscsi::config(wanted),
+            target: self.target(wanted, &gone),
+            stores,
+            open: portals.into_iter().map(|(_, portal)| portal).collect(),
+            close: close.iter().map(|key| SocketAddr::new(key.address, key.port)).collect(),
+        };
+        self.served.clone_from(wanted);
+        self.runtime.adopt(served)?;
+        // What does not get quiet keeps its place and store for good; the object is gone nevertheless.
+        let _ = self.close(&gone);
+        Ok(())
+    }
+
+    /// Closes objects that nobody finds any more, once what they have begun has ended.
+    fn close(&mut self, keys: &[StorageKey]) -> Result<(), Refusal> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let disks: Vec<Disk> = keys.iter().filter_map(|key| self.disks.remove(key)).collect();
+        self.births += 1;
+        let husk = |disk: &Disk| vacant(disk.place, self.births, &disk.store.limits());
+        let husks: Vec<(u32, UnitConfig)> = disks.iter().map(|disk| (disk.place, husk(disk))).collect();
+        let stores: Vec<Arc<dyn Store>> = disks.iter().map(|disk| Arc::clone(&disk.store)).collect();
+        if self.runtime.retire(&husks, &stores, RETIREMENT) {
+            for (place, husk) in husks {
+                if let Some(at) = usize::try_from(place).ok().and_then(|at| self.units.get_mut(at)) {
+                    *at = husk;
+                }
+                self.free.push(place);
+            }
+            return Ok(());
+        }
+        // It may still write: as long as this process lives, neither place nor store is given to others.
+        self.stuck.extend(stores);
+        Err(Refusal::new(RefusalKind::Busy, "operations on it do not end").hint("see what its device is doing"))
+    }
+
+    fn place(&mut self, prepared: &Prepared) -> u32 {
+        if let Some(place) = self.free.pop() {
+            return place;
+        }
+        let used = self.disks.values().chain(prepared.disks.values()).map(|disk| disk.place + 1).max();
+        used.unwrap_or(0).max(u32::try_from(self.units.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Ports and units for the engines.
+    fn target(&mut self, wanted: &Config, gone: &[StorageKey]) -> TargetConfig {
+        let ports = exposing(wanted);
+        let mut units = core::mem::take(&mut self.units);
+        for (key, disk) in self.disks.iter().filter(|(key, _)| !gone.contains(key)) {
+            let Some(object) = wanted.storage.get(key) else { continue };
+            let nowhere = BTreeMap::new();
+            let unit = disk.unit(
+                object,
+                &key.name,
+                lu_group(wanted, object),
+                ports.get(key).unwrap_or(&nowhere),
+            );
+            while units.len() <= usize::try_from(disk.place).unwrap_or(0) {
+                let place = u32::try_from(units.len()).unwrap_or(u32::MAX);
+                units.push(vacant(place, 0, &disk.store.limits()));
+            }
+            if let Some(at) = usize::try_from(disk.place).ok().and_then(|at| units.get_mut(at)) {
+                *at = unit;
+            }
+        }
+        self.units.clone_from(&units);
+        let ports = wanted.tpgs().filter(|(key, _)| key.target.fabric == Fabric::Iscsi);
+        let ports = ports.filter_map(|(key, tpg)| self.port(&key, tpg)).collect();
+        TargetConfig { ports, epoch_millis: 0, units, token_seed: [0; 32] }
+    }
+
+    fn port(&self, key: &TpgKey, tpg: &Tpg) -> Option<PortConfig> {
+        let on = |name: &str| tpg.attribute(name).is_some_and(|value| value.is_on());
+        let unit = |index: u16| self.disks.get(&tpg.luns.get(&index)?.storage).map(|disk| disk.place);
+        let (demo, prod) = (on("demo_mode_write_protect"), on("prod_mode_write_protect"));
+        let luns = tpg.luns.keys().filter_map(|index| {
+            Some(Mapping { lun: *index, unit: unit(*index)?, read_only: demo })
+        });
+        let luns = if on("generate_node_acls") { LunMap::new(luns.collect()) } else { LunMap::default() };
+        let own = |acl: &felio_control::Acl| {
+            let mappings = acl.mapped_luns.iter().filter_map(|(index, mapped)| {
+                let read_only = mapped.write_protect || prod;
+                Some(Mapping { lun: *index, unit: unit(mapped.tpg_lun)?, read_only })
+            });
+            Arc::new(LunMap::new(mappings.collect()))
+        };
+        Some(PortConfig {
+            target: key.target.wwn.clone(),
+            tag: key.tag,
+            relative_port: tpg.rtpi?,
+            luns: Arc::new(luns),
+            initiators: tpg.acls.iter().map(|(wwn, acl)| (wwn.clone(), own(acl))).collect(),
+        })
+    }
+}
+
+/// Through which target ports each object is reached, and in which of its groups each of them is.
+fn exposing(wanted: &Config) -> BTreeMap<StorageKey, BTreeMap<u16, String>> {
+    let mut all: BTreeMap<StorageKey, BTreeMap<u16, String>> = BTreeMap::new();
+    for (_, tpg) in wanted.tpgs() {
+        let Some(port) = tpg.rtpi else { continue };
+        for lun in tpg.luns.values() {
+            let group = lun.alua_group.clone().unwrap_or_else(|| DEFAULT_GROUP.to_owned());
+            all.entry(lun.storage.clone()).or_default().insert(port, group);
+        }
+    }
+    all
+}
+
+/// Where enabled portal groups listen.
+fn wanted_portals(wanted: &Config) -> BTreeSet<PortalKey> {
+    let groups = wanted.tpgs().filter(|(key, tpg)| tpg.enable && key.target.fabric == Fabric::Iscsi);
+    groups.flat_map(|(_, tpg)| tpg.portals.keys().copied()).collect()
+}
+
+/// What cannot be had: a refusal, or something to remember.
+fn degrade(path: Path, why: String, mode: Mode, conditions: &mut Conditions) -> Result<(), Refusal> {
+    match mode {
+        Mode::Strict => Err(Refusal::new(RefusalKind::Invalid, why).at(path)),
+        Mode::Lenient => {
+            conditions.set(path, Condition::Degraded { why });
+            Ok(())
+        }
+    }
+}
+
+/// Secrets that CHAP cannot use are better known now than at a login.
+fn check_secrets(wanted: &Config) -> Result<(), Refusal> {
+    for (key, tpg) in wanted.tpgs() {
+        let own = tpg.acls.iter().map(|(wwn, acl)| (Path::from(key.acl(wwn.as_str())), &acl.auth));
+        for (path, secrets) in own.chain([(Path::from(&key), &tpg.auth)]) {
+            if let Some(why) = iscsi::flaw(secrets) {
+                return Err(Refusal::invalid(why).at(path));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file becomes as long as the configuration says, if it is shorter (`Greater`) or longer (`Less`) than that.
+fn resize(key: &StorageKey, object: &StorageObject, which: Ordering) -> Result<(), Refusal> {
+    let Backing::Fileio { dev, size, .. } = &object.backing else { return Ok(()) };
+    let change = || {
+        let file = OpenOptions::new().write(true).open(dev)?;
+        let data = file.metadata()?;
+        if data.is_file() && size.cmp(&data.len()) == which {
+            file.set_len(*size)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    };
+    change().map_err(|error: io::Error| {
+        Refusal::invalid(format!("{dev} cannot be made {size} bytes long: {error}")).at(key)
+    })
+}
