@@ -45,7 +45,13 @@ pub(crate) struct DaemonArgs {
     pub(crate) group: Option<String>,
 
     /// Where reservations, saved mode parameters, access states and earlier configurations are kept.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/felio", env = "FELIO_STATE_DIR", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/felio",
+        env = "FELIO_STATE_DIR",
+        hide_env = true
+    )]
     pub(crate) state_dir: PathBuf,
 
     /// Reactors: threads that serve connections.
@@ -275,6 +281,7 @@ mod tests {
     fn parse(words: &str) -> Result<ExportArgs, clap::Error> {
         Cli::try_parse_from(words.split(' ')).map(|cli| match cli.command {
             Command::Export(args) => args,
+            Command::Daemon(_) => unreachable!("an export"),
         })
     }
 

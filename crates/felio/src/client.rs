@@ -31,16 +31,27 @@ impl Client {
     }
 
     /// Does something.
-    pub(crate) fn post<T: DeserializeOwned>(&self, path: &'static str, body: &impl Serialize) -> Result<T, Refusal> {
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        body: &impl Serialize,
+    ) -> Result<T, Refusal> {
         let body = serde_json::to_vec(body).map_err(|error| Refusal::invalid(error.to_string()))?;
         self.request(Method::POST, path, body)
     }
 
-    fn request<T: DeserializeOwned>(&self, method: Method, path: &'static str, body: Vec<u8>) -> Result<T, Refusal> {
-        let (is_good, answer) = self.runtime.block_on(self.exchange(method, path, body)).map_err(|error| {
-            let what = format!("no answer from the daemon on {}: {error}", self.socket.display());
-            Refusal::new(RefusalKind::Busy, what).hint("is it running? `felio daemon` starts it, --socket PATH says where it is")
-        })?;
+    fn request<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Vec<u8>,
+    ) -> Result<T, Refusal> {
+        let (is_good, answer) =
+            self.runtime.block_on(self.exchange(method, path, body)).map_err(|error| {
+                let what = format!("no answer from the daemon on {}: {error}", self.socket.display());
+                Refusal::new(RefusalKind::Busy, what)
+                    .hint("is it running? `felio daemon` starts it, --socket PATH says where it is")
+            })?;
         let garbled = |error: serde_json::Error| {
             let text = String::from_utf8_lossy(&answer);
             Refusal::new(RefusalKind::Busy, format!("the daemon's answer is not understood: {error}: {text}"))
@@ -52,7 +63,12 @@ impl Client {
         Err(serde_json::from_slice::<Refusal>(&answer).unwrap_or_else(garbled))
     }
 
-    async fn exchange(&self, method: Method, path: &'static str, body: Vec<u8>) -> Result<(bool, Bytes), BoxError> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Vec<u8>,
+    ) -> Result<(bool, Bytes), BoxError> {
         let stream = TokioIo::new(UnixStream::connect(&self.socket).await?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
         let request = Request::builder()

@@ -194,7 +194,9 @@ mod tests {
     use clap::Parser as _;
 
     fn args(words: &str) -> ExportArgs {
-        let Command::Export(args) = Cli::try_parse_from(words.split(' ')).expect("valid").command;
+        let Command::Export(args) = Cli::try_parse_from(words.split(' ')).expect("valid").command else {
+            unreachable!("an export")
+        };
         args
     }
 

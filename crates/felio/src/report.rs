@@ -169,7 +169,7 @@ impl Report {
 
     fn event_json(&mut self, event: &Event) {
         match event {
-            Event::Login { peer, initiator_port, initiator, target, kind, session } => {
+            Event::Login { peer, initiator_port, initiator, target, kind, session, .. } => {
                 self.json(&Line::Login {
                     peer: peer.to_string(),
                     initiator,

@@ -10,8 +10,8 @@
 use crate::mailbox::{Letter, Mailbox};
 use crate::reactor::MakePort;
 use crate::start::{Runtime, port_maker};
-use crate::sys::Listener;
 pub use crate::sys::Families;
+use crate::sys::Listener;
 use core::fmt;
 use core::time::Duration;
 use felio_backstore::Store;

@@ -46,7 +46,9 @@ pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(
         fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
     }
     // A socket that nobody answers on was left by one that was killed.
-    if fs::symlink_metadata(socket).is_ok_and(|data| data.file_type().is_socket()) && UnixStream::connect(socket).is_err() {
+    if fs::symlink_metadata(socket).is_ok_and(|data| data.file_type().is_socket())
+        && UnixStream::connect(socket).is_err()
+    {
         fs::remove_file(socket).map_err(failed)?;
     }
     let listener = std::os::unix::net::UnixListener::bind(socket).map_err(failed)?;
@@ -58,9 +60,8 @@ pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(
     listener.set_nonblocking(true).map_err(failed)?;
     let serve = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
-        let _ = runtime.block_on(async move {
-            axum::serve(UnixListener::from_std(listener)?, router(desk)).await
-        });
+        let _ = runtime
+            .block_on(async move { axum::serve(UnixListener::from_std(listener)?, router(desk)).await });
     };
     std::thread::Builder::new().name("api".to_owned()).spawn(serve).map_err(failed)?;
     Ok(())
@@ -127,6 +128,8 @@ const fn status(kind: RefusalKind) -> StatusCode {
     match kind {
         RefusalKind::NotFound => StatusCode::NOT_FOUND,
         RefusalKind::Invalid | RefusalKind::NotSupported | RefusalKind::ReadOnly => StatusCode::BAD_REQUEST,
-        RefusalKind::Exists | RefusalKind::InUse | RefusalKind::Busy | RefusalKind::TooMany => StatusCode::CONFLICT,
+        RefusalKind::Exists | RefusalKind::InUse | RefusalKind::Busy | RefusalKind::TooMany => {
+            StatusCode::CONFLICT
+        }
     }
 }

@@ -7,9 +7,9 @@ use felio_backstore::state::Stateful;
 use felio_backstore::{CacheMode, OpenError, Source, Spec, Store};
 use felio_control::{AluaGroup, Backing, Config, StorageKey, StorageObject};
 use felio_engine::{Access, Identity, PortGroup, Ports, UnitConfig};
+use felio_hal::StoreId;
 use felio_hal::state::{Saved, StateStore};
 use felio_hal::store::Limits;
-use felio_hal::StoreId;
 use felio_spec::alua::{AccessState, Tpgs};
 use felio_spec::protection;
 use std::collections::BTreeMap;
@@ -62,7 +62,8 @@ impl Opening {
             _ if on("emulate_write_cache") => CacheMode::WriteBack,
             _ => CacheMode::WriteThrough,
         };
-        let kinds = [(1, protection::Kind::Type1), (2, protection::Kind::Type2), (3, protection::Kind::Type3)];
+        let kinds =
+            [(1, protection::Kind::Type1), (2, protection::Kind::Type2), (3, protection::Kind::Type3)];
         let kind = kinds.into_iter().find(|(kind, _)| number("pi_prot_type") == Some(*kind));
         Self {
             // A size that changes does not close it.
@@ -99,7 +100,9 @@ impl Disk {
             Backing::Block { dev, readonly, .. } => (Source::Path(PathBuf::from(dev)), None, *readonly),
             Backing::Pscsi { dev } => (Source::Scsi(PathBuf::from(dev)), None, false),
             Backing::Ramdisk { size, nullio: false } => (Source::Ram(*size), None, false),
-            Backing::Ramdisk { size, nullio: true } | Backing::Null { size } => (Source::Null(*size), None, false),
+            Backing::Ramdisk { size, nullio: true } | Backing::Null { size } => {
+                (Source::Null(*size), None, false)
+            }
             Backing::Other => return Err(format!("felio has no plugin {}", key.plugin)),
         };
         let mut spec = Spec {
@@ -122,14 +125,22 @@ impl Disk {
         let own = Uuid::new(opened.identity.bytes);
         let serial = if object.wwn.is_empty() { own.to_string() } else { object.wwn.clone() };
         let naa = if object.wwn.is_empty() { own.naa() } else { naa(&object.wwn, opening.company) };
-        let saved = state.load(&naa).map_err(|failure| format!("what was saved of it cannot be read: {failure:?}"))?;
+        let saved = state
+            .load(&naa)
+            .map_err(|failure| format!("what was saved of it cannot be read: {failure:?}"))?;
         let store: Arc<dyn Store> = Arc::new(Stateful::new(opened.store, naa, Arc::clone(state)));
         let (limits, block_bytes) = (store.limits(), spec.block_bytes);
         Ok(Self { place, birth, store, opening, limits, block_bytes, serial, naa, saved })
     }
 
     /// The unit, as the configuration wants it now. `ports` says in which of its groups each target port is through which it is reached.
-    pub(super) fn unit(&self, object: &StorageObject, name: &str, lu_group: u16, ports: &BTreeMap<u16, String>) -> UnitConfig {
+    pub(super) fn unit(
+        &self,
+        object: &StorageObject,
+        name: &str,
+        lu_group: u16,
+        ports: &BTreeMap<u16, String>,
+    ) -> UnitConfig {
         let own = &object.identity;
         let or = |set: &Option<String>, usual: &str| set.clone().unwrap_or_else(|| usual.to_owned());
         let on = |name: &str| object.attribute(name).is_some_and(|value| value.is_on());

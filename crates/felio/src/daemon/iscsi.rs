@@ -4,9 +4,7 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use felio_control::{Acl, Auth as Secrets, Config as Wanted, Fabric, Target as WantedTarget, Tpg, Value};
 use felio_iscsi::chap::{Account, Credentials, CredentialsError, Secret};
-use felio_iscsi::config::{
-    Allow, Auth, Config, Discovery, Entry, Offer, Patience, PortalGroup, Target,
-};
+use felio_iscsi::config::{Allow, Auth, Config, Discovery, Entry, Offer, Patience, PortalGroup, Target};
 use felio_iscsi::digest::Digest;
 use felio_iscsi::name::IscsiName;
 use std::net::SocketAddr;
@@ -34,7 +32,8 @@ fn target(wwn: &str, target: &WantedTarget) -> Option<Target> {
 
 fn group(tag: NonZeroU16, tpg: &Tpg) -> PortalGroup {
     let on = |name: &str| tpg.attribute(name).is_some_and(|value| value.is_on());
-    let initiators = tpg.acls.iter().filter_map(|(wwn, acl)| Some((IscsiName::parse(wwn).ok()?, entry(tpg, acl))));
+    let initiators =
+        tpg.acls.iter().filter_map(|(wwn, acl)| Some((IscsiName::parse(wwn).ok()?, entry(tpg, acl))));
     PortalGroup {
         tag,
         alias: tpg.parameter("TargetAlias").map(|alias| alias.to_string()),

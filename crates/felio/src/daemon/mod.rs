@@ -16,8 +16,8 @@ use crate::report::Style;
 use core::time::Duration;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
-use felio_control::view::{SessionView, Snapshot};
-use felio_control::{Change, Config, Done, Facts, Path as ObjectPath, Refusal, RefusalKind};
+use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
+use felio_control::{Change, Condition, Config, Done, Facts, Refusal, RefusalKind, TargetKey, TpgKey};
 use felio_engine::TargetConfig;
 use felio_hal::port::LoginKind;
 use felio_hal::state::StateStore;
@@ -92,9 +92,8 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         Failure::new(Kind::Backing, format!("--state-dir {}: {error}", args.state_dir.display()))
     })?;
     let state: Arc<dyn StateStore> = Arc::new(folder);
-    let (runtime, news) = Runtime::start(runtime_config(args)).map_err(|error| {
-        Failure::new(Kind::Running, format!("cannot start: {error}"))
-    })?;
+    let (runtime, news) = Runtime::start(runtime_config(args))
+        .map_err(|error| Failure::new(Kind::Running, format!("cannot start: {error}")))?;
     hand_on(news, happenings_in.clone())?;
     let mut desk = Desk {
         config,
@@ -120,7 +119,7 @@ struct Desk {
     config: Config,
     plant: Plant,
     vault: Vault,
-    sessions: BTreeMap<u16, SessionView>,
+    sessions: BTreeMap<u16, Session>,
     style: Style,
 }
 
@@ -129,9 +128,11 @@ impl Desk {
     fn bring_up(&mut self) -> Result<(), Failure> {
         number_ports(&mut self.config);
         let failed = |what: String| Failure::new(Kind::Running, what);
-        let prepared = self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
+        let prepared =
+            self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
         self.plant.carry_out(&self.config, prepared).map_err(|late| failed(late.to_string()))?;
-        let degraded: Vec<String> = self.plant.conditions.iter().map(|(path, how)| format!("{path}: {how:?}")).collect();
+        let degraded: Vec<String> =
+            self.plant.conditions.iter().map(|(path, how)| format!("{path}: {how:?}")).collect();
         for line in degraded {
             self.say("degraded", &line);
         }
@@ -165,10 +166,15 @@ impl Desk {
     fn answer(&mut self, request: Request) {
         match request {
             Request::Snapshot(reply) => {
-                let _ = reply.send(Snapshot { config: self.config.clone(), conditions: self.plant.conditions.clone() });
+                let _ = reply.send(Snapshot {
+                    config: self.config.clone(),
+                    conditions: self.plant.conditions.clone(),
+                });
             }
             Request::Sessions(reply) => {
-                let _ = reply.send(self.sessions.values().cloned().collect());
+                let _ = reply.send(
+                    self.sessions.iter().map(|(id, session)| session.view(*id, &self.config)).collect(),
+                );
             }
             Request::Apply { changes, reply } => {
                 let _ = reply.send(self.apply(&changes));
@@ -201,7 +207,8 @@ impl Desk {
         }
         self.config = wanted;
         self.plant.carry_out(&self.config, prepared).map_err(|late| {
-            Refusal::new(RefusalKind::Busy, format!("saved, but {late}")).hint("it takes effect when felio is started again")
+            Refusal::new(RefusalKind::Busy, format!("saved, but {late}"))
+                .hint("it takes effect when felio is started again")
         })
     }
 
@@ -214,7 +221,7 @@ impl Desk {
         {
             let up: Vec<String> = before
                 .iter()
-                .filter(|(path, _)| *self.plant.conditions.of(path) == felio_control::Condition::Up)
+                .filter(|(path, _)| *self.plant.conditions.of(path) == Condition::Up)
                 .map(|(path, _)| path.to_string())
                 .collect();
             for path in up {
@@ -233,7 +240,12 @@ impl Desk {
     }
 
     fn reload(&mut self) {
-        match self.restore(&Restoration { file: None, clear_existing: true, target: None, storage_object: None }) {
+        match self.restore(&Restoration {
+            file: None,
+            clear_existing: true,
+            target: None,
+            storage_object: None,
+        }) {
             Ok(notes) => {
                 self.say("reloaded", &self.vault.file().display().to_string());
                 notes.iter().for_each(|note| self.say("note", note));
@@ -259,7 +271,9 @@ impl Desk {
                 continue;
             }
             if !what.clear_existing && wanted.storage.get(&key).is_some_and(|own| *own != object) {
-                return Err(Refusal::exists(&key).hint("restore with clear_existing=true replaces everything"));
+                return Err(
+                    Refusal::exists(&key).hint("restore with clear_existing=true replaces everything")
+                );
             }
             wanted.storage.insert(key, object);
         }
@@ -268,7 +282,9 @@ impl Desk {
                 continue;
             }
             if !what.clear_existing && wanted.targets.get(&key).is_some_and(|own| *own != target) {
-                return Err(Refusal::exists(&key).hint("restore with clear_existing=true replaces everything"));
+                return Err(
+                    Refusal::exists(&key).hint("restore with clear_existing=true replaces everything")
+                );
             }
             wanted.targets.insert(key, target);
         }
@@ -292,11 +308,12 @@ impl Desk {
 
     fn note(&mut self, notice: Notice) {
         match notice {
-            Notice::Event(Event::Login { peer, initiator_port, initiator, target, kind, session }) => {
+            Notice::Event(Event::Login {
+                peer, initiator, target, target_port_tag, kind, session, ..
+            }) => {
                 self.say("login", &format!("{initiator} from {peer} at {target}"));
-                let discovery = kind == LoginKind::Discovery;
-                let view = SessionView { id: session, initiator, initiator_port, target, peer: peer.to_string(), discovery };
-                self.sessions.insert(session, view);
+                let tpg = (kind == LoginKind::Normal).then(|| TargetKey::iscsi(target).tpg(target_port_tag));
+                self.sessions.insert(session, Session { initiator, tpg, peer: peer.to_string() });
             }
             Notice::Event(Event::Logout { initiator, session, reason, .. }) => {
                 self.say("logout", &format!("{initiator}: {reason:?}"));
@@ -317,6 +334,60 @@ impl Desk {
             Style::Text => writeln!(out, "{what}: {text}"),
         };
         let _ = out.flush();
+    }
+}
+
+/// Who is logged in.
+struct Session {
+    initiator: String,
+    /// Where; nowhere for discovery.
+    tpg: Option<TpgKey>,
+    peer: String,
+}
+
+impl Session {
+    /// The session, with what the configuration says of it.
+    fn view(&self, id: u16, config: &Config) -> SessionView {
+        let tpg = self.tpg.as_ref().and_then(|key| config.tpg(key));
+        let acl = tpg.and_then(|tpg| tpg.acls.get(&self.initiator));
+        let storage = |index: u16| Some(tpg?.luns.get(&index)?.storage.clone());
+        let own = acl.into_iter().flat_map(|acl| &acl.mapped_luns).filter_map(|(index, mapped)| {
+            Some(SessionLun {
+                index: *index,
+                storage: storage(mapped.tpg_lun)?,
+                write_protect: mapped.write_protect,
+            })
+        });
+        let protect =
+            tpg.and_then(|tpg| tpg.attribute("demo_mode_write_protect")).is_some_and(|on| on.is_on());
+        let all = tpg.filter(|_| acl.is_none()).into_iter().flat_map(|tpg| &tpg.luns);
+        let all = all.map(|(index, lun)| SessionLun {
+            index: *index,
+            storage: lun.storage.clone(),
+            write_protect: protect,
+        });
+        let demanded = |value: Option<felio_control::Value>| value.and_then(|value| value.number());
+        let authenticated = match acl.and_then(|acl| demanded(acl.attribute("authentication"))) {
+            Some(own @ (0 | 1)) => own == 1,
+            _ => tpg.is_some_and(|tpg| demanded(tpg.attribute("authentication")) == Some(1)),
+        };
+        let state = "LOGGED_IN".to_owned();
+        SessionView {
+            id,
+            initiator: self.initiator.clone(),
+            alias: None,
+            tag: acl.and_then(|acl| acl.tag.clone()),
+            tpg: self.tpg.clone(),
+            authenticated,
+            connections: vec![ConnectionView {
+                cid: 0,
+                peer: self.peer.clone(),
+                transport: "TCP".to_owned(),
+                state: state.clone(),
+            }],
+            state,
+            luns: own.chain(all).collect(),
+        }
     }
 }
 
@@ -361,8 +432,12 @@ fn runtime_config(args: &DaemonArgs) -> RuntimeConfig {
 fn unusable(error: VaultError) -> Failure {
     let hint = match &error {
         VaultError::Io { .. } => "--config FILE and --state-dir DIR choose other places",
-        VaultError::Locked { .. } => "each felio needs a configuration of its own: --config FILE --state-dir DIR",
-        VaultError::Unreadable { .. } => "mend the file, or put an older one from the history folder in its place",
+        VaultError::Locked { .. } => {
+            "each felio needs a configuration of its own: --config FILE --state-dir DIR"
+        }
+        VaultError::Unreadable { .. } => {
+            "mend the file, or put an older one from the history folder in its place"
+        }
     };
     Failure::new(Kind::Backing, error.to_string()).hint(hint)
 }

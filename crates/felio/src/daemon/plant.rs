@@ -6,17 +6,17 @@
 
 use super::disk::{Disk, Opening, lu_group, vacant};
 use super::iscsi;
+use core::cmp::Ordering;
 use core::time::Duration;
 use felio_backstore::Store;
 use felio_control::{
-    Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, Path, PortalKey, Refusal, RefusalKind, StorageKey,
-    StorageObject, Tpg, TpgKey,
+    Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, Path, PortalKey, Refusal, RefusalKind,
+    StorageKey, StorageObject, Tpg, TpgKey,
 };
 use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::state::StateStore;
 use felio_runtime::{Families, Late, Portal, Runtime, Served};
-use core::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io;
@@ -57,7 +57,7 @@ pub(super) enum Mode {
 pub(super) struct Prepared {
     disks: BTreeMap<StorageKey, Disk>,
     portals: Vec<(PortalKey, Portal)>,
-    conditions: Conditions,
+    pub(super) conditions: Conditions,
 }
 
 impl Plant {
@@ -136,7 +136,12 @@ impl Plant {
         Ok(())
     }
 
-    fn prepare_portals(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
+    fn prepare_portals(
+        &mut self,
+        wanted: &Config,
+        mode: Mode,
+        prepared: &mut Prepared,
+    ) -> Result<(), Refusal> {
         let all = wanted_portals(wanted);
         for portal in &all {
             if self.portals.contains(portal) {
@@ -149,7 +154,8 @@ impl Plant {
             match Portal::bind(address, families) {
                 Ok(open) => prepared.portals.push((*portal, open)),
                 Err(error) => {
-                    let users = wanted.tpgs().filter(|(_, tpg)| tpg.enable && tpg.portals.contains_key(portal));
+                    let users =
+                        wanted.tpgs().filter(|(_, tpg)| tpg.enable && tpg.portals.contains_key(portal));
                     let why = format!("cannot listen on {portal}: {error}");
                     let known = wanted_portals(&self.served).contains(portal);
                     let mode = if known { Mode::Lenient } else { mode };
@@ -214,7 +220,8 @@ impl Plant {
         }
         // It may still write: as long as this process lives, neither place nor store is given to others.
         self.stuck.extend(stores);
-        Err(Refusal::new(RefusalKind::Busy, "operations on it do not end").hint("see what its device is doing"))
+        Err(Refusal::new(RefusalKind::Busy, "operations on it do not end")
+            .hint("see what its device is doing"))
     }
 
     fn place(&mut self, prepared: &Prepared) -> u32 {
@@ -232,12 +239,8 @@ impl Plant {
         for (key, disk) in self.disks.iter().filter(|(key, _)| !gone.contains(key)) {
             let Some(object) = wanted.storage.get(key) else { continue };
             let nowhere = BTreeMap::new();
-            let unit = disk.unit(
-                object,
-                &key.name,
-                lu_group(wanted, object),
-                ports.get(key).unwrap_or(&nowhere),
-            );
+            let unit =
+                disk.unit(object, &key.name, lu_group(wanted, object), ports.get(key).unwrap_or(&nowhere));
             while units.len() <= usize::try_from(disk.place).unwrap_or(0) {
                 let place = u32::try_from(units.len()).unwrap_or(u32::MAX);
                 units.push(vacant(place, 0, &disk.store.limits()));
@@ -256,9 +259,10 @@ impl Plant {
         let on = |name: &str| tpg.attribute(name).is_some_and(|value| value.is_on());
         let unit = |index: u16| self.disks.get(&tpg.luns.get(&index)?.storage).map(|disk| disk.place);
         let (demo, prod) = (on("demo_mode_write_protect"), on("prod_mode_write_protect"));
-        let luns = tpg.luns.keys().filter_map(|index| {
-            Some(Mapping { lun: *index, unit: unit(*index)?, read_only: demo })
-        });
+        let luns = tpg
+            .luns
+            .keys()
+            .filter_map(|index| Some(Mapping { lun: *index, unit: unit(*index)?, read_only: demo }));
         let luns = if on("generate_node_acls") { LunMap::new(luns.collect()) } else { LunMap::default() };
         let own = |acl: &felio_control::Acl| {
             let mappings = acl.mapped_luns.iter().filter_map(|(index, mapped)| {

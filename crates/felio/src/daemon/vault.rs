@@ -30,11 +30,11 @@ pub(super) struct Vault {
 /// Why a configuration cannot be kept or had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum VaultError {
-    #[error("{path}: {source}")]
+    #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path}: another felio runs with this configuration")]
+    #[error("{}: another felio runs with this configuration", path.display())]
     Locked { path: PathBuf },
-    #[error("{path}: {why}")]
+    #[error("{}: {why}", path.display())]
     Unreadable { path: PathBuf, why: String },
 }
 
@@ -113,7 +113,7 @@ pub(super) fn read(path: &Path) -> Result<(Config, Vec<String>), VaultError> {
     File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     let (config, notes) = save::read(&text)
         .map_err(|why| VaultError::Unreadable { path: path.to_path_buf(), why: why.to_string() })?;
-    Ok((config, notes.iter().map(ToString::to_string).collect()))
+    Ok((config, notes.iter().map(|note| format!("{}: {}", note.at, note.says)).collect()))
 }
 
 /// Replaces a file whole.

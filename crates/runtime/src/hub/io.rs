@@ -143,6 +143,8 @@ pub enum Event {
         initiator: String,
         /// Target name; empty for discovery.
         target: String,
+        /// Which of its ports.
+        target_port_tag: u16,
         /// Normal or discovery.
         kind: LoginKind,
         /// Its handle.

@@ -336,6 +336,7 @@ impl<P: Port> Hub<P> {
             initiator_port: login.initiator_port.clone(),
             initiator: login.initiator.clone(),
             target: login.target.clone(),
+            target_port_tag: login.target_port_tag,
             kind: login.kind,
             session,
         });
