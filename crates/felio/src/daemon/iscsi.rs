@@ -115,8 +115,6 @@ fn offer(tpg: &Tpg) -> Offer {
         initial_r2t: yes("InitialR2T"),
         immediate_data: yes("ImmediateData"),
         outstanding_r2t_max: number("MaxOutstandingR2T", usual.outstanding_r2t_max),
-        data_pdu_in_order: yes("DataPDUInOrder"),
-        data_sequence_in_order: yes("DataSequenceInOrder"),
         // Levels above 0, several connections and tasks that outlive theirs are not served, so they are not offered.
         ..usual
     }
