@@ -14,12 +14,14 @@ use std::net::SocketAddr;
 pub(super) fn config(wanted: &Wanted) -> Config {
     let targets = wanted.targets.iter().filter(|(key, _)| key.fabric == Fabric::Iscsi);
     let mut config = Config::new(targets.filter_map(|(key, target)| self::target(&key.wwn, target)));
+    // As with LIO: who may discover is decided by itself, and by nobody unless somebody does.
+    config.discovery = Discovery::Own(Auth::None);
     if let Some(fabric) = wanted.fabrics.get(&Fabric::Iscsi) {
         config.discovery = match (fabric.discovery.enable, credentials(&fabric.discovery.auth)) {
             (true, Some(Ok(credentials))) => Discovery::Own(Auth::Chap(credentials)),
             (true, _) => Discovery::Own(Auth::Closed),
             (false, Some(Ok(credentials))) => Discovery::Optional(credentials),
-            (false, _) => Discovery::AsTargets,
+            (false, _) => Discovery::Own(Auth::None),
         };
     }
     config
