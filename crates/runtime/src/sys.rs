@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_listener_on_port_zero_has_a_port() {
-        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Families::Own).expect("loopback");
+        let listener =
+            Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Families::Own).expect("loopback");
         assert_ne!(listener.local().expect("bound").port(), 0);
     }
 }
