@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("felio-backstore", &["felio-spec", "felio-hal"]),
     ("felio-runtime", &["felio-spec", "felio-hal", "felio-engine", "felio-iscsi", "felio-backstore"]),
     ("felio-control", &["felio-spec", "felio-hal"]),
+    ("felio-shell", &["felio-control"]),
     (
         "felio",
         &[
@@ -21,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "felio-backstore",
             "felio-runtime",
             "felio-control",
+            "felio-shell",
         ],
     ),
     (

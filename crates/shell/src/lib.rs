@@ -1,0 +1,59 @@
+//! The command language of targetcli over the object tree: lines in, text out.
+//!
+//! A [`Shell`] knows where the user is and what the user prefers; what it talks to is a [`Daemon`]. Every verb is one row of a
+//! table (`verbs`): where it can be used, what it takes and what it does. Help and completion derive from these rows and from those of
+//! [`felio_control::attr`].
+//!
+//! Nothing here reads a terminal, a file or a socket: the program does, and keeps the [`Preferences`].
+#![forbid(unsafe_code)]
+
+mod complete;
+mod help;
+mod line;
+mod node;
+mod preferences;
+mod shell;
+mod size;
+mod summary;
+mod tree;
+mod verbs;
+
+pub use complete::{Candidate, Completion};
+pub use preferences::Preferences;
+pub use shell::{Output, Screen, Shell};
+
+use felio_control::view::SessionView;
+use felio_control::{Change, Conditions, Config, Done, Refusal};
+
+/// What the shell talks to.
+pub trait Daemon {
+    /// All that is wanted, and what has become of it.
+    fn snapshot(&mut self) -> Result<Snapshot, Refusal>;
+
+    /// Makes all changes or none. A file's size of 0 in [`Change::CreateStorage`] asks for the size that the file has.
+    fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal>;
+
+    /// Who is logged in.
+    fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal>;
+
+    /// Saves the configuration, to a file of the user's choice if one is named; says what was saved where.
+    fn save(&mut self, file: Option<&str>) -> Result<String, Refusal>;
+
+    /// Restores it, or one target or storage object of it; says what is to be said about that.
+    fn restore(
+        &mut self,
+        file: Option<&str>,
+        clear_existing: bool,
+        target: Option<&str>,
+        storage_object: Option<&str>,
+    ) -> Result<Vec<String>, Refusal>;
+}
+
+/// The configuration at a moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// All that is wanted.
+    pub config: Config,
+    /// What has become of it.
+    pub conditions: Conditions,
+}
