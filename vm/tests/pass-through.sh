@@ -32,7 +32,6 @@ same() {
   is "$what" "$(sed "s|$remote|DEVICE|" /run/there)" "$(sed "s|$host|DEVICE|" /run/here)"
 }
 
-sg_of() { echo "/dev/$(basename "$(ls -d "/sys/block/${1##*/}"/device/scsi_generic/*)")"; }
 
 say "a disk"
 initiator a

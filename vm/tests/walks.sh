@@ -22,13 +22,17 @@ find_device() {
   return 1
 }
 
+# sg_of DISK: its generic SCSI device.
+sg_of() { echo "/dev/$(basename "$(ls -d "/sys/block/${1##*/}"/device/scsi_generic/*)")"; }
+
 # ended STATUS FILE: an exit status of sg3-utils in words, with the additional sense code if one was told.
 ended() {
   local what sense
   case $1 in
     0) what=good ;; 2) what="not ready" ;; 3) what="medium error" ;; 5) what="illegal request" ;;
-    6) what="unit attention" ;; 7) what="data protect" ;; 9) what="no such command" ;; 11) what="aborted command" ;;
-    14) what=miscompare ;; 24) what="reservation conflict" ;; 25) what="condition met" ;; 40) what="copy aborted" ;;
+    6) what="unit attention" ;; 7) what="data protect" ;; 9) what="no such command" ;; 10) what="copy aborted" ;;
+    11 | 40 | 41) what="aborted command" ;; 14) what=miscompare ;; 24) what="reservation conflict" ;;
+    25) what="condition met" ;;
     *) what="status $1" ;;
   esac
   sense=$(grep -oiE 'Additional sense: .*|asc=0x[0-9a-f]+, *ascq=0x[0-9a-f]+' "$2" | head -n 1 | sed 's/^Additional sense: //' || true)
