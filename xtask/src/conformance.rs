@@ -6,6 +6,7 @@
 //! skipped no more.
 
 mod capture;
+mod disk;
 mod ledger;
 mod recorder;
 mod setup;
@@ -24,13 +25,18 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tool::Verdict;
 
-const PROGRAMS: &[(&str, &str)] =
-    &[("iscsi-test-cu", "libiscsi-bin"), ("valgrind", "valgrind"), ("tshark", "tshark")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("iscsi-test-cu", "libiscsi-bin"),
+    ("losetup", "mount"),
+    ("valgrind", "valgrind"),
+    ("tshark", "tshark"),
+];
 
-/// Runs libiscsi's suite (Debian's libiscsi-bin) against felio: file and memory, write-back and direct, io_uring and helper
+/// Runs libiscsi's suite (Debian's libiscsi-bin) against felio: file, block device and memory, write-back and direct, io_uring and helper
 /// threads, 512 and 4096 byte blocks; and what needs a special disk on such a disk.
 ///
 /// Exit status 0 if no test fails, hangs or crashes, and the skipped ones are those that conformance/skips.txt lists.
+/// Block devices are loop devices; where this user may not make one, those set-ups are left out, and it is said.
 /// With --trace the first set-up is recorded, and tshark must decode it without a malformed PDU or an error from our side.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -63,6 +69,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&suite.work)?;
     let mut queue: VecDeque<Setup> =
         setups(&suite.work).into_iter().filter(|setup| setup.name.contains(&args.only)).collect();
+    if let Err(error) = queue.iter().find(|setup| setup.is_on_device()).map(Setup::disk).transpose() {
+        say(&format!("no set-up on a block device: {error}"))?;
+        queue.retain(|setup| !setup.is_on_device());
+    }
     if let Some(first) = queue.front_mut() {
         first.trace = args.trace.then(|| suite.work.join("suite.pcap"));
     }
@@ -124,8 +134,8 @@ impl Suite {
     /// Runs a set-up's tests and tells at once how they went.
     fn run(&self, setup: &Setup) -> anyhow::Result<Counts> {
         let start = Instant::now();
-        setup.remove_image();
-        let mut felio = Felio::export(&self.felio, &setup.args)?;
+        let disk = setup.disk()?;
+        let mut felio = Felio::export(&self.felio, &[&setup.args[..], &disk.args].concat())?;
         let record = |file| Recorder::start(file, felio.portal.parse()?);
         let recorder = setup.trace.as_deref().map(record).transpose()?;
         let url =
@@ -148,7 +158,6 @@ impl Suite {
             recorder.flush()?;
             counts.failed += capture::judge(file, &mut report)?;
         }
-        setup.remove_image();
         say((summary(&setup.name, counts, start.elapsed()) + &report).trim_end())?;
         Ok(counts)
     }

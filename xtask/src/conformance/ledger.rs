@@ -1,7 +1,7 @@
 //! The ledger: which tests skip themselves, and why.
 //!
 //! A heading is `[where] reason`; the lines below it are tests. `where` says in which set-up alone they run: one of the
-//! special ones, those on a `file` or in `ram`, or `nowhere`; elsewhere they skip. What is to be run `never` is not. With `not SET-UP` they are left out of that set-up.
+//! special ones, those on a `file`, a `device` or in `ram`, or `nowhere`; elsewhere they skip. What is to be run `never` is not. With `not SET-UP` they are left out of that set-up.
 
 use super::setup::{Extent, KINDS, Setup, special_names};
 use anyhow::{Context, bail, ensure};
