@@ -91,13 +91,29 @@ load_stop
 umount /mnt
 exits 0 fsck.ext4 -fn "$map"
 
-say "reservations of a multipath device, by its own tool"
-exits 0 mpathpersist --out --register --param-sark=0x123 "$map"
+say "reservations of a multipath device, by its own tool, over a restart of the target"
+exits 0 mpathpersist --out --register --param-aptpl --param-sark=0x123 "$map"
 exits 0 mpathpersist --out --reserve --param-rk=0x123 --prout-type=5 "$map"
 is "keys, one a path" "$(sg_persist -n --in --read-keys "$one" | grep -c 0x123)" 2
+felio_kill
+start --alua 2=active_nonoptimized
+for path in "$one" "$two"; do eventually 60 ready_unit "$path"; done
+both_paths() { [ "$(multipathd show paths format '%w %t %o' | grep -c 'active running')" = 2 ]; }
+eventually 60 both_paths
+exits 0 mpathpersist --in --read-keys "$map"
+has "keys" "$(cat /run/said)" '0x123'
+exits 0 mpathpersist --in --read-reservation "$map"
+has "the reservation" "$(cat /run/said)" 'Write Exclusive, registrants only'
+exits 0 mpathpersist --in --read-full-status "$map"
+is "keys, one a path" "$(sg_persist -n --in --read-keys "$one" | grep -c 0x123)" 2
+exits 0 dd if=/dev/zero of="$map" bs=4096 seek=30000 count=1 oflag=direct
 exits 0 mpathpersist --out --release --param-rk=0x123 --prout-type=5 "$map"
-exits 0 mpathpersist --out --register --param-rk=0x123 --param-sark=0 "$map"
+exits 0 mpathpersist --out --register-ignore --param-sark=0x456 "$map"
+is "new keys, one a path" "$(sg_persist -n --in --read-keys "$one" | grep -c 0x456)" 2
+exits 0 mpathpersist --out --clear --param-rk=0x456 "$map"
+has "keys" "$(sg_persist -n --in --read-keys "$one")" 'there are NO registered reservation keys'
 multipath -f "3$naa"
+multipathd shutdown > /dev/null
 
 say "states outlive the target"
 settle_attention "$one"
@@ -106,6 +122,34 @@ felio_kill
 start --alua 2=active_nonoptimized
 eventually 60 ready_unit "$one"
 has "state after a restart" "$(sg_rtpg -d "$one")" 'standby'
+
+say "states that hang on the block: each group reaches one half"
+iscsiadm -m node -T $IQN --logout > /dev/null
+felio_stop
+printf '%s\n' "0 0" "0 131071 1:O 2:S" "131072 262143 1:S 2:A" > /run/map
+start --alua 1=lba_dependent --alua 2=lba_dependent --lba-map /run/map
+login
+eventually 30 find_device "$host" 0 1; one=$device
+eventually 30 find_device "$host" 0 2; two=$device
+settle_attention "$one"; settle_attention "$two"
+is "both groups" "$(sg_rtpg -d "$one" | grep -c 'logical block dependent')" 2
+has "referrals" "$(sg_vpd -p ref "$one")" 'User data segment size: 0'
+exits 0 sg_referrals "$one"
+has "the first half" "$(cat /run/said)" 'first lba 0, last lba 131071$'
+has "the second half" "$(cat /run/said)" 'first lba 131072, last lba 262143$'
+has "group 2" "$(cat /run/said)" 'port group 2 state \(active/non optimized\)'
+exits 0 sg_referrals --lba=131072 --one-segment "$two"
+has "the second half alone" "$(cat /run/said)" 'first lba 131072,'
+lacks "the second half alone" "$(cat /run/said)" 'first lba 0,'
+exits 22 sg_referrals --lba=262144 "$one"
+read_at() { sg_raw -r 512 "$1" 28 00 "${@:2}" 00 00 01 00; }
+exits 0 read_at "$one" 00 00 00 00
+exits 2 read_at "$two" 00 00 00 00
+has "why not" "$(cat /run/said)" 'target port in standby state'
+exits 0 read_at "$two" 00 02 00 00
+exits 2 read_at "$one" 00 02 00 00
+# Two blocks that belong to one group each.
+exits 2 sg_raw -r 1024 "$one" 28 00 00 01 ff ff 00 00 02 00
 iscsiadm -m node -T $IQN --logout > /dev/null
 felio_stop
 lacks "the kernel's log" "$(dmesg)" 'EXT4-fs (error|warning)|JBD2: (Error|Detected)|on dev dm-|blocked for more than|WARNING:|BUG:|Call Trace'
