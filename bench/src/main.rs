@@ -15,6 +15,7 @@
 
 mod cases;
 mod connection;
+mod count;
 mod initiator;
 mod null;
 mod pdu;
@@ -69,6 +70,8 @@ enum Subcommands {
     Cases,
     /// Serves as the null responder: what the sockets allow
     Null(null::Options),
+    /// Counts the instructions that our own code spends on a command, by valgrind
+    Count(count::Options),
     /// Loads any target once and prints the figures
     Initiator(InitiatorOptions),
 }
@@ -135,6 +138,7 @@ fn answer(command: Subcommands) -> Result<()> {
         Subcommands::Run(options) => run::run(&options, &stop),
         Subcommands::Null(options) => null::serve(&options, &stop),
         Subcommands::Initiator(options) => load_once(&options, &stop),
+        Subcommands::Count(options) => count::run(&options),
         Subcommands::Cases => {
             let mut text: String =
                 CASES.iter().map(|case| format!("{:20} {}\n", case.name, case.about)).collect();

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "felio-sim",
         &["felio-spec", "felio-hal", "felio-engine", "felio-iscsi", "felio-backstore", "felio-runtime"],
     ),
-    ("felio-bench", &[]),
+    ("felio-bench", &["felio-hal", "felio-engine", "felio-iscsi", "felio-backstore", "felio-runtime"]),
     ("xtask", &[]),
 ];
 

@@ -156,6 +156,7 @@ impl Engine {
     ) {
         let Some(slot) = self.enter(nexus, unit, command, &admitted) else { return };
         match admitted.solicit_bytes {
+            0 if self.units[index(unit)].tasks.is_plain() => self.start(now, slot, admitted.job, None, pool),
             0 => self.begin_or_wait(now, slot, admitted.job, None, pool),
             bytes => self.gather(slot, admitted.job, bytes),
         }
@@ -164,17 +165,7 @@ impl Engine {
     /// A command joins the task set, if there is room; otherwise it is answered.
     fn enter(&mut self, nexus: NexusId, unit: u32, command: &Command, admitted: &Admitted) -> Option<u32> {
         let Admitted { entry, extent, .. } = *admitted;
-        let task = Task {
-            nexus,
-            tag: command.tag,
-            unit,
-            attribute: self.attribute(nexus, unit, entry, command.attribute),
-            cdb: command.cdb,
-            entry,
-            extent,
-            class: entry.row.serialization,
-            state: State::Deciding,
-        };
+        let attribute = self.attribute(nexus, unit, entry, command.attribute);
         let nexuses = self.nexuses.count();
         let Some(owner) = self.nexuses.get_mut(nexus) else {
             // Its nexus is gone, or was never announced: nobody waits for an answer.
@@ -182,8 +173,20 @@ impl Engine {
             return None;
         };
         let (in_unit, units) = (self.units[index(unit)].tasks.count(), self.units.len());
-        let room = self.table.has_room(Bid { own: owner.tasks, nexuses, in_unit, units });
-        let Some(slot) = room.then(|| self.table.insert(task)).flatten() else {
+        let has_room = self.table.has_room(Bid { own: owner.tasks, nexuses, in_unit, units });
+        let task = || Task {
+            nexus,
+            tag: command.tag,
+            unit,
+            attribute,
+            cdb: command.cdb,
+            entry,
+            extent,
+            class: entry.row.serialization,
+            state: State::Deciding,
+        };
+        let slot = if has_room { self.table.insert(task) } else { None };
+        let Some(slot) = slot else {
             let status = full(owner.tasks);
             self.refuse(nexus, unit, command, Outcome::status(status, 0));
             return None;
@@ -358,13 +361,13 @@ impl Engine {
 
     /// While commands arrive, looks once in a while whether the store was resized.
     pub(crate) fn probe(&mut self, now: Time, at: u32) {
-        let task = probe_id(&self.table, self.reactor, at);
         let unit = &mut self.units[index(at)];
         if let Probe::Idle { after } = unit.probe
             && now >= after
             && unit.config.limits.passes.is_none()
         {
             unit.probe = Probe::Asked;
+            let task = probe_id(&self.table, self.reactor, at);
             self.submissions.push_back(Submission { store: unit.config.store, task, op: Op::Size });
         }
     }

@@ -172,7 +172,25 @@ impl Engine {
     }
 
     /// Lets go on what can go on, until nothing can.
+    #[inline]
     pub(crate) fn settle(&mut self, now: Time, pool: &mut Pool) {
+        if !self.is_settled() {
+            self.settle_all(now, pool);
+        }
+    }
+
+    /// Whether nothing happened but to the task at hand: after nearly all commands.
+    fn is_settled(&self) -> bool {
+        self.starved.is_empty()
+            && self.faults.is_empty()
+            && self.unsettled.is_empty()
+            && self.copies.is_still()
+            && !self.copies.tokens.has_news()
+            && self.peers.promises.is_empty()
+            && !self.nexuses.has_revoked()
+    }
+
+    fn settle_all(&mut self, now: Time, pool: &mut Pool) {
         loop {
             if !self.starved.is_empty() {
                 self.feed(now, pool);

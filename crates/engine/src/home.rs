@@ -255,7 +255,7 @@ impl Engine {
             class: Serialization::Exclusive,
             state: State::Doomed(Fate::Silent, Effort::Write),
         };
-        let Some(slot) = self.table.insert(double) else { return };
+        let Some(slot) = self.table.insert(|| double) else { return };
         if let Some(nexus) = self.nexuses.get_mut(nexus) {
             nexus.tasks += 1;
         }

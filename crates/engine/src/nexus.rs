@@ -289,6 +289,11 @@ impl Nexuses {
         }
     }
 
+    /// Whether there are units whose passes must become void.
+    pub(crate) const fn has_revoked(&self) -> bool {
+        !self.revoked.is_empty()
+    }
+
     /// The next unit whose passes must become void.
     pub(crate) fn poll_revoked(&mut self) -> Option<u32> {
         self.revoked.pop()

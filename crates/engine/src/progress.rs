@@ -82,44 +82,54 @@ impl Engine {
         }
     }
 
-    /// Begins a task that may.
+    /// Begins a task whose turn it is.
     pub(crate) fn begin(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
-        let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-        let (nexus, at, row, cdb) = (task.nexus, task.unit, task.entry.row, task.cdb);
-        if self.units[index(at)].reservations.stands()
-            && let Err(outcome) = self.check_reservation(nexus, at, row, &cdb)
-        {
-            give_back(data, pool);
-            return self.finish(slot, outcome);
+        match self.check_again(slot) {
+            Ok(()) => self.start(now, slot, job, data, pool),
+            Err(outcome) => {
+                give_back(data, pool);
+                self.finish(slot, outcome);
+            }
         }
-        let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
-        let unit = &mut self.units[index(task.unit)];
-        if task.entry.row.medium == Medium::Write && unit.has_rods {
-            unit.has_rods = self.copies.tokens.cancel(now, task.unit, written(task));
+    }
+
+    /// The unit may have been reserved, stopped, protected, made smaller or put out of reach while a task waited.
+    fn check_again(&mut self, slot: u32) -> Result<(), Outcome> {
+        let Some(&Task { nexus, unit: at, entry, cdb, extent, .. }) = self.table.get(slot) else {
+            return Ok(());
+        };
+        if self.units[index(at)].reservations.stands() {
+            self.check_reservation(nexus, at, entry.row, &cdb)?;
         }
-        let unit = &self.units[index(task.unit)];
-        // The unit may have been stopped, protected, made smaller or put out of reach while the task waited.
+        let unit = &self.units[index(at)];
         let checked = unit
-            .check_medium(task.entry.row)
-            .and_then(|()| unit.geometry.check(task.extent))
-            .and_then(|()| self.check_access(task.nexus, task.unit, task.entry.row.alua, task.extent));
-        let next = match (checked, job) {
-            (Ok(()), Job::Entry) => {
+            .check_medium(entry.row)
+            .and_then(|()| unit.geometry.check(extent))
+            .and_then(|()| self.check_access(nexus, at, entry.row.alua, extent));
+        checked.map_err(|sense| Outcome::check(sense, 0))
+    }
+
+    /// Begins a task that has just been checked.
+    pub(crate) fn start(&mut self, now: Time, slot: u32, job: Job, data: Option<Buf>, pool: &mut Pool) {
+        let Some(task) = self.table.get(slot) else { return give_back(data, pool) };
+        let at = task.unit;
+        let unit = &mut self.units[index(at)];
+        if unit.has_rods && task.entry.row.medium == Medium::Write {
+            unit.has_rods = self.copies.tokens.cancel(now, at, written(task));
+        }
+        let next = match job {
+            Job::Entry => {
                 let next = self.run_entry(now, slot, data, pool);
                 self.follow(now, slot, next, pool);
                 return self.drive_overhaul(now, at, pool);
             }
-            (Ok(()), Job::Pass(bytes)) => pass::begin(task.cdb, bytes, data),
-            (Ok(()), Job::Medium(plan)) => {
+            Job::Pass(bytes) => pass::begin(task.cdb, bytes, data),
+            Job::Medium(plan) => {
                 let desk = &mut unit.desk(pool);
                 match unit.geometry.protection {
                     None => work::begin(&plan, &task.cdb, data, desk),
                     Some(kind) => protection::begin(kind, &plan, task.entry.row, &task.cdb, data, desk),
                 }
-            }
-            (Err(sense), _) => {
-                give_back(data, pool);
-                Next::Finish(Outcome::check(sense, 0))
             }
         };
         self.follow(now, slot, next, pool);
@@ -211,17 +221,17 @@ impl Engine {
 
     /// Frees the slot of a task whose operation is home, or was never handed out; what it holds is the caller's.
     pub(crate) fn let_go(&mut self, slot: u32) -> Option<State> {
-        let unit = self.table.get(slot)?.unit;
+        let &Task { unit, nexus, .. } = self.table.get(slot)?;
         if !self.units[index(unit)].tasks.is_plain() {
             self.lower(unit, self.table.id(slot));
         }
         self.units[index(unit)].tasks.remove(&mut self.table, slot);
-        let task = self.table.remove(slot)?;
-        if let Some(nexus) = self.nexuses.get_mut(task.nexus) {
+        let state = self.table.remove(slot)?;
+        if let Some(nexus) = self.nexuses.get_mut(nexus) {
             nexus.tasks -= 1;
         }
         self.unsettle(unit);
-        Some(task.state)
+        Some(state)
     }
 
     /// A task's operation is home.

@@ -191,23 +191,26 @@ impl Table {
         Self { reactor, slots, free: (0..tasks_max).rev().collect() }
     }
 
-    /// Keeps a task that holds nothing yet, if there is room.
-    pub(crate) fn insert(&mut self, task: Task) -> Option<u32> {
+    /// Keeps a task that holds nothing yet, if there is room. It is long, and made where it stays.
+    #[inline]
+    pub(crate) fn insert(&mut self, task: impl FnOnce() -> Task) -> Option<u32> {
         let slot = self.free.pop()?;
         let entry = &mut self.slots[index(slot)];
         assert!(entry.task.is_none(), "a free slot holds no task");
-        entry.task = Some(task);
+        entry.task = Some(task());
         Some(slot)
     }
 
-    /// Frees a slot. Its task must have left the task set.
-    pub(crate) fn remove(&mut self, slot: u32) -> Option<Task> {
+    /// Frees a slot: what its task held. It must have left the task set.
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<State> {
         let entry = &mut self.slots[index(slot)];
-        let task = entry.task.take()?;
+        let state = core::mem::replace(&mut entry.task.as_mut()?.state, State::Deciding);
+        entry.task = None;
         entry.generation = entry.generation.wrapping_add(1);
         entry.links = Links::NONE;
         self.free.push(slot);
-        Some(task)
+        Some(state)
     }
 
     /// The slot that a name stands for, unless its task has gone.

@@ -302,6 +302,7 @@ impl Unit {
     }
 
     /// Whether a command may run as far as the medium is concerned.
+    #[inline]
     pub(crate) fn check_medium(&self, row: &Row) -> Result<(), Sense> {
         self.condition.check(row)?;
         match (row.medium, self.power) {

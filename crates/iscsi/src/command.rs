@@ -86,7 +86,8 @@ impl FullFeature {
 
     /// Commands that waited for room go to the engine as far as there is some.
     pub(crate) fn deliver_deferred(&mut self, io: &mut Io<'_>) {
-        while self.has_room(io)
+        while !self.deferred.is_empty()
+            && self.has_room(io)
             && let Some(of) = self.deferred.pop_front()
         {
             self.hand_over(of, io);

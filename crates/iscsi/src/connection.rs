@@ -66,7 +66,6 @@ enum State {
 }
 
 /// The PDU at hand.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it changes with each PDU")]
 #[derive(Debug)]
 enum Receiving {
     /// Its header is coming.
@@ -139,22 +138,18 @@ impl Connection {
                     let (taken, header) = self.framer.handle_input(rest)?;
                     used += taken;
                     let Some(header) = header else { return Ok(used) };
-                    self.receiving = Receiving::Waiting(header);
+                    if !self.take_header(&header, now, pool)? {
+                        self.receiving = Receiving::Waiting(header);
+                        return Ok(used);
+                    }
                 }
                 Receiving::Waiting(header) => {
                     let header = *header;
-                    match self.begin(&header, now, pool)? {
-                        None => return Ok(used),
-                        Some((purpose, sink)) => {
-                            let segment = Segment::new(&header, self.framer.digests());
-                            let receipt = Receipt { header, segment, purpose, sink };
-                            if receipt.segment.is_whole() {
-                                self.receiving = Receiving::Header;
-                                self.finish(receipt, now, pool)?;
-                            } else {
-                                self.receiving = Receiving::Data(receipt);
-                            }
-                        }
+                    if !self.take_header(&header, now, pool)? {
+                        return Ok(used);
+                    }
+                    if matches!(self.receiving, Receiving::Waiting(_)) {
+                        self.receiving = Receiving::Header;
                     }
                 }
                 Receiving::Data(receipt) => {
@@ -166,6 +161,18 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Acts on a header, and on its PDU if that is all of it. Whether that could be: a buffer may be wanting.
+    fn take_header(&mut self, header: &Header, now: Time, pool: &mut Pool) -> Result<bool, Fatal> {
+        let Some((purpose, sink)) = self.begin(header, now, pool)? else { return Ok(false) };
+        let segment = Segment::new(header, self.framer.digests());
+        if segment.is_whole() {
+            self.finish(header, &segment, purpose, sink, now, pool)?;
+        } else {
+            self.receiving = Receiving::Data(Receipt { header: *header, segment, purpose, sink });
+        }
+        Ok(true)
     }
 
     /// Judges a header: what its PDU is for and where its data goes, or nothing while a buffer is wanting.
@@ -220,15 +227,24 @@ impl Connection {
             return Ok(());
         }
         match core::mem::replace(&mut self.receiving, Receiving::Header) {
-            Receiving::Data(receipt) => self.finish(receipt, now, pool),
+            Receiving::Data(Receipt { header, segment, purpose, sink }) => {
+                self.finish(&header, &segment, purpose, sink, now, pool)
+            }
             Receiving::Header | Receiving::Waiting(_) => Ok(()),
         }
     }
 
     /// Acts on a whole PDU.
-    fn finish(&mut self, receipt: Receipt, now: Time, pool: &mut Pool) -> Result<(), Fatal> {
+    fn finish(
+        &mut self,
+        header: &Header,
+        segment: &Segment,
+        purpose: Purpose,
+        sink: Sink,
+        now: Time,
+        pool: &mut Pool,
+    ) -> Result<(), Fatal> {
         self.clock.handle_whole();
-        let Receipt { header, segment, purpose, sink } = receipt;
         let own = match sink {
             Sink::Own(buf) => Some(buf),
             Sink::Discard | Sink::Task(..) => None,
@@ -247,7 +263,7 @@ impl Connection {
                     own.into_iter().for_each(|buf| pool.give(buf));
                     return Err(Fatal("data digest error"));
                 }
-                if let After::End(reason) = full.finish(&header, incoming, own, &mut io) {
+                if let After::End(reason) = full.finish(header, incoming, own, &mut io) {
                     self.end(reason, pool);
                 }
             }

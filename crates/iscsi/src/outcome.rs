@@ -14,7 +14,7 @@ use crate::transmit::{Job, Payload, to_usize};
 use felio_hal::port::{Response, SenseData, TaskManagement};
 use felio_hal::{PortEvent, PortTag};
 use felio_spec::sense::{Code, code};
-use felio_spec::{Sense, Status, TaskManagementFunction};
+use felio_spec::{Status, TaskManagementFunction};
 
 impl FullFeature {
     /// The engine answers a command.
@@ -58,11 +58,13 @@ impl FullFeature {
 
     /// Lets a command go: its data may still come and will be let go too.
     pub(crate) fn forget(&mut self, slot: u16, io: &mut Io<'_>) {
-        let Some(Task { kind: Kind::Command(mut command), .. }) = self.tasks.remove(slot) else { return };
-        self.expect_orphan(command.transfer.is_unsolicited());
+        let Some(Task { kind: Kind::Command(command), .. }) = self.tasks.get_mut(slot) else { return };
+        let comes = command.transfer.is_unsolicited();
         if let Some(buf) = command.transfer.handle_failed() {
             io.pool.give(buf);
         }
+        self.tasks.remove(slot);
+        self.expect_orphan(comes);
         self.credit(io);
     }
 
@@ -106,7 +108,7 @@ impl FullFeature {
         let Some(Task { itt, kind: Kind::Command(command), .. }) = self.tasks.get_mut(slot) else { return };
         let pdu = response_pdu(*itt, command, failure.status, 0);
         // Which format the unit prefers is not known here; every initiator reads the fixed one.
-        let sense = failure.sense.map(|sense| SenseData::new(&sense, false));
+        let sense = failure.sense.map(|code| SenseData::new(&code.into(), false));
         self.end(slot, Job { pdu: pdu.into(), payload: sense.map_or(Payload::None, Payload::Sense) }, io);
     }
 
@@ -178,7 +180,7 @@ fn response_pdu(itt: TaskTag, command: &ScsiTask, status: Status, transfer_bytes
 
 /// CHECK CONDITION.
 pub(crate) const fn check(code: Code) -> Failure {
-    Failure { status: Status::CHECK_CONDITION, sense: Some(Sense::new(code)) }
+    Failure { status: Status::CHECK_CONDITION, sense: Some(code) }
 }
 
 /// No buffer for the data that came along.

@@ -56,6 +56,16 @@ impl Framer {
 
     /// Takes bytes of a header: how many, and the header once it is whole.
     pub(crate) fn handle_input(&mut self, bytes: &[u8]) -> Result<(usize, Option<Header>), Fatal> {
+        // As nearly all are: whole, and nothing but the basic header.
+        if self.have == 0
+            && let Some((bhs, _)) = bytes.split_first_chunk::<BHS_BYTES>()
+        {
+            let bhs = Bhs(*bhs);
+            let segments = Segments::of(&bhs, self.digests);
+            if segments.header_bytes() == BHS_BYTES {
+                return Ok((BHS_BYTES, Some(Header { bhs, segments })));
+            }
+        }
         let mut used = self.fill(bytes, BHS_BYTES);
         let Some((bhs, _)) = self.bytes.split_first_chunk::<BHS_BYTES>().filter(|_| self.have >= BHS_BYTES)
         else {

@@ -195,7 +195,7 @@ impl FullFeature {
             );
         }
         loop {
-            let begin = self.judge(header, request, additional, io)?;
+            let begin = self.judge(header, &request, additional, io)?;
             // Commands behind a gap keep their buffers until it is filled, which may be what waits here.
             if !matches!(begin, Begin::Wait) || !self.give_up_held(io) {
                 return Ok(begin);
@@ -206,13 +206,13 @@ impl FullFeature {
     fn judge(
         &mut self,
         header: &Header,
-        request: Request,
+        request: &Request,
         additional: &[u8],
         io: &mut Io<'_>,
     ) -> Result<Begin, Fatal> {
         //= RFC 7143 "iSCSI Session Types": a discovery session is for text and logout; we answer pings as well
         let is_discovery = self.kind == SessionType::Discovery;
-        match request {
+        match *request {
             Request::LoginRequest(_) => {
                 self.violation(&header.bhs, RejectReason::PROTOCOL_ERROR, "login in full feature phase", io)
             }
@@ -222,7 +222,7 @@ impl FullFeature {
                 Ok(self.begin_numbered(pdu.immediate, pdu.cmd_sn, Incoming::Logout(pdu)))
             }
             _ if is_discovery => Ok(Begin::reject(RejectReason::PROTOCOL_ERROR)),
-            Request::ScsiCommand(pdu) => self.begin_command(header, &pdu, additional, io),
+            Request::ScsiCommand(ref pdu) => self.begin_command(header, pdu, additional, io),
             Request::ScsiDataOut(pdu) => Ok(self.begin_data_out(header, pdu, io)),
             Request::TaskManagementRequest(pdu) => Ok(self.begin_management(pdu)),
             //= RFC 7143 "SNACK Request": there is nothing that we could send again at error recovery level 0

@@ -11,7 +11,8 @@ use crate::transfer::{Transfer, low_byte};
 use crate::transmit::{Job, to_usize};
 use felio_hal::PortTag;
 use felio_hal::buf::BUF_BYTES_MAX;
-use felio_spec::{Cdb, Lun, Sense, Status, TaskAttribute};
+use felio_spec::sense::Code;
+use felio_spec::{Cdb, Lun, Status, TaskAttribute};
 
 /// One task.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ pub(crate) struct Failure {
     /// The status.
     pub(crate) status: Status,
     /// Why.
-    pub(crate) sense: Option<Sense>,
+    pub(crate) sense: Option<Code>,
 }
 
 /// The table.
@@ -156,6 +157,7 @@ impl Tasks {
     }
 
     /// Takes a task in; [`Tasks::has_room`] said that it fits.
+    #[inline]
     pub(crate) fn insert(&mut self, task: Task) -> SlotUse {
         assert!(self.has_room(task.place), "there is room for the task");
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
@@ -187,17 +189,17 @@ impl Tasks {
         self.reading_bytes += entry.reading_bytes;
     }
 
-    /// Lets a task go.
-    pub(crate) fn remove(&mut self, slot: u16) -> Option<Task> {
-        let entry = self.slots.get_mut(usize::from(slot))?;
-        let task = entry.task.take()?;
+    /// Lets a task go, which holds nothing any more.
+    pub(crate) fn remove(&mut self, slot: u16) {
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
+        let Some(Task { itt, place, .. }) = entry.task else { return };
+        entry.task = None;
         entry.generation = (entry.generation + 1) & GENERATION_MASK;
         self.running -= u32::from(core::mem::take(&mut entry.running));
         self.reading_bytes -= core::mem::take(&mut entry.reading_bytes);
-        self.immediate -= u32::from(task.place == Numbering::Immediate);
-        self.unlink(slot, task.itt);
+        self.immediate -= u32::from(place == Numbering::Immediate);
+        self.unlink(slot, itt);
         self.free.push(slot);
-        Some(task)
     }
 
     /// Gives back memory that is not in use.

@@ -21,6 +21,7 @@ pub(crate) use report::{report_referrals, report_target_port_groups};
 use crate::config::{Access, PortGroup};
 use crate::engine::{Engine, index};
 use crate::geometry::Extent;
+use crate::unit::Unit;
 use core::cmp::min;
 use felio_hal::state::Saved;
 use felio_hal::{NexusId, Time};
@@ -82,6 +83,7 @@ struct Effect {
 
 impl Engine {
     /// Whether a command may use a unit, and these blocks of it, through the port that it came through.
+    #[inline]
     pub(crate) fn check_access(
         &self,
         nexus: NexusId,
@@ -89,10 +91,13 @@ impl Engine {
         command: Alua,
         extent: Extent,
     ) -> Result<(), Sense> {
-        let unit = &self.units[index(unit)];
-        if unit.groups.open {
-            return Ok(());
+        match &self.units[index(unit)] {
+            unit if unit.groups.open => Ok(()),
+            unit => self.check_path(nexus, unit, command, extent),
         }
+    }
+
+    fn check_path(&self, nexus: NexusId, unit: &Unit, command: Alua, extent: Extent) -> Result<(), Sense> {
         let port = self.nexuses.get(nexus).and_then(|nexus| self.target.ports.get(nexus.port));
         let port = port.map_or(0, |port| port.relative_port);
         unit.groups.check(port, command)?;

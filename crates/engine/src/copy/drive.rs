@@ -243,7 +243,7 @@ impl Engine {
                         let segment = Segment { number: job.segments_done(), cause: None };
                         let sense =
                             Sense { segment: Some(segment), ..Sense::new(code::COPY_INFORMATION_AVAILABLE) };
-                        Outcome { sense: Some(sense), ..Outcome::good(job.list_bytes) }
+                        Outcome { sense: Some(Box::new(sense)), ..Outcome::good(job.list_bytes) }
                     }
                     End::Good => Outcome::good(job.list_bytes),
                     End::Failed(sense) => Outcome::check(sense, job.list_bytes),

@@ -113,7 +113,7 @@ impl World {
         let entry = &TABLE[0];
         let (tag, cdb, state) = (PortTag(0), Cdb::new(&[0; 6]), State::Gathering(Job::Entry));
         let task = Task { nexus, tag, unit: 0, attribute, cdb, entry, extent, class, state };
-        let Some(slot) = self.table.insert(task) else { return };
+        let Some(slot) = self.table.insert(|| task) else { return };
         self.set.insert(&mut self.table, slot);
         let record = Record { slot, nexus, attribute, class, extent, stage: Stage::Gathering };
         let in_front = matches!(attribute, TaskAttribute::HeadOfQueue | TaskAttribute::Aca);

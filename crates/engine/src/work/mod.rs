@@ -378,7 +378,8 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: Status,
-    pub(crate) sense: Option<Sense>,
+    /// Boxed: an outcome moves often, and most have none.
+    pub(crate) sense: Option<Box<Sense>>,
     pub(crate) data: Option<Buf>,
     /// What the CDB asked to transfer.
     pub(crate) transfer_bytes: u64,
@@ -402,8 +403,9 @@ impl Outcome {
     }
 
     /// CHECK CONDITION.
-    pub(crate) const fn check(sense: Sense, transfer_bytes: u64) -> Self {
-        Self { status: Status::CHECK_CONDITION, sense: Some(sense), data: None, transfer_bytes }
+    pub(crate) fn check(sense: Sense, transfer_bytes: u64) -> Self {
+        let sense = Some(Box::new(sense));
+        Self { status: Status::CHECK_CONDITION, sense, data: None, transfer_bytes }
     }
 }
 
