@@ -45,6 +45,8 @@ pub struct Disk {
     now: Time,
     write_cache: WriteCache,
     medium: Vec<Sector>,
+    /// How many of them the disk says that it has.
+    sectors: usize,
     /// By sector: what was written since the medium was last brought up to date, oldest first. The last is what a read sees.
     cached: BTreeMap<usize, Vec<Sector>>,
     /// Which sectors are deallocated.
@@ -76,6 +78,7 @@ impl Disk {
             now: Time(0),
             write_cache,
             medium: vec![[0; SECTOR_BYTES]; sectors],
+            sectors,
             cached: BTreeMap::new(),
             holes: vec![true; sectors],
             saved: BTreeMap::new(),
@@ -90,7 +93,7 @@ impl Disk {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
-            bytes: bytes(self.medium.len()),
+            bytes: bytes(self.sectors),
             writable: true,
             logical_block_bytes: 1,
             physical_block_bytes: 512,
@@ -127,6 +130,11 @@ impl Disk {
     /// From now on the queue is that of this reactor: each hears of its own operations.
     pub fn serve(&mut self, reactor: u16) {
         self.reactor = reactor;
+    }
+
+    /// Somebody makes it so long, at most as long as it was made: what is beyond is out of reach, and comes back with the room.
+    pub fn resize(&mut self, sectors: usize) {
+        self.sectors = sectors.min(self.medium.len());
     }
 
     /// When the next operation completes.
@@ -195,6 +203,11 @@ impl Disk {
     }
 
     fn draw_failure(&mut self, op: &Op) -> Option<Failure> {
+        if let Op::Read { at, buf } | Op::Write { at, buf, .. } = op
+            && sector_of(*at) + buf.len() / SECTOR_BYTES > self.sectors
+        {
+            return Some(Failure::Short);
+        }
         let medium = matches!(op, Op::Read { .. } | Op::Write { .. } | Op::WriteAtomic { .. });
         if medium && self.random.chance(self.faults.medium) {
             return Some(Failure::Medium(None));
@@ -261,7 +274,7 @@ impl Disk {
             Op::Prefetch { .. } => (Ok(Done::Done), None),
             Op::Space => (Err(Failure::Other(0)), None),
             Op::Copy { .. } => (Err(Failure::NotPossible), None),
-            Op::Size => (Ok(Done::Size(bytes(self.medium.len()))), None),
+            Op::Size => (Ok(Done::Size(bytes(self.sectors))), None),
             Op::Save(save) => {
                 self.saved.insert(save.part, save.bytes);
                 (Ok(Done::Done), None)

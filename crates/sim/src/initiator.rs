@@ -14,10 +14,15 @@ use felio_spec::{SenseKey, Status, TaskAttribute};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod access;
 mod change;
 mod commands;
+pub(crate) mod size;
 
+pub use access::Access;
+pub(crate) use access::port_of;
 pub use change::Promises;
+pub use size::{Length, TAIL_BLOCKS};
 
 /// Logical block, bytes.
 pub const BLOCK_BYTES: usize = 512;
@@ -55,6 +60,12 @@ pub struct Shared {
     pub write_through: bool,
     /// What holds because it was answered.
     pub promises: Promises,
+    /// The same of access states.
+    pub access: Access,
+    /// How long the unit is.
+    pub length: Length,
+    /// Somebody changes that.
+    pub resizing: bool,
     /// How many commands ended.
     pub completed: u64,
     /// How many of them GOOD.
@@ -88,7 +99,7 @@ pub enum Wish {
 /// One initiator.
 #[derive(Debug)]
 pub struct Initiator {
-    number: u8,
+    pub(crate) number: u8,
     random: Random,
     settings: Settings,
     /// The protocol.
@@ -163,6 +174,16 @@ enum Kind {
     Preempt {
         victim: u8,
         sent: Moment,
+    },
+    /// SET TARGET PORT GROUPS.
+    Access {
+        shuts: bool,
+    },
+    /// READ CAPACITY.
+    Capacity,
+    /// A read or write where the unit's end may be.
+    Tail {
+        end: usize,
     },
     Other,
 }
@@ -320,7 +341,9 @@ impl Initiator {
                 self.next_action = now;
                 Ok(Wish::None)
             }
-            PeerEvent::Completed(completed) => self.handle_completed(&completed, shared).map(|()| Wish::None),
+            PeerEvent::Completed(completed) => {
+                self.handle_completed(now, &completed, shared).map(|()| Wish::None)
+            }
             PeerEvent::Managed(itt, code) => {
                 self.tell(|| format!("is answered {:#x} {code:?}", itt.0));
                 let (aborted, _) = self.functions.remove(&itt.0).unwrap_or_default();
@@ -341,12 +364,18 @@ impl Initiator {
         }
     }
 
-    fn handle_completed(&mut self, completed: &Completed, shared: &mut Shared) -> Result<(), String> {
+    fn handle_completed(
+        &mut self,
+        now: Time,
+        completed: &Completed,
+        shared: &mut Shared,
+    ) -> Result<(), String> {
         let Some(task) = self.tasks.remove(&completed.itt.0) else {
             return Err(format!("initiator {}: an answer to no task", self.number));
         };
         shared.completed += 1;
         self.tell(|| format!("is answered {:#x} status {:#x}", completed.itt.0, completed.status));
+        Self::check_length(now, task.since, &task.kind, completed, &mut shared.length)?;
         if Status(completed.status) != Status::GOOD {
             self.note_refusal(Status(completed.status));
             let is_miscompare =
@@ -368,7 +397,10 @@ impl Initiator {
         if let Some(write) = task.kind.write() {
             shared.promises.check_write(write)?;
         }
-        self.end_change(&task.kind, shared);
+        if task.kind.touches_blocks() {
+            shared.access.check(port_of(self.number), task.since)?;
+        }
+        self.end_change(now, &task.kind, shared);
         match task.kind {
             Kind::Read { first, sent } => self.check_read(first, sent, &completed.data, shared)?,
             Kind::Verify { first, sent, stamps } => self.check_stamps(first, sent, &stamps, shared)?,
@@ -390,7 +422,14 @@ impl Initiator {
                 shared.end_flush(sent);
                 shared.cached = false;
             }
-            Kind::Protect { .. } | Kind::Register | Kind::Reserve | Kind::Preempt { .. } | Kind::Other => {}
+            Kind::Protect { .. }
+            | Kind::Register
+            | Kind::Reserve
+            | Kind::Preempt { .. }
+            | Kind::Access { .. }
+            | Kind::Capacity
+            | Kind::Tail { .. }
+            | Kind::Other => {}
         }
         Ok(())
     }
@@ -467,6 +506,7 @@ impl Initiator {
             }
             0 | 1 => (TaskManagementFunction::ABORT_TASK_SET, None, all),
             2 => (TaskManagementFunction::CLEAR_TASK_SET, None, all),
+            3 => (TaskManagementFunction::I_T_NEXUS_RESET, None, all),
             _ => {
                 let Some(itt) = (!all.is_empty()).then(|| all[self.random.index(all.len())]) else { return };
                 (TaskManagementFunction::ABORT_TASK, Some(itt), vec![itt])
@@ -492,8 +532,24 @@ impl Kind {
             | Self::Register
             | Self::Reserve
             | Self::Preempt { .. }
+            | Self::Access { .. }
+            | Self::Capacity
+            | Self::Tail { .. }
             | Self::Other => None,
         }
+    }
+
+    /// Whether it reads or writes blocks.
+    const fn touches_blocks(&self) -> bool {
+        self.write().is_some()
+            || matches!(
+                self,
+                Self::Read { .. }
+                    | Self::Verify { .. }
+                    | Self::SetBit { .. }
+                    | Self::Flush { .. }
+                    | Self::Tail { .. }
+            )
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::disk::Disk;
 use crate::random::Random;
-use felio_engine::{Access, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Access, Identity, LunMap, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::{NexusId, Pool, StoreId, Time};
 use felio_iscsi::connection::Connection;
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// The target's name.
 pub const TARGET: &str = "iqn.2026-11.org.felio:sim";
+
+/// Its ports, by portal group tag. Each is a target port group of that number.
+pub const PORTS: [u16; 2] = [1, 2];
 
 /// Buffers of the process: little, so that they run out.
 const BUDGET_BYTES: usize = 1 << 20;
@@ -31,10 +34,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// So many reactors serve the disk, which is at home on the reactor of that number.
+    /// So many reactors serve the disk, which is at home on the reactor of that number. Between two access states a port is so long.
     #[must_use]
-    pub fn new(disk: &Disk, reactors: u16, home: u16) -> Self {
-        let target = Arc::new(target(disk, home));
+    pub fn new(disk: &Disk, reactors: u16, home: u16, transition: Duration) -> Self {
+        let target = Arc::new(target(disk, home, transition));
         let budget = Budget::new(BUDGET_BYTES);
         let hub = |reactor| {
             let config = HubConfig {
@@ -160,7 +163,7 @@ impl Mail {
     }
 }
 
-fn target(disk: &Disk, home: u16) -> TargetConfig {
+fn target(disk: &Disk, home: u16, transition: Duration) -> TargetConfig {
     let identity = Identity {
         vendor: "FELIO".to_owned(),
         product: "DISK".to_owned(),
@@ -168,6 +171,8 @@ fn target(disk: &Disk, home: u16) -> TargetConfig {
         serial: "1".to_owned(),
         naa: [0x60; 16],
     };
+    let group = |port| PortGroup { transition, ..PortGroup::new(port, Ports::These(vec![port])) };
+    let port_groups = PORTS.into_iter().map(group).collect();
     let unit = UnitConfig {
         birth: 0,
         home,
@@ -178,17 +183,18 @@ fn target(disk: &Disk, home: u16) -> TargetConfig {
         read_only: false,
         removable: false,
         identity,
-        access: Access::default(),
+        access: Access { port_groups, ..Access::default() },
         saved: disk.saved(),
     };
+    let port = |tag| PortConfig {
+        target: TARGET.to_owned(),
+        tag,
+        relative_port: tag,
+        luns: Arc::new(LunMap::numbered(1)),
+        initiators: BTreeMap::new(),
+    };
     TargetConfig {
-        ports: vec![PortConfig {
-            target: TARGET.to_owned(),
-            tag: 1,
-            relative_port: 1,
-            luns: Arc::new(LunMap::numbered(1)),
-            initiators: BTreeMap::new(),
-        }],
+        ports: PORTS.into_iter().map(port).collect(),
         epoch_millis: 0,
         units: vec![unit],
         token_seed: [0; 32],

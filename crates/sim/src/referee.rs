@@ -132,12 +132,21 @@ impl Referee {
         self.settle(id, Fate::Uncertain { ended });
     }
 
-    /// No write of this initiator that is under way happens any more.
-    pub fn give_up_writes_of(&mut self, initiator: u8) {
+    /// No write of this initiator that is under way happens any more, unless that is taken back.
+    pub fn give_up_writes_of(&mut self, initiator: u8) -> Moment {
         let ended = self.tick();
         let theirs =
             |write: &&mut Write| write.sent.by.initiator == initiator && write.fate == Fate::UnderWay;
         self.writes.values_mut().filter(theirs).for_each(|write| write.fate = Fate::Uncertain { ended });
+        ended
+    }
+
+    /// The writes that were given up at that moment, and have not ended, may happen again.
+    pub fn take_back(&mut self, ended: Moment) {
+        let ids = self.writes.iter_mut().filter(|(_, write)| write.fate == Fate::Uncertain { ended });
+        let back: Vec<WriteId> = ids.map(|(id, write)| (write.fate = Fate::UnderWay, *id).1).collect();
+        let traces = self.visible.iter_mut().flatten().filter(|trace| back.contains(&trace.id));
+        traces.for_each(|trace| trace.outlived = None);
     }
 
     /// The write did surely not happen.
@@ -353,6 +362,16 @@ mod tests {
         let write = referee.send_write(ME, 0..1, 6);
         referee.end_write(write, false);
         assert!(read(&mut referee, 6) && !read(&mut referee, 5));
+    }
+
+    #[test]
+    fn what_was_given_up_for_a_while_may_come_afterwards() {
+        let mut referee = Referee::new(1);
+        let _ = referee.send_write(ME, 0..1, 5);
+        let ended = referee.give_up_writes_of(0);
+        assert!(read(&mut referee, 0) && !read(&mut referee, 5));
+        referee.take_back(ended);
+        assert!(read(&mut referee, 5));
     }
 
     #[test]

@@ -5,22 +5,23 @@
 use crate::bits::Bits;
 use crate::disk::{Disk, Faults};
 use crate::initiator::{
-    BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Promises, Shared, Standing, Wish,
-    stamp_of,
+    Access, BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Length, Promises, Shared,
+    Standing, TAIL_BLOCKS, Wish, port_of, size, stamp_of,
 };
 use crate::net::Link;
-use crate::program::{Mail, Program, TARGET};
+use crate::program::{Mail, PORTS, Program, TARGET};
 use crate::random::Random;
 use crate::referee::{NOBODY, Referee};
 use felio_hal::store::WriteCache;
 use felio_hal::{NexusId, StoreQueue, Time};
-use felio_iscsi::config::{Config, Target};
+use felio_iscsi::config::{Config, PortalGroup, Target};
 use felio_iscsi::connection::Connection;
 use felio_iscsi::limits::Limits;
 use felio_runtime::hub::{Event, Io, Message, Received, Sent};
 use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,10 @@ pub struct World {
     summary: Summary,
     /// When the target dies next.
     crash_at: Time,
+    /// When the disk gets another length.
+    resize_at: Time,
+    /// How long a port is between two access states.
+    transition: Duration,
     /// Until when the initiators work.
     end_at: Time,
     /// How often in a row something was due at once.
@@ -92,10 +97,11 @@ impl World {
         let write_cache = if random.chance(750) { WriteCache::On } else { WriteCache::Off };
         let faulty = random.chance(500);
         let faults = if faulty { Faults { medium: 5, no_space: 5, slow: 5 } } else { Faults::NONE };
-        let disk = Disk::new(BLOCKS, write_cache, faults, random.fork());
+        let disk = Disk::new(BLOCKS + TAIL_BLOCKS, write_cache, faults, random.fork());
         let reactors = 1 + narrow(random.below(4));
         let home = narrow(random.below(u64::from(reactors)));
-        let program = Program::new(&disk, reactors, home);
+        let transition = Duration::from_micros(if random.chance(500) { 0 } else { random.below(3_000) });
+        let program = Program::new(&disk, reactors, home, transition);
         let count = 1 + random.index(3);
         let initiators: Vec<Initiator> =
             (0..3u8).take(count).map(|n| Initiator::new(n, TARGET, random.fork())).collect();
@@ -107,6 +113,9 @@ impl World {
             cached: write_cache == WriteCache::On,
             write_through: random.chance(300),
             promises: Promises::new(&mut random),
+            access: Access::new(&mut random),
+            length: Length::whole(),
+            resizing: random.chance(300),
             completed: 0,
             good: 0,
         };
@@ -122,6 +131,7 @@ impl World {
             logins: 0,
         };
         let crash_at = Time(0) + Duration::from_millis(20 + random.below(400));
+        let resize_at = Time(0) + if shared.resizing { Duration::from_millis(5) } else { NEVER };
         let end_at = Time(0) + Duration::from_millis(600);
         let summary = Summary::default();
         Self {
@@ -134,6 +144,8 @@ impl World {
             shared,
             summary,
             crash_at,
+            resize_at,
+            transition,
             end_at,
             overdue: 0,
         }
@@ -145,6 +157,9 @@ impl World {
             self.advance()?;
             if self.now >= self.crash_at {
                 self.crash()?;
+            }
+            if self.now >= self.resize_at {
+                self.resize();
             }
             self.step()?;
         }
@@ -175,7 +190,7 @@ impl World {
         let links = links.flat_map(|link| [link.up.next_arrival().filter(news), link.down.next_arrival()]);
         let initiators = self.initiators.iter().map(|initiator| Some(initiator.next_action));
         let (disk, mail) = (self.outside.disk.next_completion(), self.outside.mail.next_arrival());
-        let others = [disk, mail, self.program.next_timeout(), Some(self.crash_at)];
+        let others = [disk, mail, self.program.next_timeout(), Some(self.crash_at), Some(self.resize_at)];
         let next =
             links.chain(initiators).chain(others).flatten().min().ok_or("nothing will ever happen again")?;
         self.overdue = if next > self.now { 0 } else { self.overdue + 1 };
@@ -260,8 +275,12 @@ impl World {
 
     fn connect(&mut self, who: usize) {
         let port = 10_000 + u16::try_from(who).unwrap_or(0);
-        let (peer, local) = (address(port), address(3260));
-        let config = Config::new([Target::open(TARGET.parse().expect("the name is one"), vec![local])]);
+        let portal = |tag: u16| address(3260 + tag);
+        let (peer, local) = (address(port), portal(port_of(self.initiators[who].number)));
+        let group = |tag| Some(PortalGroup::open(NonZeroU16::new(tag)?, vec![portal(tag)]));
+        let groups = PORTS.into_iter().filter_map(group).collect();
+        let target = Target::new(TARGET.parse().expect("the name is one"), groups);
+        let config = Config::new(target);
         let seed = std::array::from_fn(|_| u8::try_from(self.random.below(256)).unwrap_or(0));
         let connection = Connection::new(Arc::new(config), Limits::default(), peer, local, seed, self.now);
         self.outside.links[who] = Link::default();
@@ -289,13 +308,23 @@ impl World {
         Ok(())
     }
 
+    /// Somebody gives the disk another length.
+    fn resize(&mut self) {
+        let blocks = size::draw(&mut self.random);
+        self.outside.note(|| format!("the disk is {blocks} blocks long"));
+        self.outside.disk.resize(blocks);
+        self.shared.length.change(self.now, blocks);
+        let pause =
+            if self.now < self.end_at { Duration::from_millis(1 + self.random.below(30)) } else { NEVER };
+        self.resize_at = self.now + pause;
+    }
+
     /// The program is killed, or the power fails; then a new program serves the same disk.
     fn crash(&mut self) -> Result<(), String> {
         let power = self.random.chance(500);
         self.outside
             .note(|| if power { "the power fails".to_owned() } else { "the program is killed".to_owned() });
         let reactors = self.program.reactors();
-        self.program = Program::new(&self.outside.disk, reactors, self.home);
         self.outside.mail = Mail::new(reactors);
         self.outside.owners.clear();
         self.outside.links.iter_mut().for_each(|link| *link = Link { broken: true, ..Link::default() });
@@ -306,6 +335,7 @@ impl World {
             self.summary.kills += 1;
             self.outside.disk.abandon();
         }
+        self.program = Program::new(&self.outside.disk, reactors, self.home, self.transition);
         for initiator in self.initiators.iter_mut().filter(|initiator| !initiator.is_away()) {
             initiator.handle_crash(self.now, &mut self.shared);
         }

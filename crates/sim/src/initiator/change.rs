@@ -82,7 +82,14 @@ impl Initiator {
     /// Asks for a change, if it is time. Whether it did.
     pub(super) fn change(&mut self, now: Time, shared: &mut Shared) -> bool {
         let is_change = |kind: &Kind| {
-            matches!(kind, Kind::Protect { .. } | Kind::Register | Kind::Reserve | Kind::Preempt { .. })
+            matches!(
+                kind,
+                Kind::Protect { .. }
+                    | Kind::Register
+                    | Kind::Reserve
+                    | Kind::Preempt { .. }
+                    | Kind::Access { .. }
+            )
         };
         if self.tasks.values().any(|task| is_change(&task.kind)) {
             return false;
@@ -94,6 +101,8 @@ impl Initiator {
             self.reserve_out(now, &register::ROW, 0, self.key(), Kind::Register);
         } else if first && shared.promises.protecting && self.random.chance(15) {
             self.protect(now, shared);
+        } else if first && self.wants_access(shared) {
+            self.set_access(now, shared);
         } else if first && self.registration.registered && !self.registration.reserved {
             self.reserve_out(now, &reserve::ROW, self.key(), 0, Kind::Reserve);
         } else if first && self.registration.reserved && self.random.chance(8) {
@@ -107,8 +116,9 @@ impl Initiator {
     }
 
     /// A change was answered GOOD.
-    pub(super) fn end_change(&mut self, kind: &Kind, shared: &mut Shared) {
+    pub(super) fn end_change(&mut self, now: Time, kind: &Kind, shared: &mut Shared) {
         match kind {
+            Kind::Access { shuts } => Self::end_access(now, *shuts, shared),
             Kind::Protect { on: true, ends } if *ends == shared.promises.ends => {
                 shared.promises.protected = Some(shared.referee.tick());
             }
@@ -121,7 +131,7 @@ impl Initiator {
             Kind::Preempt { victim, sent } => {
                 let (open, last) = shared.promises.registers[usize::from(*victim)];
                 if open == 0 && last < *sent {
-                    shared.referee.give_up_writes_of(*victim);
+                    _ = shared.referee.give_up_writes_of(*victim);
                 }
             }
             _ => {}

@@ -24,6 +24,7 @@ impl Initiator {
             _ if shared.write_through && shared.cached && self.random.chance(10) => {
                 self.send_cache_off(now, by, shared);
             }
+            _ if shared.resizing && self.random.chance(100) => self.send_near_end(now, by, shared),
             0..30 => self.send_read(now, by, shared),
             30..58 => self.send_write(now, by, shared),
             58..61 => self.send_write_and_verify(now, by, shared),
@@ -191,7 +192,7 @@ impl Initiator {
     }
 }
 
-fn fill(stamp: u64, blocks: usize) -> Vec<u8> {
+pub(super) fn fill(stamp: u64, blocks: usize) -> Vec<u8> {
     stamp.to_le_bytes().repeat(blocks * BLOCK_BYTES / 8)
 }
 
@@ -201,7 +202,7 @@ pub(super) fn cdb(row: &Row) -> Vec<u8> {
     cdb
 }
 
-fn wide(number: usize) -> u64 {
+pub(super) fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
