@@ -12,8 +12,11 @@
 //! memory and its share of the budget.
 
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+
+mod budget;
+
+pub use budget::Budget;
 
 /// Smallest buffer, bytes, and the alignment of every buffer.
 pub const PAGE_BYTES: usize = 4096;
@@ -23,42 +26,6 @@ pub const BUF_BYTES_MAX: usize = 8 << 20;
 
 const CLASSES: usize = 12;
 const _: () = assert!(class_bytes(CLASSES - 1) == BUF_BYTES_MAX);
-
-/// The stated maximum of buffer memory, shared by the pools of all reactors.
-#[derive(Debug)]
-pub struct Budget {
-    bytes: AtomicUsize,
-    bytes_max: usize,
-}
-
-impl Budget {
-    /// At most `bytes_max` bytes of buffers.
-    #[must_use]
-    pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { bytes: AtomicUsize::new(0), bytes_max })
-    }
-
-    /// Bytes allocated now, in use or cached.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// The maximum.
-    #[must_use]
-    pub const fn bytes_max(&self) -> usize {
-        self.bytes_max
-    }
-
-    fn reserve(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
-        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
-    }
-
-    fn release(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// Page-aligned memory of one size class, counted in the budget for as long as it lives.
 struct Block {

@@ -13,6 +13,7 @@ pub mod name;
 pub mod port;
 pub mod state;
 pub mod store;
+mod sync;
 pub mod time;
 
 pub use buf::{Buf, Pool};

@@ -16,6 +16,7 @@ mod mailbox;
 mod reactor;
 mod spin;
 pub mod start;
+mod sync;
 mod sys;
 
 pub use adopt::{Families, Late, Portal, Served};

@@ -1,14 +1,16 @@
 //! How reactors write to each other: a bounded queue each, and a wake-up only for one that sleeps.
 //!
+//! `tests/mailbox.rs` builds this very file upon atomics whose every order it tries.
+//!
 //! Invariant: whoever pushes and then finds the owner asleep wakes it; the owner says that it sleeps *before* it looks a last time.
 
 use crate::adopt::{Adoption, Retirement};
 use crate::hub::Message;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sys::{Listener, Waker};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 use crossbeam_queue::ArrayQueue;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -96,8 +98,9 @@ impl Mailbox {
         self.asleep.store(false, Ordering::SeqCst);
     }
 
-    pub(crate) fn clear(&self) {
-        self.waker.clear();
+    /// What becomes readable when somebody wakes the owner.
+    pub(crate) const fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     pub(crate) fn load(&self) -> usize {
@@ -110,37 +113,5 @@ impl Mailbox {
 
     pub(crate) fn drop_load(&self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl AsFd for Mailbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.waker.as_fd()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reactor_with_letters_does_not_sleep() {
-        let mailbox = Mailbox::new().expect("eventfd");
-        assert!(mailbox.push(Letter::Message(Message::Trim)).is_ok());
-        assert!(!mailbox.begin_sleep(false));
-    }
-
-    #[test]
-    fn a_reactor_that_was_told_to_stop_does_not_sleep_before_it_knows() {
-        let mailbox = Mailbox::new().expect("eventfd");
-        mailbox.stop(Duration::ZERO);
-        assert!(!mailbox.begin_sleep(false) && mailbox.begin_sleep(true));
-    }
-
-    #[test]
-    fn a_full_box_gives_the_letter_back() {
-        let mailbox = Mailbox::new().expect("eventfd");
-        let pushed = (0..=LETTERS_MAX).map(|_| mailbox.push(Letter::Message(Message::Trim)));
-        assert_eq!(pushed.filter(Result::is_ok).count(), LETTERS_MAX);
     }
 }

@@ -85,7 +85,7 @@ impl Reactor {
     pub(crate) fn new(hub: Hub<Connection>, parts: Parts) -> io::Result<Self> {
         let Parts { reactor, lane, listeners, make_port, spin, mailboxes, notices } = parts;
         let poller = Poller::new()?;
-        poller.add_source(&mailboxes[usize::from(reactor)], source(SOURCE_WAKER))?;
+        poller.add_source(mailboxes[usize::from(reactor)].waker(), source(SOURCE_WAKER))?;
         poller.add_source(lane.descriptor(), source(SOURCE_LANE))?;
         for (number, listener) in (SOURCE_LISTENER..).zip(&listeners) {
             poller.add_source(listener, source(number))?;
@@ -209,7 +209,7 @@ impl Reactor {
             return;
         }
         match high {
-            SOURCE_WAKER => self.world.mailbox().clear(),
+            SOURCE_WAKER => self.world.mailbox().waker().clear(),
             // Reaped in every turn.
             SOURCE_LANE => self.world.lane.handle_ready(),
             listener => self.accept(now, listener - SOURCE_LISTENER),
