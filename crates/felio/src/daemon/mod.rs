@@ -31,6 +31,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Instant;
 use tokio::sync::oneshot;
 use vault::{Vault, VaultError};
 
@@ -102,12 +103,11 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         sessions: BTreeMap::new(),
         style: if args.json { Style::Json } else { Style::Text },
     };
-    for note in notes {
-        desk.say("note", &note);
-    }
     desk.bring_up()?;
     api::listen(&args.socket, args.group.as_deref(), happenings_in)?;
     desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
+    notes.iter().for_each(|note| desk.say("note", note));
+    desk.say_degraded();
     desk.serve(&happenings);
     let _ = std::fs::remove_file(&args.socket);
     desk.plant.join();
@@ -131,17 +131,21 @@ impl Desk {
         let prepared =
             self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
         self.plant.carry_out(&self.config, prepared).map_err(|late| failed(late.to_string()))?;
-        let degraded: Vec<String> =
-            self.plant.conditions.iter().map(|(path, how)| format!("{path}: {how:?}")).collect();
-        for line in degraded {
-            self.say("degraded", &line);
-        }
         Ok(())
+    }
+
+    fn say_degraded(&self) {
+        for (path, condition) in self.plant.conditions.iter() {
+            if let Condition::Degraded { why } = condition {
+                self.say("degraded", &format!("{path}: {why}"));
+            }
+        }
     }
 
     /// Until every reactor has ended.
     fn serve(&mut self, happenings: &Receiver<Happening>) {
         let mut running = self.plant.reactors();
+        let mut retry_at = Instant::now() + RETRY;
         while running > 0 {
             let wait = if self.plant.conditions.iter().next().is_some() { RETRY } else { Duration::MAX };
             match happenings.recv_timeout(wait) {
@@ -157,8 +161,12 @@ impl Desk {
                     std::process::exit(1);
                 }
                 Ok(Happening::Notice(notice)) => self.note(notice),
-                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if retry_at <= Instant::now() {
+                self.retry();
+                retry_at = Instant::now() + RETRY;
             }
         }
     }
@@ -215,6 +223,9 @@ impl Desk {
     /// What could not be opened is tried again.
     fn retry(&mut self) {
         let before = self.plant.conditions.clone();
+        if before.iter().next().is_none() {
+            return;
+        }
         if let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient)
             && prepared.conditions != before
             && self.plant.carry_out(&self.config, prepared).is_ok()
@@ -302,7 +313,11 @@ impl Desk {
         self.plant
             .carry_out(&self.config, prepared)
             .map_err(|late| Refusal::new(RefusalKind::Busy, late.to_string()))?;
-        notes.extend(self.plant.conditions.iter().map(|(path, how)| format!("{path}: {how:?}")));
+        let degraded = self.plant.conditions.iter().filter_map(|(path, condition)| match condition {
+            Condition::Degraded { why } => Some(format!("{path}: {why}")),
+            Condition::Up | Condition::Down => None,
+        });
+        notes.extend(degraded);
         Ok(notes)
     }
 

@@ -15,6 +15,7 @@ mod common;
 mod copy;
 mod cores;
 mod crowd;
+mod daemon;
 mod hostile;
 mod identity;
 mod lifecycle;
