@@ -19,6 +19,7 @@ use crate::facts::{Facts, Generator};
 use crate::path::{AclKey, Path, PortalKey, StorageKey, TargetKey, TpgKey};
 use crate::refusal::Refusal;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Where a portal group listens unless somebody says where: on all addresses, at iSCSI's port.
@@ -62,11 +63,13 @@ pub(crate) struct Draft<'f> {
     pub(crate) config: Config,
     generator: Generator<'f>,
     done: Vec<Done>,
+    /// How many LUNs lead to each storage object; counted when first asked for.
+    exports: Option<HashMap<StorageKey, usize>>,
 }
 
 impl<'f> Draft<'f> {
     pub(crate) const fn new(config: Config, facts: &'f Facts) -> Self {
-        Self { config, generator: Generator::new(facts), done: Vec::new() }
+        Self { config, generator: Generator::new(facts), done: Vec::new(), exports: None }
     }
 
     /// One change. After a refusal the draft is good for nothing.
@@ -117,6 +120,7 @@ impl<'f> Draft<'f> {
             Change::DropExtra { path, key } => self.set_extra(path, key, None),
             Change::Clear => {
                 self.config = Config::default();
+                self.exports = None;
                 self.say(Path::Root, "All configuration cleared.");
                 Ok(())
             }
@@ -125,6 +129,20 @@ impl<'f> Draft<'f> {
 
     fn say(&mut self, path: impl Into<Path>, says: impl Into<String>) {
         self.done.push(Done { path: path.into(), says: says.into() });
+    }
+
+    /// Whether a LUN leads to a storage object, in time that does not grow with the configuration.
+    fn is_exported(&mut self, key: &StorageKey) -> bool {
+        let config = &self.config;
+        let exports = self.exports.get_or_insert_with(|| {
+            let tpgs = config.targets.values().flat_map(|target| target.tpgs.values());
+            let mut counts = HashMap::new();
+            for lun in tpgs.flat_map(|tpg| tpg.luns.values()) {
+                *counts.entry(lun.storage.clone()).or_default() += 1;
+            }
+            counts
+        });
+        exports.get(key).is_some_and(|count| *count > 0)
     }
 
     fn storage_mut(&mut self, key: &StorageKey) -> Result<&mut StorageObject, Refusal> {

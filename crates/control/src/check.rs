@@ -1,12 +1,13 @@
 //! What must hold of a whole configuration, whoever made it.
 
 use crate::attr::{Attr, Scope, Value, Values};
-use crate::config::{Acl, Auth, Backing, Config, DEFAULT_GROUP, StorageObject, Target, Tpg};
+use crate::config::{Acl, Auth, Backing, Config, DEFAULT_GROUP, Identity, StorageObject, Target, Tpg};
 use crate::key::component;
-use crate::path::{AclKey, Fabric, Path, PortalKey, StorageKey, TargetKey, TpgKey};
+use crate::path::{AclKey, Fabric, Path, StorageKey, TargetKey, TpgKey};
 use crate::refusal::{Kind, Refusal};
 use felio_hal::name::IscsiName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 impl Config {
     /// Whether all rules hold; the first that does not.
@@ -14,13 +15,14 @@ impl Config {
         self.storage.iter().try_for_each(|(key, object)| self.check_storage(key, object))?;
         self.check_backings()?;
         let serials = self.storage.iter().filter(|(_, object)| !object.wwn.is_empty());
-        unique("serial number", serials.map(|(key, object)| (object.wwn.as_str(), Path::from(key))))?;
-        let numbered =
-            self.lu_groups.iter().filter_map(|(name, group)| Some((group.id?, Path::LuGroup(name.clone()))));
-        unique("group number", numbered)?;
+        unique("serial number", serials.map(|(key, object)| (object.wwn.as_str(), key)), Path::from)?;
+        let numbered = self.lu_groups.iter().filter_map(|(name, group)| Some((group.id?, name)));
+        unique("group number", numbered, |name| Path::LuGroup(name.clone()))?;
         self.targets.iter().try_for_each(|(key, target)| self.check_target(key, target))?;
-        let identified = self.tpgs().filter_map(|(key, tpg)| Some((tpg.rtpi?, Path::Tpg(key))));
-        unique("relative target port identifier", identified)
+        let tpgs =
+            self.targets.iter().flat_map(|(key, target)| target.tpgs.iter().map(move |tpg| (key, tpg)));
+        let identified = tpgs.filter_map(|(key, (tag, tpg))| Some((tpg.rtpi?, (key, *tag))));
+        unique("relative target port identifier", identified, |(key, tag)| Path::Tpg(key.tpg(tag)))
     }
 
     fn check_storage(&self, key: &StorageKey, object: &StorageObject) -> Result<(), Refusal> {
@@ -70,11 +72,8 @@ impl Config {
             let path = || Path::AluaGroup(key.clone(), name.clone());
             check_values(Scope::Alua, &group.parameters).map_err(|refusal| refusal.at(path()))?;
         }
-        let numbered = object
-            .alua_groups
-            .iter()
-            .filter_map(|(name, group)| Some((group.tag?, Path::AluaGroup(key.clone(), name.clone()))));
-        unique("group number", numbered)?;
+        let numbered = object.alua_groups.iter().filter_map(|(name, group)| Some((group.tag?, name)));
+        unique("group number", numbered, |name| Path::AluaGroup(key.clone(), name.clone()))?;
         match &object.lu_group {
             Some(name) if !self.lu_groups.contains_key(name) => {
                 Err(Refusal::not_found(Path::LuGroup(name.clone())))
@@ -85,7 +84,7 @@ impl Config {
 
     /// Two objects with the same blocks would know nothing of each other's reservations and caches.
     fn check_backings(&self) -> Result<(), Refusal> {
-        let mut seen: BTreeMap<&str, &StorageKey> = BTreeMap::new();
+        let mut seen: HashMap<&str, &StorageKey> = HashMap::new();
         for (key, object) in &self.storage {
             let Some(dev) = object.backing.dev() else { continue };
             if let Some(other) = seen.insert(dev, key) {
@@ -103,10 +102,10 @@ impl Config {
         if name != key.wwn {
             return Err(Refusal::invalid(format!("the name of {key} is written {name}")).at(key));
         }
-        let portals = target.tpgs.iter().flat_map(|(tag, tpg)| {
-            tpg.portals.keys().map(move |portal| (*portal, Path::Portal(key.tpg(*tag), *portal)))
-        });
-        unique::<PortalKey>("portal", portals)?;
+        let tpgs = target.tpgs.iter();
+        let portals =
+            tpgs.flat_map(|(tag, tpg)| tpg.portals.keys().map(move |portal| (*portal, (*tag, *portal))));
+        unique("portal", portals, |(tag, portal)| Path::Portal(key.tpg(tag), portal))?;
         target.tpgs.iter().try_for_each(|(tag, tpg)| self.check_tpg(&key.tpg(*tag), tpg))
     }
 
@@ -179,13 +178,18 @@ fn iscsi_name(wwn: &str) -> Result<String, Refusal> {
 
 /// What is begun and not finished: a name without its secret, and the like.
 pub(crate) fn unfinished(config: &Config) -> BTreeSet<(Path, Half)> {
-    let fabrics =
-        config.fabrics.iter().map(|(fabric, of)| (Path::Fabric(fabric.clone()), &of.discovery.auth));
-    let tpgs = config.tpgs().flat_map(|(key, tpg)| {
-        let acls = tpg.acls.iter().map(|(wwn, acl)| (Path::Acl(key.acl(wwn.as_str())), &acl.auth));
-        acls.chain([(Path::Tpg(key.clone()), &tpg.auth)]).collect::<Vec<_>>()
-    });
-    fabrics.chain(tpgs).filter_map(|(path, auth)| Some((path, Half::of(auth)?))).collect()
+    let fabrics = config.fabrics.iter();
+    let fabrics = fabrics
+        .filter_map(|(of, fabric)| Some((Path::Fabric(of.clone()), Half::of(&fabric.discovery.auth)?)));
+    let mut found: BTreeSet<(Path, Half)> = fabrics.collect();
+    for (key, target) in &config.targets {
+        for (tag, tpg) in &target.tpgs {
+            found.extend(Half::of(&tpg.auth).map(|half| (Path::Tpg(key.tpg(*tag)), half)));
+            let acls = tpg.acls.iter().filter_map(|(wwn, acl)| Some((wwn, Half::of(&acl.auth)?)));
+            found.extend(acls.map(|(wwn, half)| (Path::Acl(key.tpg(*tag).acl(wwn.as_str())), half)));
+        }
+    }
+    found
 }
 
 /// What can be missing of CHAP.
@@ -239,6 +243,9 @@ fn check_values(scope: Scope, values: &Values) -> Result<(), Refusal> {
 }
 
 fn check_auth(auth: &Auth) -> Result<(), Refusal> {
+    if auth.is_empty() {
+        return Ok(());
+    }
     for row in crate::attr::rows(Scope::Auth) {
         let Some(text) = auth.get(row.name) else { continue };
         if row.parse(text)?.to_string() != text {
@@ -250,6 +257,9 @@ fn check_auth(auth: &Auth) -> Result<(), Refusal> {
 
 fn check_identity(object: &StorageObject) -> Result<(), Refusal> {
     let identity = &object.identity;
+    if *identity == Identity::default() {
+        return Ok(());
+    }
     let texts = [
         ("vendor_id", &identity.vendor),
         ("product_id", &identity.product),
@@ -275,17 +285,23 @@ const PATH_BYTES_MAX: usize = 511;
 /// The longest serial number.
 const SERIAL_BYTES_MAX: usize = 253;
 
-fn unique<T: Ord + ToString>(what: &str, all: impl Iterator<Item = (T, Path)>) -> Result<(), Refusal> {
-    let mut seen: BTreeMap<T, Path> = BTreeMap::new();
-    for (value, path) in all {
-        let shown = value.to_string();
-        if let Some(other) = seen.insert(value, path.clone()) {
+/// Of no two the value is the same; `path` says where one of them is.
+fn unique<T: Eq + Hash + ToString, P: Copy>(
+    what: &str,
+    all: impl Iterator<Item = (T, P)>,
+    path: impl Fn(P) -> Path,
+) -> Result<(), Refusal> {
+    let mut seen: HashMap<T, P> = HashMap::new();
+    for (value, one) in all {
+        if let Some((value, other)) = seen.get_key_value(&value) {
+            let (path, other, value) = (path(one), path(*other), value.to_string());
             return Err(Refusal::new(
                 Kind::Exists,
-                format!("{path} and {other} have the same {what}, {shown}"),
+                format!("{path} and {other} have the same {what}, {value}"),
             )
             .at(path));
         }
+        seen.insert(value, one);
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ impl Draft<'_> {
     }
 
     /// The row of a name, if it can be set now.
-    fn settable(&self, path: &Path, group: Group, name: &str) -> Result<&'static Attr, Refusal> {
+    fn settable(&mut self, path: &Path, group: Group, name: &str) -> Result<&'static Attr, Refusal> {
         let at = |refusal: Refusal| refusal.at(path.clone());
         let Some(scope) = group.scope(path) else {
             let groups: Vec<&str> = Group::of(path).map(Group::as_str).collect();
@@ -44,8 +44,11 @@ impl Draft<'_> {
         }
     }
 
-    fn require_not_exported(&self, path: &Path, name: &str) -> Result<(), Refusal> {
+    fn require_not_exported(&mut self, path: &Path, name: &str) -> Result<(), Refusal> {
         let Path::Storage(key) = path else { return Ok(()) };
+        if !self.is_exported(key) {
+            return Ok(());
+        }
         match self.config.luns_of(key).next() {
             Some((tpg, index)) => {
                 let lun = Path::Lun(tpg, index);

@@ -33,7 +33,8 @@ impl Draft<'_> {
         if !self.config.storage.contains_key(key) {
             return Err(Refusal::not_found(key));
         }
-        let luns: Vec<_> = self.config.luns_of(key).collect();
+        let luns: Vec<_> =
+            if self.is_exported(key) { self.config.luns_of(key).collect() } else { Vec::new() };
         for (tpg, index) in luns {
             self.delete_lun(&tpg, index)?;
         }

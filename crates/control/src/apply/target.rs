@@ -40,6 +40,7 @@ impl Draft<'_> {
         if self.config.targets.remove(key).is_none() {
             return Err(Refusal::not_found(key));
         }
+        self.exports = None;
         self.say(key, format!("Deleted Target {}.", key.wwn));
         Ok(())
     }
@@ -75,6 +76,7 @@ impl Draft<'_> {
         if self.target_mut(&key.target)?.tpgs.remove(&key.tag).is_none() {
             return Err(Refusal::not_found(key));
         }
+        self.exports = None;
         self.say(key, format!("Deleted TPG {}.", key.tag));
         Ok(())
     }
@@ -172,6 +174,9 @@ impl Draft<'_> {
         tpg.luns
             .insert(index, Lun { storage: storage.clone(), alias, alua_group: None, extra: Extra::new() });
         let acls: Vec<AclKey> = tpg.acls.keys().map(|wwn| key.acl(wwn.as_str())).collect();
+        if let Some(exports) = &mut self.exports {
+            *exports.entry(storage.clone()).or_default() += 1;
+        }
         self.say(Path::Lun(key.clone(), index), format!("Created LUN {index}."));
         for acl in acls.iter().filter(|_| map) {
             self.map(acl, index)?;
@@ -181,13 +186,16 @@ impl Draft<'_> {
 
     pub(super) fn delete_lun(&mut self, key: &TpgKey, index: u16) -> Result<(), Refusal> {
         let tpg = self.tpg_mut(key)?;
-        if tpg.luns.remove(&index).is_none() {
+        let Some(lun) = tpg.luns.remove(&index) else {
             return Err(Refusal::not_found(Path::Lun(key.clone(), index)));
-        }
+        };
         let mut gone = Vec::new();
         for (wwn, acl) in &mut tpg.acls {
             let mapped = acl.mapped_luns.extract_if(.., |_, mapped| mapped.tpg_lun == index);
             gone.extend(mapped.map(|(number, _)| Path::MappedLun(key.acl(wwn.as_str()), number)));
+        }
+        if let Some(count) = self.exports.as_mut().and_then(|exports| exports.get_mut(&lun.storage)) {
+            *count -= 1;
         }
         for path in gone {
             let says = format!("Deleted Mapped LUN {}.", path.name().trim_start_matches("mapped_lun"));

@@ -93,7 +93,7 @@ fn backing(backing: &Backing) -> Map<String, Json> {
 
 fn alua_group(name: &str, group: &AluaGroup) -> Json {
     let values = rows(Scope::Alua).iter().filter(|row| row.is_writable());
-    let values = values.filter_map(|row| Some((row.name, group.parameter(row.name)?)));
+    let values = values.filter_map(|row| Some((row.name, row.value_in(&group.parameters)?)));
     let mut map: Map<String, Json> =
         values.map(|(name, value)| (name.to_owned(), as_number(&value))).collect();
     map.insert("name".to_owned(), name.into());
