@@ -7,6 +7,7 @@ use felio_backstore::CacheMode;
 use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
 use felio_spec::protection::Kind;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,6 +25,43 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Keep a configuration, serve what it says, and take changes while initiators work.
     Daemon(DaemonArgs),
+    /// Manage the daemon in the way of targetcli.
+    #[command(version)]
+    Shell(ShellArgs),
+}
+
+/// Manage the daemon in the way of targetcli.
+///
+/// With LINE, carries that out and ends, with 1 if it failed. Otherwise reads lines from the terminal or from standard input; `help` tells what can be typed,
+/// Tab completes. Under the name targetcli (a symbolic link) felio is this command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShellArgs {
+    /// Where the daemon is asked.
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/run/felio/felio.sock",
+        env = "FELIO_SOCKET",
+        hide_env = true
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// As with targetcli; without effect.
+    #[arg(long, hide = true)]
+    pub(crate) disable_daemon: bool,
+
+    /// A path and a command, such as: /iscsi create iqn.2024-01.org.example:disk1
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LINE")]
+    pub(crate) line: Vec<String>,
+}
+
+/// The words of the command line; under the name targetcli, those of the shell.
+pub(crate) fn words(typed: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut typed = typed.peekable();
+    let is_targetcli =
+        |name: &OsString| std::path::Path::new(name).file_name().is_some_and(|name| name == "targetcli");
+    let shell = typed.next_if(is_targetcli).map(|_| ["felio", "shell"].map(OsString::from));
+    shell.into_iter().flatten().chain(typed)
 }
 
 /// Keep a configuration, serve what it says, and take changes while initiators work.
@@ -281,7 +319,7 @@ mod tests {
     fn parse(words: &str) -> Result<ExportArgs, clap::Error> {
         Cli::try_parse_from(words.split(' ')).map(|cli| match cli.command {
             Command::Export(args) => args,
-            Command::Daemon(_) => unreachable!("an export"),
+            Command::Daemon(_) | Command::Shell(_) => unreachable!("an export"),
         })
     }
 
@@ -340,5 +378,23 @@ mod tests {
     #[test]
     fn a_wrong_name_is_refused() {
         assert!(parse("felio export ram:1G --iqn disk").is_err());
+    }
+
+    #[test]
+    fn under_the_name_targetcli_it_is_the_shell() {
+        let words = |line: &str| -> Vec<String> {
+            let typed = line.split_whitespace().map(OsString::from);
+            super::words(typed).map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(words("/usr/bin/targetcli / ls"), ["felio", "shell", "/", "ls"]);
+        assert_eq!(words("/usr/bin/felio export targetcli"), ["/usr/bin/felio", "export", "targetcli"]);
+    }
+
+    #[test]
+    fn a_line_of_the_shell_needs_no_dashes_before_it() {
+        let cli = Cli::try_parse_from(["felio", "shell", "--socket", "s", "/", "ls", "--depth", "-1"])
+            .expect("valid");
+        let Command::Shell(args) = cli.command else { panic!("the shell") };
+        assert_eq!(args.line, ["/", "ls", "--depth", "-1"]);
     }
 }

@@ -1,12 +1,13 @@
 //! What can stand where the cursor is: from the tree, the rows of verbs, and the rows of settings.
 
+use crate::Daemon;
 use crate::line::{self, Word};
 use crate::node::Node;
 use crate::preferences::{PREFERENCES, Setting};
 use crate::shell::Shell;
 use crate::verbs::{Kind, Parameter, Rest, Verb, settings};
-use crate::{Daemon, Snapshot};
 use felio_control::attr::Kind as Looks;
+use felio_control::view::Snapshot;
 use felio_control::{Attr, Path};
 
 /// What can stand at a place of the line.

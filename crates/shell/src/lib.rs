@@ -22,8 +22,8 @@ pub use complete::{Candidate, Completion};
 pub use preferences::Preferences;
 pub use shell::{Output, Screen, Shell};
 
-use felio_control::view::SessionView;
-use felio_control::{Change, Conditions, Config, Done, Refusal};
+use felio_control::view::{SessionView, Snapshot};
+use felio_control::{Change, Done, Refusal};
 
 /// What the shell talks to.
 pub trait Daemon {
@@ -47,13 +47,4 @@ pub trait Daemon {
         target: Option<&str>,
         storage_object: Option<&str>,
     ) -> Result<Vec<String>, Refusal>;
-}
-
-/// The configuration at a moment.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// All that is wanted.
-    pub config: Config,
-    /// What has become of it.
-    pub conditions: Conditions,
 }

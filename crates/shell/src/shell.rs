@@ -3,11 +3,12 @@
 //! A line is `VERB ARGUMENTS`, `PATH VERB ARGUMENTS`, or `PATH` alone to go there. A path is absolute or relative, or begins at a bookmark
 //! (`@name/…`). What a verb does is in [`verbs`](crate::verbs).
 
+use crate::Daemon;
 use crate::line::{self, Word};
 use crate::node::Node;
 use crate::preferences::Preferences;
 use crate::verbs::{self, Args, Call, Verb};
-use crate::{Daemon, Snapshot};
+use felio_control::view::Snapshot;
 use felio_control::{Path, Refusal, RefusalKind};
 
 /// The interpreter.

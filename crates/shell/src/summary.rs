@@ -1,7 +1,7 @@
 //! What stands in brackets behind a name: targetcli's words, and the cause where something does not work.
 
-use crate::Snapshot;
 use crate::size;
+use felio_control::view::Snapshot;
 use felio_control::{
     Acl, AluaGroup, Backing, Condition, DEFAULT_GROUP, Fabric, Path, StorageKey, StorageObject, Tpg,
 };

@@ -7,10 +7,10 @@
 //!   o- iscsi ................................ [Targets: 0]
 //! ```
 
-use crate::Snapshot;
 use crate::shell::Shell;
 use crate::summary::{Health, Summary};
 use felio_control::Path;
+use felio_control::view::Snapshot;
 
 /// What is below a place, so many levels deep; `None` shows all.
 pub(crate) fn draw(shell: &Shell, path: &Path, depth: Option<usize>, snapshot: &Snapshot) -> String {

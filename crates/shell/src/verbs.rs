@@ -14,7 +14,8 @@ pub(crate) use table::VERBS;
 use crate::line::Word;
 use crate::node::Node;
 use crate::shell::Shell;
-use crate::{Daemon, Snapshot, size};
+use crate::{Daemon, size};
+use felio_control::view::Snapshot;
 use felio_control::{Change, Done, Path, Refusal, RefusalKind};
 use std::collections::BTreeMap;
 

@@ -10,6 +10,8 @@ mod iscsi;
 mod plant;
 mod vault;
 
+pub(crate) use api::Saving;
+
 use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
 use crate::report::Style;

@@ -22,3 +22,4 @@ mod lifecycle;
 mod paths;
 mod protection;
 mod reservations;
+mod shell;

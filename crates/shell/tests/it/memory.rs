@@ -1,10 +1,10 @@
 //! A daemon that keeps everything in memory.
 
-use felio_control::view::{ConnectionView, SessionLun, SessionView};
+use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
 use felio_control::{
     Acl, AclKey, Backing, Change, Condition, Conditions, Config, Done, Facts, Path, Refusal, RefusalKind,
 };
-use felio_shell::{Daemon, Snapshot};
+use felio_shell::Daemon;
 use std::collections::BTreeMap;
 
 /// A daemon that keeps everything in memory.
