@@ -121,7 +121,7 @@ fn under_the_name_targetcli_it_is_targetcli() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_felio"), &link).expect("a link");
     let output =
         daemon.command(&link).args(["--disable-daemon", "/iscsi", "ls"]).output().expect("felio runs");
-    let dots = ".".repeat(75);
+    let dots = ".".repeat(77);
     says(&output, 0, &format!("o- iscsi {dots} [Targets: 0]\n"), "");
 }
 
