@@ -19,7 +19,9 @@ use core::time::Duration;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
 use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
-use felio_control::{Change, Condition, Config, Done, Facts, Refusal, RefusalKind, TargetKey, TpgKey};
+use felio_control::{
+    Backing, Change, Condition, Config, Done, Facts, Refusal, RefusalKind, TargetKey, TpgKey,
+};
 use felio_engine::TargetConfig;
 use felio_hal::port::LoginKind;
 use felio_hal::state::StateStore;
@@ -200,7 +202,7 @@ impl Desk {
 
     /// One transaction.
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
-        let (wanted, done) = self.config.apply(changes, &facts()?)?;
+        let (wanted, done) = self.config.apply(&with_sizes(changes)?, &facts()?)?;
         self.become_(wanted)?;
         for Done { path, says } in &done {
             self.say("changed", &format!("{path}: {says}"));
@@ -416,6 +418,22 @@ fn number_ports(config: &mut Config) {
             tpg.rtpi = (1..=u16::MAX).find(|number| used.insert(*number));
         }
     }
+}
+
+/// A file that exists is as large as it is, unless somebody says otherwise.
+fn with_sizes(changes: &[Change]) -> Result<Vec<Change>, Refusal> {
+    let mut changes = changes.to_vec();
+    for change in &mut changes {
+        let Change::CreateStorage { storage, backing: Backing::Fileio { dev, size: size @ 0, .. }, .. } =
+            change
+        else {
+            continue;
+        };
+        *size = std::fs::metadata(&*dev).map(|data| data.len()).map_err(|error| {
+            Refusal::invalid(format!("{dev}: {error}")).hint("give a size to create it").at(&*storage)
+        })?;
+    }
+    Ok(changes)
 }
 
 fn facts() -> Result<Facts, Refusal> {
