@@ -95,7 +95,7 @@ for type in 1 3; do
   exits 0 sg_verify --count=256 --vrprotect=1 "$sg"
   say "type $type: killed and started again"
   felio_kill
-  start # As it is: 0 would refuse a disk that has a type.
+  start --protection 0 # Initiators have chosen, and are left what they have chosen.
   eventually 60 ready_unit "$sg"
   exits 0 sg_readcap --long "$sg"
   has "protection" "$(cat /run/said)" "prot_en=1, p_type=$((type - 1))"

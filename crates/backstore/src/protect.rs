@@ -76,7 +76,8 @@ pub enum Speed {
 pub enum Wish {
     /// As it is.
     AsItIs,
-    /// With this type, or none; one that is formatted otherwise is refused, a new one is formatted so.
+    /// With this type, or none; a new one is formatted so. One that is formatted otherwise is refused, unless the wish is none: who leaves
+    /// the type to initiators takes what they have chosen.
     Be(Option<Kind>),
 }
 
@@ -122,7 +123,7 @@ impl Protect {
             (Ok(header), _) if header.block_bytes != block_bytes => {
                 return Err(ProtectError::OtherBlocks(header.block_bytes));
             }
-            (Ok(header), Wish::Be(kind)) if header.kind != kind => {
+            (Ok(header), Wish::Be(kind @ Some(_))) if header.kind != kind => {
                 return Err(ProtectError::OtherKind(header.kind.map_or(0, Kind::number)));
             }
             (Ok(header), _) if header.state == State::Formatting && !writable => {

@@ -328,7 +328,8 @@ fn a_store_is_opened_as_it_was_formatted() {
     drop(store);
     let refused = |wish| world.open(wish).map(drop);
     assert_eq!(refused(Wish::Be(Some(Kind::Type1))), Err(ProtectError::OtherKind(2)));
-    assert_eq!(refused(Wish::Be(None)), Err(ProtectError::OtherKind(2)));
+    // None leaves it to initiators, who have chosen.
+    assert_eq!(refused(Wish::Be(None)), Ok(()));
     assert_eq!(refused(Wish::AsItIs), Ok(()));
     world.with(|world| world.side[17] ^= 1);
     assert_eq!(refused(Wish::AsItIs), Err(ProtectError::Damaged));
@@ -467,7 +468,8 @@ fn a_file_has_its_protection_information_beside_it() {
     let opened = open(&spec(source.clone(), Wish::AsItIs)).expect("there");
     assert_eq!(tuple_of(&*opened.store, 9), Tuple { guard: crc(&[3; BLOCK]), application: 0, reference: 9 });
     drop(opened);
-    let Err(OpenError::Protection { source: refused, .. }) = open(&spec(source.clone(), Wish::Be(None)))
+    let Err(OpenError::Protection { source: refused, .. }) =
+        open(&spec(source.clone(), Wish::Be(Some(Kind::Type3))))
     else {
         panic!("another type is refused")
     };

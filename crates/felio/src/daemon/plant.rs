@@ -115,7 +115,7 @@ impl Plant {
                     return Err(Refusal::new(RefusalKind::InUse, what)
                         .hint("delete its LUNs first, or disable their portal groups"));
                 }
-                Some(_) => self.close(&[key.clone()])?,
+                Some(_) => self.close(core::slice::from_ref(key))?,
                 None => {}
             }
             let place = self.place(prepared);
