@@ -379,7 +379,8 @@ fn what_a_port_tells_after_sending_is_done_without_another_event() {
     let (_, script) = connect_saying(&mut hub, &mut world, 48);
     script.borrow_mut().after_sending = Some(function(7, TaskManagementFunction::LogicalUnitReset));
     settle(&mut hub, &mut world);
-    let answer = "TaskManagementResult { tag: PortTag(7), response: FunctionComplete }";
+    // It has not logged in: there is no unit for it.
+    let answer = "TaskManagementResult { tag: PortTag(7), response: IncorrectLun }";
     assert_eq!(script.borrow().seen, [answer]);
 }
 
