@@ -37,7 +37,7 @@ impl Folder {
     pub fn open(path: &Path) -> io::Result<Self> {
         make(path)?;
         // Not writable is better known now than when a reservation is to be kept.
-        let probe = path.join(".probe");
+        let probe = path.join(format!(".probe-{}", std::process::id()));
         File::create(&probe)?;
         fs::remove_file(&probe)?;
         Ok(Self { path: path.to_path_buf() })
