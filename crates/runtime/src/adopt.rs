@@ -74,6 +74,17 @@ impl Portal {
     }
 }
 
+/// What became of units that nobody finds any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// All is on the medium.
+    Durable,
+    /// A flush failed: what initiators wrote last may be lost.
+    NotDurable,
+    /// Something did not end in time: their places and stores must not be used for others.
+    Stuck,
+}
+
 /// What a reactor is to take up.
 pub(crate) struct Adoption {
     pub(crate) target: Arc<TargetConfig>,
@@ -134,25 +145,23 @@ impl Runtime {
     }
 
     /// Waits until nothing is under way of units that nobody finds any more, makes their `stores` durable and lets these go; then what
-    /// is given for each takes its place. `false`: that was not so in time; their places and stores must not be used for others.
+    /// is given for each takes its place.
     pub fn retire(
         &mut self,
         units: &[(u32, UnitConfig)],
         stores: &[Arc<dyn Store>],
         within: Duration,
-    ) -> bool {
+    ) -> Retired {
         let (done, answers) = sync_channel(self.mailboxes.len());
         let numbers: Vec<u32> = units.iter().map(|(unit, _)| *unit).collect();
         for mailbox in &*self.mailboxes {
             post(mailbox, Letter::Retire(Retirement { units: numbers.clone(), done: done.clone() }));
         }
         if wait(&answers, self.mailboxes.len(), within).is_err() {
-            return false;
+            return Retired::Stuck;
         }
-        for store in stores {
-            // What initiators were promised to be durable is; this is for what they were not.
-            let _ = store.run(Op::Flush);
-        }
+        // What initiators were promised to be durable is; this is for what they were not.
+        let durable = stores.iter().all(|store| store.run(Op::Flush).result.is_ok());
         let mut target = TargetConfig::clone(&self.target);
         for (place, husk) in units {
             if let Some(unit) = usize::try_from(*place).ok().and_then(|at| target.units.get_mut(at)) {
@@ -161,7 +170,11 @@ impl Runtime {
         }
         self.complete(&mut target);
         let gone = units.iter().map(|(_, husk)| (husk.store, None)).collect();
-        self.take_up(Arc::new(target), Arc::clone(&self.iscsi), gone).is_ok()
+        match self.take_up(Arc::new(target), Arc::clone(&self.iscsi), gone) {
+            Ok(()) if durable => Retired::Durable,
+            Ok(()) => Retired::NotDurable,
+            Err(Late { .. }) => Retired::Stuck,
+        }
     }
 
     /// Fills in what the operator does not decide.

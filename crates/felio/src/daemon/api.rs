@@ -12,7 +12,7 @@
 
 use super::{Happening, Request, Restoration};
 use crate::failure::{Failure, Kind};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -33,6 +33,9 @@ pub(crate) struct Saving {
     /// The file; the daemon's own if there is none.
     pub(crate) file: Option<PathBuf>,
 }
+
+/// The longest body of a request: a whole configuration's changes.
+const BODY_BYTES_MAX: usize = 64 << 20;
 
 type Desk = Sender<Happening>;
 
@@ -86,6 +89,7 @@ fn router(desk: Desk) -> Router {
         .route("/v1/changes", post(changes))
         .route("/v1/save", post(save))
         .route("/v1/restore", post(restore))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(desk)
 }
 

@@ -138,6 +138,15 @@ impl Desk {
         Ok(())
     }
 
+    fn say_not_durable(&mut self) {
+        while let Some(key) = self.plant.poll_not_durable() {
+            self.say(
+                "lost",
+                &format!("{key}: its last flush failed; what initiators wrote last may be lost"),
+            );
+        }
+    }
+
     fn say_degraded(&self) {
         for (path, condition) in self.plant.conditions.iter() {
             if let Condition::Degraded { why } = condition {
@@ -153,7 +162,10 @@ impl Desk {
         while running > 0 {
             let wait = if self.plant.conditions.iter().next().is_some() { RETRY } else { Duration::MAX };
             match happenings.recv_timeout(wait) {
-                Ok(Happening::Request(request)) => self.answer(request),
+                Ok(Happening::Request(request)) => {
+                    self.answer(request);
+                    self.say_not_durable();
+                }
                 Ok(Happening::Signal(SIGHUP)) => self.reload(),
                 Ok(Happening::Signal(_)) => {
                     self.say("stopping", "asking initiators to log out");
@@ -213,15 +225,31 @@ impl Desk {
     /// From now on this is the configuration: opened, saved and served, or refused.
     fn become_(&mut self, mut wanted: Config) -> Result<(), Refusal> {
         number_ports(&mut wanted);
-        let prepared = self.plant.prepare(&wanted, Mode::Strict)?;
-        if wanted != self.config {
-            self.vault.save(&wanted)?;
+        let prepared = match self.plant.prepare(&wanted, Mode::Strict) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Err(self.stay(refusal)),
+        };
+        if wanted != self.config
+            && let Err(error) = self.vault.save(&wanted)
+        {
+            self.plant.discard(prepared);
+            return Err(self.stay(error.into()));
         }
         self.config = wanted;
         self.plant.carry_out(&self.config, prepared).map_err(|late| {
             Refusal::new(RefusalKind::Busy, format!("saved, but {late}"))
                 .hint("it takes effect when felio is started again")
         })
+    }
+
+    /// A change is refused: what was closed for it is opened again.
+    fn stay(&mut self, refusal: Refusal) -> Refusal {
+        if let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient)
+            && !prepared.is_empty()
+        {
+            let _ = self.plant.carry_out(&self.config, prepared);
+        }
+        refusal
     }
 
     /// What could not be opened is tried again.

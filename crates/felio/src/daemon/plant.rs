@@ -16,7 +16,7 @@ use felio_control::{
 use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::state::StateStore;
-use felio_runtime::{Families, Late, Portal, Runtime, Served};
+use felio_runtime::{Families, Late, Portal, Retired, Runtime, Served};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io;
@@ -39,6 +39,8 @@ pub(super) struct Plant {
     births: u64,
     /// Stores that did not end what they had begun.
     stuck: Vec<Arc<dyn Store>>,
+    /// Objects that were closed and whose last blocks may be lost: to be told.
+    not_durable: Vec<StorageKey>,
     /// What is served.
     served: Config,
     pub(super) conditions: Conditions,
@@ -60,6 +62,13 @@ pub(super) struct Prepared {
     pub(super) conditions: Conditions,
 }
 
+impl Prepared {
+    /// Whether nothing is new.
+    pub(super) fn is_empty(&self) -> bool {
+        self.disks.is_empty() && self.portals.is_empty()
+    }
+}
+
 impl Plant {
     pub(super) fn new(runtime: Runtime, state: Arc<dyn StateStore>) -> Self {
         Self {
@@ -71,6 +80,7 @@ impl Plant {
             free: Vec::new(),
             births: 0,
             stuck: Vec::new(),
+            not_durable: Vec::new(),
             served: Config::default(),
             conditions: Conditions::default(),
         }
@@ -88,6 +98,17 @@ impl Plant {
         self.runtime.join();
     }
 
+    /// The next object that was closed and whose last blocks may be lost.
+    #[must_use]
+    pub(super) fn poll_not_durable(&mut self) -> Option<StorageKey> {
+        self.not_durable.pop()
+    }
+
+    /// What was prepared is not wanted: things are to be as they were.
+    pub(super) fn discard(&mut self, prepared: Prepared) {
+        self.free.extend(prepared.disks.into_values().map(|disk| disk.place));
+    }
+
     /// Opens what is new. Nothing that runs is touched, but that an object nobody finds is closed if it must be opened anew.
     pub(super) fn prepare(&mut self, wanted: &Config, mode: Mode) -> Result<Prepared, Refusal> {
         check_secrets(wanted)?;
@@ -97,7 +118,7 @@ impl Plant {
             .prepare_disks(wanted, mode, &mut prepared)
             .and_then(|()| self.prepare_portals(wanted, mode, &mut prepared));
         if let Err(refusal) = done {
-            self.free.extend(prepared.disks.values().map(|disk| disk.place));
+            self.discard(prepared);
             return Err(refusal);
         }
         Ok(prepared)
@@ -209,7 +230,11 @@ impl Plant {
         let husk = |disk: &Disk| vacant(disk.place, self.births, &disk.store.limits());
         let husks: Vec<(u32, UnitConfig)> = disks.iter().map(|disk| (disk.place, husk(disk))).collect();
         let stores: Vec<Arc<dyn Store>> = disks.iter().map(|disk| Arc::clone(&disk.store)).collect();
-        if self.runtime.retire(&husks, &stores, RETIREMENT) {
+        let retired = self.runtime.retire(&husks, &stores, RETIREMENT);
+        if retired == Retired::NotDurable {
+            self.not_durable.extend(keys.iter().cloned());
+        }
+        if retired != Retired::Stuck {
             for (place, husk) in husks {
                 if let Some(at) = usize::try_from(place).ok().and_then(|at| self.units.get_mut(at)) {
                     *at = husk;
