@@ -9,6 +9,7 @@ use crate::failure::{Failure, Kind, portal_hint};
 use crate::paths;
 use crate::report::{LunLine, Ready, Report, Style};
 use crate::secrets;
+use crate::threads;
 use core::time::Duration;
 use felio_backstore::{Engine, LaneConfig};
 use felio_engine::{Access, Identity, TargetConfig, UnitConfig};
@@ -20,16 +21,11 @@ use felio_iscsi::name::IscsiName;
 use felio_runtime::{Event, Notice, Runtime, RuntimeConfig, StartError};
 use felio_spec::protection;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, channel};
 
 /// How long initiators may take to log out when we stop.
 const LOGOUT_GRACE: Duration = Duration::from_secs(5);
-
-/// Signals so soon after the first are taken for the first.
-const SIGNAL_ECHO: Duration = Duration::from_millis(100);
 
 /// Connections, those of them that have not logged in yet, and sessions, at the most.
 const CONNECTIONS_MAX: usize = 1024;
@@ -54,14 +50,14 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let auth = secrets::read(args)?;
     let (happenings_in, happenings) = channel();
     // Before anything is opened: a signal from here on ends us in order.
-    watch_signals(happenings_in.clone())?;
+    threads::watch_signals(&[SIGINT, SIGTERM, SIGHUP], &[], happenings_in.clone(), Happening::Signal)?;
     let disks = disks::open(args)?;
     let name = target_name(args, &disks)?;
     let target = paths::target(args, &name, &auth)?;
     let config = runtime_config(args, &disks, &name, target, &access);
     let (runtime, news) = Runtime::start(config).map_err(start_failure)?;
-    hand_on(news, happenings_in)?;
-    let mut report = Report::start(style).map_err(no_thread)?;
+    threads::hand_on(news, happenings_in, Happening::Notice)?;
+    let mut report = Report::start(style).map_err(|error| threads::no_thread(&error))?;
     report.ready(&ready(args, &disks, &name, &runtime));
     for warning in warnings(args, &runtime, &disks) {
         report.warning(&warning);
@@ -117,44 +113,6 @@ fn serve(report: &mut Report, runtime: &Runtime, happenings: &Receiver<Happening
         }
     }
     failed.map_or(Ok(()), Err)
-}
-
-/// The first signal is reported, the second ends the process whatever the others do.
-fn watch_signals(happenings: Sender<Happening>) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Kind::Running, format!("cannot wait for signals: {error}"));
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
-    let watch = move || {
-        let mut first: Option<Instant> = None;
-        for signal in signals.forever() {
-            // Supervisors signal a process and its group: the same wish, twice.
-            match first {
-                Some(first) if first.elapsed() < SIGNAL_ECHO => {}
-                Some(_) => std::process::exit(128 + signal),
-                None => {
-                    first = Some(Instant::now());
-                    let _ = happenings.send(Happening::Signal(signal));
-                }
-            }
-        }
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
-    Ok(())
-}
-
-fn hand_on(news: Receiver<Notice>, happenings: Sender<Happening>) -> Result<(), Failure> {
-    let hand_on = move || {
-        for notice in news {
-            if happenings.send(Happening::Notice(notice)).is_err() {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("news".to_owned()).spawn(hand_on).map_err(no_thread)?;
-    Ok(())
-}
-
-fn no_thread(error: std::io::Error) -> Failure {
-    Failure::new(Kind::Running, format!("cannot start a thread: {error}"))
 }
 
 /// What the options mean together.

@@ -20,6 +20,7 @@ mod report;
 mod secrets;
 mod shell;
 mod size;
+mod threads;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -12,6 +12,7 @@
 
 use super::{Happening, Request, Restoration};
 use crate::failure::{Failure, Kind};
+use crate::threads;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -66,8 +67,7 @@ pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(
         let _ = runtime
             .block_on(async move { axum::serve(UnixListener::from_std(listener)?, router(desk)).await });
     };
-    std::thread::Builder::new().name("api".to_owned()).spawn(serve).map_err(failed)?;
-    Ok(())
+    threads::spawn("api", serve)
 }
 
 fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {

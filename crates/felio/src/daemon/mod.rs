@@ -15,12 +15,13 @@ pub(crate) use api::Saving;
 use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
 use crate::report::Style;
+use crate::threads;
 use core::time::Duration;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
 use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
 use felio_control::{
-    Backing, Change, Condition, Config, Done, Facts, Refusal, RefusalKind, TargetKey, TpgKey,
+    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, TpgKey,
 };
 use felio_engine::TargetConfig;
 use felio_hal::port::LoginKind;
@@ -29,12 +30,11 @@ use felio_iscsi::limits::Limits;
 use felio_runtime::{Event, Notice, Runtime, RuntimeConfig};
 use plant::{Mode, Plant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 use tokio::sync::oneshot;
 use vault::{Vault, VaultError};
@@ -90,7 +90,7 @@ enum Happening {
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let (happenings_in, happenings) = channel();
-    watch_signals(happenings_in.clone())?;
+    threads::watch_signals(&[SIGINT, SIGTERM], &[SIGHUP], happenings_in.clone(), Happening::Signal)?;
     let vault = Vault::open(args.config.clone(), args.state_dir.join("history")).map_err(unusable)?;
     let (config, notes) = vault.load().map_err(unusable)?;
     let folder = Folder::open(&args.state_dir).map_err(|error| {
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let state: Arc<dyn StateStore> = Arc::new(folder);
     let (runtime, news) = Runtime::start(runtime_config(args))
         .map_err(|error| Failure::new(Kind::Running, format!("cannot start: {error}")))?;
-    hand_on(news, happenings_in.clone())?;
+    threads::hand_on(news, happenings_in.clone(), Happening::Notice)?;
     let mut desk = Desk {
         config,
         plant: Plant::new(runtime, state),
@@ -215,7 +215,7 @@ impl Desk {
     /// One transaction.
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
         let (wanted, done) = self.config.apply(&with_sizes(changes)?, &facts()?)?;
-        self.become_(wanted)?;
+        self.become_(wanted, Mode::Strict)?;
         for Done { path, says } in &done {
             self.say("changed", &format!("{path}: {says}"));
         }
@@ -223,9 +223,9 @@ impl Desk {
     }
 
     /// From now on this is the configuration: opened, saved and served, or refused.
-    fn become_(&mut self, mut wanted: Config) -> Result<(), Refusal> {
+    fn become_(&mut self, mut wanted: Config, mode: Mode) -> Result<(), Refusal> {
         number_ports(&mut wanted);
-        let prepared = match self.plant.prepare(&wanted, Mode::Strict) {
+        let prepared = match self.plant.prepare(&wanted, mode) {
             Ok(prepared) => prepared,
             Err(refusal) => return Err(self.stay(refusal)),
         };
@@ -309,42 +309,25 @@ impl Desk {
             Some(only) => only == name,
             None => other.is_none(),
         };
-        for (key, object) in found.storage {
-            if !is_meant(&key.name, &what.storage_object, &what.target) {
-                continue;
-            }
-            if !what.clear_existing && wanted.storage.get(&key).is_some_and(|own| *own != object) {
-                return Err(
-                    Refusal::exists(&key).hint("restore with clear_existing=true replaces everything")
-                );
-            }
-            wanted.storage.insert(key, object);
-        }
-        for (key, target) in found.targets {
-            if !is_meant(&key.wwn, &what.target, &what.storage_object) {
-                continue;
-            }
-            if !what.clear_existing && wanted.targets.get(&key).is_some_and(|own| *own != target) {
-                return Err(
-                    Refusal::exists(&key).hint("restore with clear_existing=true replaces everything")
-                );
-            }
-            wanted.targets.insert(key, target);
-        }
+        let replaces = what.clear_existing;
+        let meant = found
+            .storage
+            .into_iter()
+            .filter(|(key, _)| is_meant(&key.name, &what.storage_object, &what.target));
+        merge(&mut wanted.storage, meant, replaces)?;
+        let meant = found
+            .targets
+            .into_iter()
+            .filter(|(key, _)| is_meant(&key.wwn, &what.target, &what.storage_object));
+        merge(&mut wanted.targets, meant, replaces)?;
         if what.target.is_none() && what.storage_object.is_none() {
             wanted.lu_groups.extend(found.lu_groups);
             wanted.fabrics.extend(found.fabrics);
             wanted.extra.extend(found.extra);
         }
         wanted.check()?;
-        number_ports(&mut wanted);
         // As at a start: what cannot be opened keeps its place and says why.
-        let prepared = self.plant.prepare(&wanted, Mode::Lenient)?;
-        self.vault.save(&wanted)?;
-        self.config = wanted;
-        self.plant
-            .carry_out(&self.config, prepared)
-            .map_err(|late| Refusal::new(RefusalKind::Busy, late.to_string()))?;
+        self.become_(wanted, Mode::Lenient)?;
         let degraded = self.plant.conditions.iter().filter_map(|(path, condition)| match condition {
             Condition::Degraded { why } => Some(format!("{path}: {why}")),
             Condition::Up | Condition::Down => None,
@@ -438,6 +421,21 @@ impl Session {
     }
 }
 
+/// Adds objects; one that is there and is another is replaced, or a reason to refuse.
+fn merge<K: Ord + Clone + Into<Path>, V: PartialEq>(
+    into: &mut BTreeMap<K, V>,
+    found: impl Iterator<Item = (K, V)>,
+    replaces: bool,
+) -> Result<(), Refusal> {
+    for (key, object) in found {
+        if !replaces && into.get(&key).is_some_and(|own| *own != object) {
+            return Err(Refusal::exists(key).hint("restore with clear_existing=true replaces everything"));
+        }
+        into.insert(key, object);
+    }
+    Ok(())
+}
+
 /// Every enabled portal group has a relative target port identifier, and keeps it: initiators' reservations go by it.
 fn number_ports(config: &mut Config) {
     let mut used: BTreeSet<u16> = config.tpgs().filter_map(|(_, tpg)| tpg.rtpi).collect();
@@ -503,34 +501,4 @@ fn unusable(error: VaultError) -> Failure {
         }
     };
     Failure::new(Kind::Backing, error.to_string()).hint(hint)
-}
-
-/// The first signal is carried out in order; a second to end ends the process whatever the others do.
-fn watch_signals(happenings: Sender<Happening>) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Kind::Running, format!("cannot wait for signals: {error}"));
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
-    let watch = move || {
-        let mut ending = false;
-        for signal in signals.forever() {
-            if signal != SIGHUP && core::mem::replace(&mut ending, true) {
-                std::process::exit(128 + signal);
-            }
-            let _ = happenings.send(Happening::Signal(signal));
-        }
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
-    Ok(())
-}
-
-fn hand_on(news: Receiver<Notice>, happenings: Sender<Happening>) -> Result<(), Failure> {
-    let hand_on = move || {
-        for notice in news {
-            if happenings.send(Happening::Notice(notice)).is_err() {
-                return;
-            }
-        }
-    };
-    let failed = |error| Failure::new(Kind::Running, format!("cannot start a thread: {error}"));
-    std::thread::Builder::new().name("news".to_owned()).spawn(hand_on).map_err(failed)?;
-    Ok(())
 }
