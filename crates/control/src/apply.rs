@@ -21,6 +21,7 @@ use crate::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Where a portal group listens unless somebody says where: on all addresses, at iSCSI's port.
 pub const DEFAULT_PORTAL: PortalKey = PortalKey { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: 3260 };
@@ -146,11 +147,11 @@ impl<'f> Draft<'f> {
     }
 
     fn storage_mut(&mut self, key: &StorageKey) -> Result<&mut StorageObject, Refusal> {
-        self.config.storage.get_mut(key).ok_or_else(|| Refusal::not_found(key))
+        self.config.storage.get_mut(key).map(Arc::make_mut).ok_or_else(|| Refusal::not_found(key))
     }
 
     fn target_mut(&mut self, key: &TargetKey) -> Result<&mut Target, Refusal> {
-        self.config.targets.get_mut(key).ok_or_else(|| Refusal::not_found(key))
+        self.config.targets.get_mut(key).map(Arc::make_mut).ok_or_else(|| Refusal::not_found(key))
     }
 
     fn tpg_mut(&mut self, key: &TpgKey) -> Result<&mut Tpg, Refusal> {

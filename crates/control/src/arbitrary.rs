@@ -51,13 +51,13 @@ impl Dice {
             let dev = object.backing.dev().is_none_or(|dev| devs.insert(dev.to_owned()));
             let serial = object.wwn.is_empty() || serials.insert(object.wwn.clone());
             if dev && serial && !config.storage.contains_key(&key) {
-                config.storage.insert(key, object);
+                config.storage.insert(key, object.into());
             }
         }
         let mut rtpis = BTreeSet::new();
         for _ in 0..self.below(3) {
             let (key, target) = self.target(&config, &mut rtpis);
-            config.targets.insert(key, target);
+            config.targets.insert(key, target.into());
         }
         config
     }

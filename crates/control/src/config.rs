@@ -11,6 +11,7 @@ use crate::path::{AclKey, Fabric, Plugin, PortalKey, StorageKey, TargetKey, TpgK
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Keys that felio does not know, kept as they were found.
 pub type Extra = BTreeMap<String, serde_json::Value>;
@@ -18,18 +19,18 @@ pub type Extra = BTreeMap<String, serde_json::Value>;
 /// The group that every storage object has: LUNs belong to it unless another is named.
 pub const DEFAULT_GROUP: &str = "default_tg_pt_gp";
 
-/// The whole desired configuration.
+/// The whole desired configuration. A copy shares what does not change, so that it costs little.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
     /// Storage objects.
-    pub storage: BTreeMap<StorageKey, StorageObject>,
+    pub storage: BTreeMap<StorageKey, Arc<StorageObject>>,
     /// Logical unit groups: storage objects whose ALUA groups change state together.
     pub lu_groups: BTreeMap<String, LuGroup>,
     /// What belongs to a fabric as a whole.
     pub fabrics: BTreeMap<Fabric, FabricConfig>,
     /// Targets.
-    pub targets: BTreeMap<TargetKey, Target>,
+    pub targets: BTreeMap<TargetKey, Arc<Target>>,
     /// What else was found.
     #[serde(flatten)]
     pub extra: Extra,

@@ -25,7 +25,7 @@ impl Draft<'_> {
         let size = backing.size().map(|size| format!(" with size {size}")).unwrap_or_default();
         let of = backing.dev().map(|dev| format!(" using {dev}")).unwrap_or_default();
         self.say(key, format!("Created {} storage object {}{of}{size}.", key.plugin, key.name));
-        self.config.storage.insert(key.clone(), StorageObject::new(backing, wwn));
+        self.config.storage.insert(key.clone(), StorageObject::new(backing, wwn).into());
         Ok(())
     }
 

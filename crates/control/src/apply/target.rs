@@ -4,10 +4,11 @@ use super::{DEFAULT_PORTAL, Draft};
 use crate::attr::Value;
 use crate::change::NewTpg;
 use crate::check::{initiator_name, target_name};
-use crate::config::{Acl, Extra, Lun, MappedLun, Portal, Target, Tpg};
+use crate::config::{Acl, Extra, Lun, MappedLun, Portal, Tpg};
 use crate::path::{AclKey, Fabric, Path, PortalKey, StorageKey, TargetKey, TpgKey};
 use crate::refusal::{Kind, Refusal};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Draft<'_> {
     pub(super) fn create_target(
@@ -28,7 +29,7 @@ impl Draft<'_> {
         if self.config.targets.contains_key(&key) {
             return Err(Refusal::exists(&key));
         }
-        self.config.targets.insert(key.clone(), Target::default());
+        self.config.targets.insert(key.clone(), Arc::default());
         self.say(&key, format!("Created target {}.", key.wwn));
         match tpg {
             Some(with) => self.create_tpg(&key, Some(1), with),

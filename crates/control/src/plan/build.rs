@@ -8,6 +8,7 @@ use crate::config::{
 };
 use crate::path::{AclKey, Fabric, Path, StorageKey, TargetKey, TpgKey};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What `from`, of which nothing is in the way, lacks to be `to`.
 pub(super) fn changes(from: &Config, to: &Config) -> Vec<Change> {
@@ -22,7 +23,7 @@ pub(super) fn changes(from: &Config, to: &Config) -> Vec<Change> {
         }
     }
     for (key, wanted) in &to.storage {
-        plan.storage(key, from.storage.get(key), wanted);
+        plan.storage(key, from.storage.get(key).map(Arc::as_ref), wanted);
     }
     let fabrics: BTreeSet<&Fabric> = from.fabrics.keys().chain(to.fabrics.keys()).collect();
     let idle = FabricConfig::default();
@@ -34,7 +35,7 @@ pub(super) fn changes(from: &Config, to: &Config) -> Vec<Change> {
         );
     }
     for (key, wanted) in &to.targets {
-        plan.target(key, from.targets.get(key), wanted);
+        plan.target(key, from.targets.get(key).map(Arc::as_ref), wanted);
     }
     plan.extra(Path::Root, &from.extra, &to.extra);
     plan.0

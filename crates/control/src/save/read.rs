@@ -29,11 +29,11 @@ pub(super) fn config(json: Json) -> Read<(Config, Vec<Note>)> {
     }
     for place in top.objects("storage_objects")? {
         let (at, (key, value)) = (place.at("name"), reader.storage(place)?);
-        insert(&mut config.storage, key, value, at)?;
+        insert(&mut config.storage, key, value.into(), at)?;
     }
     for place in top.objects("targets")? {
         let (at, (key, value)) = (place.at("wwn"), reader.target(place)?);
-        insert(&mut config.targets, key, value, at)?;
+        insert(&mut config.targets, key, value.into(), at)?;
     }
     let mut own = top.object("felio")?;
     for mut place in own.objects("lu_groups")? {

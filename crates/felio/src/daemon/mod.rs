@@ -21,7 +21,7 @@ use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
 use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
 use felio_control::{
-    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, TpgKey,
+    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, Tpg, TpgKey,
 };
 use felio_engine::TargetConfig;
 use felio_hal::port::LoginKind;
@@ -439,8 +439,9 @@ fn merge<K: Ord + Clone + Into<Path>, V: PartialEq>(
 /// Every enabled portal group has a relative target port identifier, and keeps it: initiators' reservations go by it.
 fn number_ports(config: &mut Config) {
     let mut used: BTreeSet<u16> = config.tpgs().filter_map(|(_, tpg)| tpg.rtpi).collect();
-    for tpg in config.targets.values_mut().flat_map(|target| target.tpgs.values_mut()) {
-        if tpg.enable && tpg.rtpi.is_none() {
+    let lacks = |tpg: &Tpg| tpg.enable && tpg.rtpi.is_none();
+    for target in config.targets.values_mut().filter(|target| target.tpgs.values().any(lacks)) {
+        for tpg in Arc::make_mut(target).tpgs.values_mut().filter(|tpg| lacks(tpg)) {
             tpg.rtpi = (1..=u16::MAX).find(|number| used.insert(*number));
         }
     }
