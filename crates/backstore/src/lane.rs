@@ -17,7 +17,8 @@ use felio_hal::{StoreId, TaskId};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use crate::helpers::{Helpers, Job, signal};
+use crate::event::signal;
+use crate::helpers::{Helpers, Job};
 use crate::store::{Answer, Attempt, Store};
 use crate::sys::ring::{Finished, Ring};
 use crate::transfer::{Direction, Progress, progress};
@@ -45,7 +46,7 @@ pub struct LaneConfig {
     pub depth: usize,
     /// How blocking work is done.
     pub engine: Engine,
-    /// Threads, at most; none is started before it is needed.
+    /// Threads that one store may occupy; as many again are there for the others. None is started before it is needed.
     pub helpers: usize,
 }
 

@@ -24,13 +24,16 @@ mod block;
 mod copy;
 mod disk;
 mod errno;
+mod event;
 mod file;
 mod granules;
 mod helpers;
+mod lineup;
 mod null;
 mod ram;
 mod scsi;
 mod store;
+mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod transfer;
