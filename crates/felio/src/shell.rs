@@ -5,11 +5,9 @@
 
 use crate::cli::ShellArgs;
 use crate::client::Client;
-use crate::daemon::{Restoration, Saving};
+use crate::daemon::{Cursor, Line, Told, Typed};
 use crate::failure::{Failure, Kind};
-use felio_control::view::{SessionView, Snapshot};
-use felio_control::{Change, Done, Refusal};
-use felio_shell::{Daemon, Output, Preferences, Screen, Shell};
+use felio_shell::{Completion, Output, Preferences, Screen, Shell};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -28,20 +26,20 @@ use std::rc::Rc;
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<()> {
     let home = Home::find();
     let client = Client::new(&args.socket).map_err(|error| Failure::new(Kind::Running, error.to_string()))?;
-    let shell = Shell::new(home.load()?, screen());
+    let seat = Seat { shell: Shell::new(home.load()?, screen()), client, folder: std::env::current_dir()? };
     if !args.line.is_empty() {
-        one_line(shell, client, &home, &args.line)
+        one_line(seat, &home, &args.line)
     } else if io::stdin().is_terminal() {
-        Terminal::new(shell, client, home)?.serve()
+        Terminal::new(seat, home)?.serve()
     } else {
-        all_lines(shell, client, &home)
+        all_lines(seat, &home)
     }
 }
 
 /// The line of the command line: what fails is this program's failure, and nothing is saved at its end.
-fn one_line(mut shell: Shell, mut client: Client, home: &Home, words: &[String]) -> anyhow::Result<()> {
-    let output = shell.run_words(words, &mut client);
-    home.store(shell.preferences())?;
+fn one_line(mut seat: Seat, home: &Home, words: &[String]) -> anyhow::Result<()> {
+    let output = seat.carry_out(Line::Words(words.to_vec()));
+    home.store(seat.shell.preferences())?;
     if output.error {
         return Err(Failure::new(Kind::Running, output.text).into());
     }
@@ -50,43 +48,72 @@ fn one_line(mut shell: Shell, mut client: Client, home: &Home, words: &[String])
 }
 
 /// Standard input as a script, in the way of targetcli: what fails is said, and the next line follows.
-fn all_lines(mut shell: Shell, mut client: Client, home: &Home) -> anyhow::Result<()> {
+fn all_lines(mut seat: Seat, home: &Home) -> anyhow::Result<()> {
     for line in io::stdin().lock().lines() {
-        let output = shell.run(&line?, &mut client);
+        let output = seat.carry_out(Line::Text(line?));
         print(&output);
         if output.quit {
             break;
         }
     }
-    print(&shell.leave(&mut client));
-    home.store(shell.preferences())?;
+    print(&seat.carry_out(Line::End));
+    home.store(seat.shell.preferences())?;
     Ok(())
+}
+
+/// Somebody's place at a daemon.
+struct Seat {
+    shell: Shell,
+    client: Client,
+    /// The folder that relative names of files are meant in.
+    folder: PathBuf,
+}
+
+impl Seat {
+    fn carry_out(&mut self, line: Line) -> Output {
+        match self.client.post("/v1/shell", &self.typed(line)) {
+            Ok(Told { shell, output }) => {
+                self.shell = shell;
+                output
+            }
+            Err(refusal) => Output::failed(&refusal),
+        }
+    }
+
+    /// What can stand there; nothing when the daemon is gone.
+    fn complete(&self, line: &str, position: usize) -> Option<Completion> {
+        let cursor = Cursor { line: line.to_owned(), position };
+        self.client.post("/v1/complete", &self.typed(cursor)).ok()
+    }
+
+    fn typed<T>(&self, what: T) -> Typed<T> {
+        Typed { shell: self.shell.clone(), folder: self.folder.clone(), what }
+    }
 }
 
 /// A terminal, and somebody at it.
 struct Terminal {
     editor: Editor<Assistant, FileHistory>,
-    shell: Rc<RefCell<Shell>>,
-    client: Rc<RefCell<Client>>,
+    seat: Rc<RefCell<Seat>>,
     home: Home,
 }
 
 impl Terminal {
-    fn new(shell: Shell, client: Client, home: Home) -> anyhow::Result<Self> {
+    fn new(seat: Seat, home: Home) -> anyhow::Result<Self> {
         let config = rustyline::Config::builder().completion_type(CompletionType::List).build();
         let mut editor = Editor::with_config(config)?;
-        let (shell, client) = (Rc::new(RefCell::new(shell)), Rc::new(RefCell::new(client)));
-        editor.set_helper(Some(Assistant { shell: Rc::clone(&shell), client: Rc::clone(&client) }));
+        let seat = Rc::new(RefCell::new(seat));
+        editor.set_helper(Some(Assistant(Rc::clone(&seat))));
         if let Some(file) = home.file(HISTORY) {
             // Before the first time there is none.
             let _ = editor.load_history(&file);
         }
-        Ok(Self { editor, shell, client, home })
+        Ok(Self { editor, seat, home })
     }
 
     fn serve(mut self) -> anyhow::Result<()> {
         loop {
-            let prompt = self.shell.borrow().prompt();
+            let prompt = self.seat.borrow().shell.prompt();
             let line = match self.editor.readline(&prompt) {
                 Ok(line) => line,
                 Err(ReadlineError::Interrupted) => continue,
@@ -97,17 +124,17 @@ impl Terminal {
                 self.editor.add_history_entry(&line)?;
             }
             let output = {
-                let mut shell = self.shell.borrow_mut();
-                shell.set_screen(screen());
-                shell.run(&line, &mut *self.client.borrow_mut())
+                let mut seat = self.seat.borrow_mut();
+                seat.shell.set_screen(screen());
+                seat.carry_out(Line::Text(line))
             };
             print(&output);
             if output.quit {
                 break;
             }
         }
-        print(&self.shell.borrow_mut().leave(&mut *self.client.borrow_mut()));
-        self.home.store(self.shell.borrow().preferences())?;
+        print(&self.seat.borrow_mut().carry_out(Line::End));
+        self.home.store(self.seat.borrow().shell.preferences())?;
         if let Some(file) = self.home.file(HISTORY) {
             fs::create_dir_all(file.parent().unwrap_or(&file))?;
             self.editor.save_history(&file)?;
@@ -117,10 +144,7 @@ impl Terminal {
 }
 
 /// What the line editor asks while somebody types.
-struct Assistant {
-    shell: Rc<RefCell<Shell>>,
-    client: Rc<RefCell<Client>>,
-}
+struct Assistant(Rc<RefCell<Seat>>);
 
 impl Completer for Assistant {
     type Candidate = Pair;
@@ -131,7 +155,8 @@ impl Completer for Assistant {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let found = self.shell.borrow().complete(line, position, &mut *self.client.borrow_mut());
+        let found = self.0.borrow().complete(line, position);
+        let found = found.unwrap_or(Completion { start: position, candidates: Vec::new() });
         let width = found.candidates.iter().map(|one| one.text.chars().count()).max().unwrap_or(0);
         let columns = screen().width.saturating_sub(2);
         let pairs = found.candidates.into_iter().map(|one| {
@@ -157,45 +182,6 @@ impl Hinter for Assistant {
 impl Validator for Assistant {}
 
 impl Helper for Assistant {}
-
-impl Daemon for Client {
-    fn snapshot(&mut self) -> Result<Snapshot, Refusal> {
-        self.get("/v1/snapshot")
-    }
-
-    fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
-        self.post("/v1/changes", &changes)
-    }
-
-    fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {
-        self.get("/v1/sessions")
-    }
-
-    fn save(&mut self, file: Option<&str>) -> Result<String, Refusal> {
-        self.post("/v1/save", &Saving { file: absolute(file)? })
-    }
-
-    fn restore(
-        &mut self,
-        file: Option<&str>,
-        clear_existing: bool,
-        target: Option<&str>,
-        storage_object: Option<&str>,
-    ) -> Result<Vec<String>, Refusal> {
-        let what = Restoration {
-            file: absolute(file)?,
-            clear_existing,
-            target: target.map(ToOwned::to_owned),
-            storage_object: storage_object.map(ToOwned::to_owned),
-        };
-        self.post("/v1/restore", &what)
-    }
-}
-
-/// A file as the user means it: the daemon works in another folder.
-fn absolute(file: Option<&str>) -> Result<Option<PathBuf>, Refusal> {
-    file.map(std::path::absolute).transpose().map_err(|error| Refusal::invalid(error.to_string()))
-}
 
 /// Where preferences and history are kept: `TARGETCLI_HOME`, or felio's place in the user's own folder for such things.
 struct Home(Option<PathBuf>);

@@ -9,9 +9,11 @@ use crate::verbs::{Kind, Parameter, Rest, Verb, settings};
 use felio_control::attr::Kind as Looks;
 use felio_control::view::Snapshot;
 use felio_control::{Attr, Path};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What can stand at a place of the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
     /// The byte from which on a candidate replaces what was typed.
     pub start: usize,
@@ -20,17 +22,17 @@ pub struct Completion {
 }
 
 /// Something that can stand there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// What is typed.
     pub text: String,
     /// What it is, if that is not plain.
-    pub doc: &'static str,
+    pub doc: Cow<'static, str>,
 }
 
 impl Candidate {
     fn new(text: impl Into<String>, doc: &'static str) -> Self {
-        Self { text: text.into(), doc }
+        Self { text: text.into(), doc: Cow::Borrowed(doc) }
     }
 }
 

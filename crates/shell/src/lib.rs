@@ -24,11 +24,12 @@ pub use shell::{Output, Screen, Shell};
 
 use felio_control::view::{SessionView, Snapshot};
 use felio_control::{Change, Done, Refusal};
+use std::sync::Arc;
 
 /// What the shell talks to.
 pub trait Daemon {
     /// All that is wanted, and what has become of it.
-    fn snapshot(&mut self) -> Result<Snapshot, Refusal>;
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>, Refusal>;
 
     /// Makes all changes or none. A file's size of 0 in [`Change::CreateStorage`] asks for the size that the file has.
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal>;

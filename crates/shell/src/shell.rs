@@ -10,18 +10,20 @@ use crate::preferences::Preferences;
 use crate::verbs::{self, Args, Call, Verb};
 use felio_control::view::Snapshot;
 use felio_control::{Path, Refusal, RefusalKind};
+use serde::{Deserialize, Serialize};
 
-/// The interpreter.
-#[derive(Debug)]
+/// The interpreter: what the user prefers and where the user is. It can be sent to where the lines are carried out, and back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Shell {
     pub(crate) preferences: Preferences,
     pub(crate) screen: Screen,
+    #[serde(skip)]
     pub(crate) leaving: bool,
     trail: Trail,
 }
 
 /// What text is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Screen {
     /// Characters in a line.
     pub width: usize,
@@ -30,7 +32,7 @@ pub struct Screen {
 }
 
 /// What a line has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// What there is to say, without a line feed at its end.
     pub text: String,
@@ -38,6 +40,14 @@ pub struct Output {
     pub error: bool,
     /// Whether the user wants to leave.
     pub quit: bool,
+}
+
+impl Output {
+    /// Something was refused before the line was carried out.
+    #[must_use]
+    pub fn failed(refusal: &Refusal) -> Self {
+        Self { text: complain(refusal), error: true, quit: false }
+    }
 }
 
 impl Shell {
@@ -167,7 +177,7 @@ impl Shell {
         let quit = core::mem::take(&mut self.leaving);
         match done {
             Ok(text) => Output { text: text.trim_end().to_owned(), error: false, quit },
-            Err(refusal) => Output { text: complain(&refusal), error: true, quit },
+            Err(refusal) => Output { quit, ..Output::failed(&refusal) },
         }
     }
 }
@@ -186,7 +196,7 @@ fn complain(refusal: &Refusal) -> String {
 }
 
 /// Where the user has been; the last is where the user is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Trail {
     before: Path,
     at: Path,

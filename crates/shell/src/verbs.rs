@@ -18,6 +18,7 @@ use crate::{Daemon, size};
 use felio_control::view::Snapshot;
 use felio_control::{Change, Done, Path, Refusal, RefusalKind};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A row.
 pub(crate) struct Verb {
@@ -123,7 +124,7 @@ pub(crate) fn require(path: &Path, name: &str) -> Result<&'static Verb, Refusal>
 pub(crate) struct Call<'a> {
     pub(crate) shell: &'a mut Shell,
     pub(crate) daemon: &'a mut dyn Daemon,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: Arc<Snapshot>,
     /// The place that it is about.
     pub(crate) path: Path,
     pub(crate) args: Args,

@@ -6,11 +6,14 @@
 //! | `GET /v1/sessions` | | who is logged in |
 //! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
 //! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
+//! | `POST /v1/shell` | a line of the shell, and where it is typed | what it says, and where the user is then |
+//! | `POST /v1/complete` | a line of the shell, and the cursor's place | what can stand there |
 //! | `POST /v1/restore` | `{"file", "clear_existing", "target", "storage_object"}`, all optional | notes |
 //!
 //! What is refused has status 409 (or 404, 400) and a body with `kind`, `what`, `hint` and `path`.
 
-use super::{Happening, Request, Restoration};
+use super::lines::{self, Cursor, Desk, Line, Typed};
+use super::{Request, Restoration};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::extract::{DefaultBodyLimit, State};
@@ -23,22 +26,19 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 /// Where to save.
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Saving {
+pub(super) struct Saving {
     /// The file; the daemon's own if there is none.
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
 }
 
 /// The longest body of a request: a whole configuration's changes.
 const BODY_BYTES_MAX: usize = 64 << 20;
-
-type Desk = Sender<Happening>;
 
 /// Answers on `socket` from now on, in a thread of its own. Only its owner can connect, and the group if one is given.
 pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(), Failure> {
@@ -89,16 +89,26 @@ fn router(desk: Desk) -> Router {
         .route("/v1/changes", post(changes))
         .route("/v1/save", post(save))
         .route("/v1/restore", post(restore))
+        .route("/v1/shell", post(shell))
+        .route("/v1/complete", post(complete))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(desk)
 }
 
 async fn snapshot(State(desk): State<Desk>) -> Response {
-    answer(ask(&desk, Request::Snapshot).await.map(Ok))
+    Json(&**desk.shown.borrow()).into_response()
 }
 
 async fn sessions(State(desk): State<Desk>) -> Response {
     answer(ask(&desk, Request::Sessions).await.map(Ok))
+}
+
+async fn shell(State(desk): State<Desk>, Json(typed): Json<Typed<Line>>) -> Response {
+    answer(tokio::task::spawn_blocking(|| lines::run(typed, desk)).await.ok().map(Ok))
+}
+
+async fn complete(State(desk): State<Desk>, Json(typed): Json<Typed<Cursor>>) -> Response {
+    answer(tokio::task::spawn_blocking(|| lines::complete(typed, desk)).await.ok().map(Ok))
 }
 
 async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {
@@ -115,9 +125,7 @@ async fn restore(State(desk): State<Desk>, Json(what): Json<Restoration>) -> Res
 
 /// Asks the desk; `None` when it is gone.
 async fn ask<T>(desk: &Desk, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
-    let (reply, answer) = oneshot::channel();
-    desk.send(Happening::Request(request(reply))).ok()?;
-    answer.await.ok()
+    desk.hand_in(request)?.await.ok()
 }
 
 fn answer<T: serde::Serialize>(answer: Option<Result<T, Refusal>>) -> Response {

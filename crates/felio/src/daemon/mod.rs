@@ -7,10 +7,11 @@
 mod api;
 mod disk;
 mod iscsi;
+mod lines;
 mod plant;
 mod vault;
 
-pub(crate) use api::Saving;
+pub(crate) use lines::{Cursor, Line, Told, Typed};
 
 use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
@@ -27,8 +28,8 @@ use felio_engine::TargetConfig;
 use felio_hal::port::LoginKind;
 use felio_hal::state::StateStore;
 use felio_iscsi::limits::Limits;
-use felio_runtime::{Event, Notice, Runtime, RuntimeConfig};
-use plant::{Mode, Plant};
+use felio_runtime::{Event, Late, Notice, Runtime, RuntimeConfig};
+use plant::{Mode, Plant, Prepared};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -36,7 +37,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use vault::{Vault, VaultError};
 
 /// How long initiators may take to log out when we stop.
@@ -55,7 +56,6 @@ const TASKS_MAX: u32 = 8192;
 
 /// What the desk is asked. The answer goes where `reply` leads; whoever asked may be gone.
 enum Request {
-    Snapshot(oneshot::Sender<Snapshot>),
     Sessions(oneshot::Sender<Vec<SessionView>>),
     Apply { changes: Vec<Change>, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
     Save { file: Option<PathBuf>, reply: oneshot::Sender<Result<String, Refusal>> },
@@ -65,19 +65,19 @@ enum Request {
 /// A configuration to take from a file.
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Restoration {
+struct Restoration {
     /// The file; the daemon's own if there is none.
     #[serde(default)]
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     /// Whether what is not in the file goes.
     #[serde(default)]
-    pub(crate) clear_existing: bool,
+    clear_existing: bool,
     /// Only this target.
     #[serde(default)]
-    pub(crate) target: Option<String>,
+    target: Option<String>,
     /// Only this storage object.
     #[serde(default)]
-    pub(crate) storage_object: Option<String>,
+    storage_object: Option<String>,
 }
 
 /// What happens to the desk.
@@ -106,9 +106,11 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         vault,
         sessions: BTreeMap::new(),
         style: if args.json { Style::Json } else { Style::Text },
+        shown: watch::Sender::default(),
     };
     desk.bring_up()?;
-    api::listen(&args.socket, args.group.as_deref(), happenings_in)?;
+    let others = lines::Desk { shown: desk.shown.subscribe(), requests: happenings_in };
+    api::listen(&args.socket, args.group.as_deref(), others)?;
     desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
     notes.iter().for_each(|note| desk.say("note", note));
     desk.say_degraded();
@@ -125,6 +127,8 @@ struct Desk {
     vault: Vault,
     sessions: BTreeMap<u16, Session>,
     style: Style,
+    /// What everybody may look at, whatever the desk is doing.
+    shown: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Desk {
@@ -134,8 +138,15 @@ impl Desk {
         let failed = |what: String| Failure::new(Kind::Running, what);
         let prepared =
             self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
-        self.plant.carry_out(&self.config, prepared).map_err(|late| failed(late.to_string()))?;
-        Ok(())
+        self.carry_out(prepared).map_err(|late| failed(late.to_string()))
+    }
+
+    /// Serves the configuration, and shows what has become of it.
+    fn carry_out(&mut self, prepared: Prepared) -> Result<(), Late> {
+        let done = self.plant.carry_out(&self.config, prepared);
+        let (config, conditions) = (self.config.clone(), self.plant.conditions.clone());
+        self.shown.send_replace(Arc::new(Snapshot { config, conditions }));
+        done
     }
 
     fn say_not_durable(&mut self) {
@@ -189,12 +200,6 @@ impl Desk {
 
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Snapshot(reply) => {
-                let _ = reply.send(Snapshot {
-                    config: self.config.clone(),
-                    conditions: self.plant.conditions.clone(),
-                });
-            }
             Request::Sessions(reply) => {
                 let _ = reply.send(
                     self.sessions.iter().map(|(id, session)| session.view(*id, &self.config)).collect(),
@@ -236,7 +241,7 @@ impl Desk {
             return Err(self.stay(error.into()));
         }
         self.config = wanted;
-        self.plant.carry_out(&self.config, prepared).map_err(|late| {
+        self.carry_out(prepared).map_err(|late| {
             Refusal::new(RefusalKind::Busy, format!("saved, but {late}"))
                 .hint("it takes effect when felio is started again")
         })
@@ -247,7 +252,7 @@ impl Desk {
         if let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient)
             && !prepared.is_empty()
         {
-            let _ = self.plant.carry_out(&self.config, prepared);
+            let _ = self.carry_out(prepared);
         }
         refusal
     }
@@ -260,7 +265,7 @@ impl Desk {
         }
         if let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient)
             && prepared.conditions != before
-            && self.plant.carry_out(&self.config, prepared).is_ok()
+            && self.carry_out(prepared).is_ok()
         {
             let up: Vec<String> = before
                 .iter()

@@ -6,6 +6,7 @@ use felio_control::{
 };
 use felio_shell::Daemon;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A daemon that keeps everything in memory.
 #[derive(Default)]
@@ -38,8 +39,8 @@ impl Memory {
 }
 
 impl Daemon for Memory {
-    fn snapshot(&mut self) -> Result<Snapshot, Refusal> {
-        Ok(Snapshot { config: self.config.clone(), conditions: self.conditions.clone() })
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>, Refusal> {
+        Ok(Arc::new(Snapshot { config: self.config.clone(), conditions: self.conditions.clone() }))
     }
 
     fn apply(&mut self, mut changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
