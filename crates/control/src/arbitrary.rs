@@ -177,7 +177,7 @@ impl Dice {
     }
 
     fn alias(&mut self) -> String {
-        self.pick(&[String::new(), "0123456789".to_owned(), "abcdef0123".to_owned()])
+        self.pick(&["0123456789".to_owned(), "abcdef0123".to_owned()])
     }
 
     fn auth(&mut self) -> Auth {

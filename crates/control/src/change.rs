@@ -292,6 +292,12 @@ impl Change {
                 "(secret)".clone_into(value);
             }
         }
+        // What other fabrics keep may be secret, too.
+        if let Self::SetExtra { key, value, .. } = &mut public
+            && (key.contains("password") || key.contains("secret"))
+        {
+            *value = "(secret)".into();
+        }
         public
     }
 }

@@ -4,6 +4,8 @@
 //! with its line. Nobody is let in whom the other target kept out: where it decided by something that felio cannot decide by, the
 //! portal group stays closed and a note says so.
 //!
+//! What these files do not say (serial numbers, names of links) stays open, for [`settled`](crate::plan::settled) or whoever makes the change.
+//!
 //! Not here: LIO's file, which is felio's own ([`save`](crate::save)); files that a file includes.
 
 mod scst;
@@ -19,6 +21,7 @@ use crate::facts::Facts;
 use crate::path::{AclKey, Path, Plugin, StorageKey, TpgKey};
 use crate::save::{Note, Unreadable};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How many bytes a file has, if it is there.
 pub type SizeOf<'a> = &'a dyn Fn(&str) -> Option<u64>;
@@ -110,8 +113,12 @@ impl<'a> Import<'a> {
         let mut keys = names.map(|name| StorageKey::new(plugin.clone(), name));
         let storage = keys.find(|key| !self.draft.config.storage.contains_key(key))?;
         let dev = backing.dev().map(ToOwned::to_owned);
+        let open = wwn.is_none();
         if !self.make(line, Change::CreateStorage { storage: storage.clone(), backing, wwn }) {
             return None;
+        }
+        if let Some(object) = self.draft.config.storage.get_mut(&storage).filter(|_| open) {
+            Arc::make_mut(object).wwn.clear();
         }
         if let Some(dev) = dev {
             self.by_dev.insert(dev, storage.clone());
@@ -126,16 +133,14 @@ impl<'a> Import<'a> {
             (0..=u16::MAX).find(|index| !luns.contains_key(index))
         });
         let (tpg, storage) = (tpg.clone(), storage.clone());
-        let made =
-            self.make(line, Change::CreateLun { tpg, storage, index, alias: None, add_mapped_luns: false });
+        let alias = Some(String::new());
+        let made = self.make(line, Change::CreateLun { tpg, storage, index, alias, add_mapped_luns: false });
         index.filter(|_| made)
     }
 
     fn map(&mut self, line: usize, acl: &AclKey, index: u16, tpg_lun: u16, write_protect: bool) {
-        self.make(
-            line,
-            Change::CreateMappedLun { acl: acl.clone(), index, tpg_lun, write_protect, alias: None },
-        );
+        let (acl, alias) = (acl.clone(), Some(String::new()));
+        self.make(line, Change::CreateMappedLun { acl, index, tpg_lun, write_protect, alias });
     }
 
     /// Lets in whoever comes, as targets do that know no ACL.

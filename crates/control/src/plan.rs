@@ -6,8 +6,13 @@
 
 mod build;
 mod clear;
+mod line;
+mod settle;
 #[cfg(test)]
 mod tests;
+
+pub use line::{Line, Sign};
+pub use settle::settled;
 
 use crate::apply::Draft;
 use crate::change::Change;

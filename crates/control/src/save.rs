@@ -8,10 +8,13 @@
 //! Not here: the rules about the whole ([`Config::check`]), and the file itself.
 
 mod place;
+mod problems;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use problems::{Problem, problems};
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
@@ -35,15 +38,19 @@ pub struct Unreadable {
     pub what: String,
 }
 
-/// What a file says.
+/// What a file says; the first error if there is one ([`problems`] has all).
 pub fn read(text: &str) -> Result<(Config, Vec<Note>), Unreadable> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+    let (config, notes, errors) = read::config(parse(text)?);
+    errors.into_iter().next().map_or(Ok((config, notes)), Err)
+}
+
+fn parse(text: &str) -> Result<serde_json::Value, Unreadable> {
+    serde_json::from_str(text).map_err(|error| {
         let at = format!("line {}, column {}", error.line(), error.column());
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default().to_owned();
         Unreadable { at, what }
-    })?;
-    read::config(json)
+    })
 }
 
 /// A file that says this: keys in alphabetical order, indented by two, secrets included.

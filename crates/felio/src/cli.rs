@@ -1,5 +1,7 @@
 //! What can be typed. Every option is documented here and nowhere else.
 
+pub(crate) mod config;
+
 use crate::paths::GroupAccess;
 use crate::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     /// Manage the daemon in the way of targetcli.
     #[command(version)]
     Shell(ShellArgs),
+    /// Plan, apply, compare, take back and take over whole configurations.
+    Config(config::ConfigArgs),
 }
 
 /// Manage the daemon in the way of targetcli.
@@ -319,7 +323,7 @@ mod tests {
     fn parse(words: &str) -> Result<ExportArgs, clap::Error> {
         Cli::try_parse_from(words.split(' ')).map(|cli| match cli.command {
             Command::Export(args) => args,
-            Command::Daemon(_) | Command::Shell(_) => unreachable!("an export"),
+            Command::Daemon(_) | Command::Shell(_) | Command::Config(_) => unreachable!("an export"),
         })
     }
 

@@ -26,26 +26,17 @@ impl Client {
     }
 
     /// What is there.
-    pub(crate) fn get<T: DeserializeOwned>(&self, path: &'static str) -> Result<T, Refusal> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
         self.request(Method::GET, path, Vec::new())
     }
 
     /// Does something.
-    pub(crate) fn post<T: DeserializeOwned>(
-        &self,
-        path: &'static str,
-        body: &impl Serialize,
-    ) -> Result<T, Refusal> {
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Refusal> {
         let body = serde_json::to_vec(body).map_err(|error| Refusal::invalid(error.to_string()))?;
         self.request(Method::POST, path, body)
     }
 
-    fn request<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &'static str,
-        body: Vec<u8>,
-    ) -> Result<T, Refusal> {
+    fn request<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, Refusal> {
         let (is_good, answer) =
             self.runtime.block_on(self.exchange(method, path, body)).map_err(|error| {
                 let what = format!("no answer from the daemon on {}: {error}", self.socket.display());
@@ -63,17 +54,12 @@ impl Client {
         Err(serde_json::from_slice::<Refusal>(&answer).unwrap_or_else(garbled))
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &'static str,
-        body: Vec<u8>,
-    ) -> Result<(bool, Bytes), BoxError> {
+    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(bool, Bytes), BoxError> {
         let stream = TokioIo::new(UnixStream::connect(&self.socket).await?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
         let request = Request::builder()
             .method(method)
-            .uri(Uri::from_static(path))
+            .uri(Uri::try_from(path)?)
             .header("host", "felio")
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))?;

@@ -1,7 +1,7 @@
 //! A SCSI target in user space.
 //!
 //! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
-//! [`client`]s change while it is served, [`shell`] is such a client for people, [`report`] is what is
+//! [`client`]s change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`report`] is what is
 //! printed, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
@@ -9,6 +9,7 @@
 mod attach;
 mod cli;
 mod client;
+mod config;
 mod daemon;
 mod disks;
 mod export;
@@ -28,12 +29,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli::Cli { command } = cli::Cli::parse_from(cli::words(std::env::args_os()));
     let done = match command {
-        cli::Command::Export(args) => export::run(&args),
-        cli::Command::Daemon(args) => daemon::run(&args),
-        cli::Command::Shell(args) => shell::run(&args),
+        cli::Command::Export(args) => export::run(&args).map(|()| ExitCode::SUCCESS),
+        cli::Command::Daemon(args) => daemon::run(&args).map(|()| ExitCode::SUCCESS),
+        cli::Command::Shell(args) => shell::run(&args).map(|()| ExitCode::SUCCESS),
+        cli::Command::Config(args) => config::run(&args),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failure::report(&error),
     }
 }

@@ -57,7 +57,7 @@ impl Plan {
             self.push(Change::CreateStorage {
                 storage: storage(),
                 backing: to.backing.clone(),
-                wwn: Some(to.wwn.clone()),
+                wwn: chosen(&to.wwn),
             });
         } else if from.backing != to.backing {
             self.push(match to.backing.size() {
@@ -180,7 +180,7 @@ impl Plan {
                 tpg: key.clone(),
                 storage: to.storage.clone(),
                 index: Some(index),
-                alias: Some(to.alias.clone()),
+                alias: chosen(&to.alias),
                 add_mapped_luns: false,
             });
         }
@@ -215,7 +215,7 @@ impl Plan {
                 Some(found) if found.write_protect == write_protect => {}
                 Some(_) => self.push(Change::SetWriteProtect { acl, index, write_protect }),
                 None => {
-                    let (tpg_lun, alias) = (wanted.tpg_lun, Some(wanted.alias.clone()));
+                    let (tpg_lun, alias) = (wanted.tpg_lun, chosen(&wanted.alias));
                     self.push(Change::CreateMappedLun { acl, index, tpg_lun, write_protect, alias });
                 }
             }
@@ -265,6 +265,11 @@ impl Plan {
             });
         }
     }
+}
+
+/// A serial number or the name of a link, unless it is to be made.
+fn chosen(name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// The same blocks, more or fewer.

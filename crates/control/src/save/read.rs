@@ -16,44 +16,57 @@ use std::collections::BTreeMap;
 
 type Read<T> = Result<T, Unreadable>;
 
-/// The whole file.
-pub(super) fn config(json: Json) -> Read<(Config, Vec<Note>)> {
+/// The whole file; what is wrong in it is left out and told.
+pub(super) fn config(json: Json) -> (Config, Vec<Note>, Vec<Unreadable>) {
     let mut reader = Reader::default();
-    let mut top = Place::new(String::new(), json)?;
-    let mut config = Config::default();
-    for place in top.objects("fabric_modules")? {
-        let (at, (fabric, value)) = (place.at("name"), reader.fabric(place)?);
-        if value != FabricConfig::default() {
-            insert(&mut config.fabrics, fabric, value, at)?;
-        }
-    }
-    for place in top.objects("storage_objects")? {
-        let (at, (key, value)) = (place.at("name"), reader.storage(place)?);
-        insert(&mut config.storage, key, value.into(), at)?;
-    }
-    for place in top.objects("targets")? {
-        let (at, (key, value)) = (place.at("wwn"), reader.target(place)?);
-        insert(&mut config.targets, key, value.into(), at)?;
-    }
-    let mut own = top.object("felio")?;
-    for mut place in own.objects("lu_groups")? {
-        let name = component("group", &place.text("name")?.unwrap_or_default())
-            .map_err(|why| place.wrong("name", why))?;
-        let (at, id) = (place.at("name"), place.number("id")?);
-        insert(&mut config.lu_groups, name, LuGroup { id }, at)?;
-    }
-    top.put_back_rest("felio", own.rest());
-    config.extra = top.rest();
-    reader.note_extra("", &config.extra);
-    Ok((config, reader.notes))
+    let config = reader.config(json).unwrap_or_else(|error| {
+        reader.errors.push(error);
+        Config::default()
+    });
+    (config, reader.notes, reader.errors)
 }
 
 #[derive(Default)]
 struct Reader {
     notes: Vec<Note>,
+    errors: Vec<Unreadable>,
 }
 
 impl Reader {
+    fn config(&mut self, json: Json) -> Read<Config> {
+        let mut top = Place::new(String::new(), json)?;
+        let mut fabrics = self.each(top.objects("fabric_modules")?, "name", Self::fabric);
+        fabrics.retain(|_, fabric| *fabric != FabricConfig::default());
+        let storage = self.each(top.objects("storage_objects")?, "name", Self::storage);
+        let targets = self.each(top.objects("targets")?, "wwn", Self::target);
+        let mut own = top.object("felio")?;
+        let lu_groups = self.each(own.objects("lu_groups")?, "name", |_, mut place| {
+            let name = component("group", &place.text("name")?.unwrap_or_default())
+                .map_err(|why| place.wrong("name", why))?;
+            Ok((name, LuGroup { id: place.number("id")? }))
+        });
+        top.put_back_rest("felio", own.rest());
+        let extra = top.rest();
+        self.note_extra("", &extra);
+        Ok(Config { storage, lu_groups, fabrics, targets, extra })
+    }
+
+    /// The objects of a list, by the name that each has under `key`. What is wrong with one does not keep the others from being read.
+    fn each<K: Ord, V, W: From<V>>(
+        &mut self,
+        places: Vec<Place>,
+        key: &str,
+        mut read: impl FnMut(&mut Self, Place) -> Read<(K, V)>,
+    ) -> BTreeMap<K, W> {
+        let mut map = BTreeMap::new();
+        for place in places {
+            let at = place.at(key);
+            let added = read(self, place).and_then(|(name, value)| insert(&mut map, name, value.into(), at));
+            self.errors.extend(added.err());
+        }
+        map
+    }
+
     fn fabric(&mut self, mut place: Place) -> Read<(Fabric, FabricConfig)> {
         let name = place.text("name")?;
         let name = place.required("name", name)?.parse().map_err(|why: Refusal| place.wrong("name", why))?;
@@ -76,13 +89,7 @@ impl Reader {
             object.attributes = self.attributes(&mut place, Scope::Storage, Some(&object.backing))?;
         }
         if object.backing.is_emulated() {
-            for place in place.objects("alua_tpgs")? {
-                let (at, (name, group)) = (place.at("name"), self.alua_group(place)?);
-                if name == DEFAULT_GROUP {
-                    object.alua_groups.remove(DEFAULT_GROUP);
-                }
-                insert(&mut object.alua_groups, name, group, at)?;
-            }
+            object.alua_groups.extend(self.each(place.objects("alua_tpgs")?, "name", Self::alua_group));
         }
         let mut own = place.object("felio")?;
         object.identity = Identity {
@@ -121,11 +128,7 @@ impl Reader {
         let wwn = place.text("wwn")?;
         let wwn =
             target_name(&fabric, &place.required("wwn", wwn)?).map_err(|why| place.wrong("wwn", why))?;
-        let mut tpgs = BTreeMap::new();
-        for place in place.objects("tpgs")? {
-            let (at, (tag, tpg)) = (place.at("tag"), self.tpg(place, &fabric)?);
-            insert(&mut tpgs, tag, tpg, at)?;
-        }
+        let tpgs = self.each(place.objects("tpgs")?, "tag", |reader, place| reader.tpg(place, &fabric));
         Ok((TargetKey { fabric, wwn }, Target { tpgs, extra: place.rest() }))
     }
 
@@ -139,18 +142,10 @@ impl Reader {
             tpg.parameters = self.attributes(&mut place, Scope::Parameter, None)?;
             tpg.auth = auth(&mut place, "chap")?;
         }
-        for place in place.objects("luns")? {
-            let (at, (index, lun)) = (place.at("index"), lun(place)?);
-            insert(&mut tpg.luns, index, lun, at)?;
-        }
-        for place in place.objects("portals")? {
-            let (at, (key, portal)) = (place.at("ip_address"), portal(place)?);
-            insert(&mut tpg.portals, key, portal, at)?;
-        }
-        for place in place.objects("node_acls")? {
-            let (at, (wwn, acl)) = (place.at("node_wwn"), self.acl(place, fabric)?);
-            insert(&mut tpg.acls, wwn, acl, at)?;
-        }
+        tpg.luns = self.each(place.objects("luns")?, "index", |_, place| lun(place));
+        tpg.portals = self.each(place.objects("portals")?, "ip_address", |_, place| portal(place));
+        tpg.acls =
+            self.each(place.objects("node_acls")?, "node_wwn", |reader, place| reader.acl(place, fabric));
         let mut own = place.object("felio")?;
         tpg.rtpi = own.number("rtpi")?;
         place.put_back_rest("felio", own.rest());
@@ -167,10 +162,7 @@ impl Reader {
             acl.attributes = self.attributes(&mut place, Scope::Acl, None)?;
             acl.auth = auth(&mut place, "chap")?;
         }
-        for place in place.objects("mapped_luns")? {
-            let (at, (index, mapped)) = (place.at("index"), mapped_lun(place)?);
-            insert(&mut acl.mapped_luns, index, mapped, at)?;
-        }
+        acl.mapped_luns = self.each(place.objects("mapped_luns")?, "index", |_, place| mapped_lun(place));
         acl.extra = place.rest();
         Ok((wwn, acl))
     }
@@ -186,7 +178,8 @@ impl Reader {
                 Attr::find(scope, &name).filter(|row| backing.is_none_or(|backing| row.applies_to(backing)));
             match known.filter(|row| row.is_writable()) {
                 Some(row) => {
-                    keep(&mut values, row, backing, plain(&json)).map_err(|why| found.wrong(&name, why))?
+                    let kept = keep(&mut values, row, backing, plain(&json));
+                    self.errors.extend(kept.err().map(|why| found.wrong(&name, why)));
                 }
                 None => {
                     self.note(found.at(&name), "felio does not know this; it is kept and has no effect");

@@ -1,6 +1,6 @@
 //! What a file must hold to.
 
-use super::{read, write};
+use super::{problems, read, write};
 use crate::{Config, arbitrary};
 use proptest::prelude::*;
 
@@ -108,4 +108,51 @@ fn a_name_that_comes_twice_is_refused() {
     );
     let error = read(&text).expect_err("two of a name");
     assert_eq!(error.to_string(), "storage_objects[1].name: there is another of that name before");
+}
+
+#[track_caller]
+fn all_wrong(changes: &[(&str, &str)], want: &[&str]) {
+    let text = changes.iter().fold(LIO.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "the file has {from}");
+        text.replacen(from, to, 1)
+    });
+    let found = problems(&text).into_iter().map(|found| {
+        let line = found.line.map_or("?".to_owned(), |line| line.to_string());
+        format!("{line}: {}: {}", found.at, found.what)
+    });
+    assert_eq!(found.collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn every_error_of_a_file_is_told_with_its_line() {
+    all_wrong(&[], &[]);
+    all_wrong(
+        &[
+            ("\"size\": 1073741824", "\"size\": \"big\""),
+            ("\"login_timeout\": 15", "\"login_timeout\": 99"),
+            ("\"ip_address\": \"0.0.0.0\"", "\"ip_address\": \"here\""),
+        ],
+        &[
+            "63: storage_objects[0].size: this must be a number up to 18446744073709551615, not \"big\"",
+            "94: targets[0].tpgs[0].attributes.login_timeout: login_timeout cannot be \"99\"",
+            "164: targets[0].tpgs[0].portals[0].ip_address: \"here\" is no IP address",
+        ],
+    );
+    all_wrong(&[("{", "")], &["?: line 2, column 19: trailing characters"]);
+}
+
+#[test]
+fn every_object_that_breaks_a_rule_is_told_with_its_line() {
+    all_wrong(
+        &[
+            ("\"/backstores/fileio/disk1\"", "\"/backstores/fileio/none\""),
+            ("\"dev\": \"/dev/sg3\"", "\"dev\": \"/srv/disk1.img\""),
+            ("\"chap_password\"", "\"chap_passwort\""),
+        ],
+        &[
+            "114: targets[0].tpgs[0].node_acls[0]: userid and password go together",
+            "67: storage_objects[1]: /srv/disk1.img is already behind /backstores/fileio/disk1",
+            "101: targets[0].tpgs[0].luns[0]: /iscsi/iqn.2003-01.org.linux-iscsi.host.x8664:sn.0123456789ab/tpg1/luns/lun0 leads to /backstores/fileio/none, which is not there",
+        ],
+    );
 }

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `GET /v1/snapshot` | | the configuration and the conditions of what is not up |
 //! | `GET /v1/sessions` | | who is logged in |
+//! | `GET /v1/history` | | the ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970 |
+//! | `GET /v1/history/ID` | | an earlier configuration |
 //! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
 //! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
 //! | `POST /v1/shell` | a line of the shell, and where it is typed | what it says, and where the user is then |
@@ -16,7 +18,7 @@ use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::{Request, Restoration};
 use crate::failure::{Failure, Kind};
 use crate::threads;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path as Place, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -86,6 +88,8 @@ fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/sessions", get(sessions))
+        .route("/v1/history", get(history))
+        .route("/v1/history/{id}", get(recall))
         .route("/v1/changes", post(changes))
         .route("/v1/save", post(save))
         .route("/v1/restore", post(restore))
@@ -109,6 +113,14 @@ async fn shell(State(desk): State<Desk>, Json(typed): Json<Typed<Line>>) -> Resp
 
 async fn complete(State(desk): State<Desk>, Json(typed): Json<Typed<Cursor>>) -> Response {
     answer(tokio::task::spawn_blocking(|| lines::complete(typed, desk)).await.ok().map(Ok))
+}
+
+async fn history(State(desk): State<Desk>) -> Response {
+    answer(ask(&desk, Request::History).await)
+}
+
+async fn recall(State(desk): State<Desk>, Place(id): Place<u64>) -> Response {
+    answer(ask(&desk, |reply| Request::Recall { id, reply }).await)
 }
 
 async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {

@@ -57,6 +57,8 @@ const TASKS_MAX: u32 = 8192;
 /// What the desk is asked. The answer goes where `reply` leads; whoever asked may be gone.
 enum Request {
     Sessions(oneshot::Sender<Vec<SessionView>>),
+    History(oneshot::Sender<Result<Vec<u64>, Refusal>>),
+    Recall { id: u64, reply: oneshot::Sender<Result<Config, Refusal>> },
     Apply { changes: Vec<Change>, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
     Save { file: Option<PathBuf>, reply: oneshot::Sender<Result<String, Refusal>> },
     Restore { what: Restoration, reply: oneshot::Sender<Result<Vec<String>, Refusal>> },
@@ -205,6 +207,12 @@ impl Desk {
                     self.sessions.iter().map(|(id, session)| session.view(*id, &self.config)).collect(),
                 );
             }
+            Request::History(reply) => {
+                let _ = reply.send(self.vault.history().map_err(unread));
+            }
+            Request::Recall { id, reply } => {
+                let _ = reply.send(self.vault.recall(id).map_err(unread));
+            }
             Request::Apply { changes, reply } => {
                 let _ = reply.send(self.apply(&changes));
             }
@@ -305,10 +313,7 @@ impl Desk {
     /// Takes up what a file says. What stays as it is is not touched: sessions live on.
     fn restore(&mut self, what: &Restoration) -> Result<Vec<String>, Refusal> {
         let path = what.file.clone().unwrap_or_else(|| self.vault.file().to_path_buf());
-        let (found, mut notes) = vault::read(&path).map_err(|error| match error {
-            VaultError::Io { .. } => Refusal::new(RefusalKind::NotFound, error.to_string()),
-            other => Refusal::invalid(other.to_string()),
-        })?;
+        let (found, mut notes) = vault::read(&path).map_err(unread)?;
         let mut wanted = if what.clear_existing { Config::default() } else { self.config.clone() };
         let is_meant = |name: &str, only: &Option<String>, other: &Option<String>| match only {
             Some(only) => only == name,
@@ -493,6 +498,14 @@ fn runtime_config(args: &DaemonArgs) -> RuntimeConfig {
         target: TargetConfig { ports: Vec::new(), epoch_millis: 0, units: Vec::new(), token_seed: [0; 32] },
         stores: Vec::new(),
         lane: LaneConfig::default(),
+    }
+}
+
+/// A configuration that is asked for cannot be had.
+fn unread(error: VaultError) -> Refusal {
+    match error {
+        VaultError::Io { .. } => Refusal::new(RefusalKind::NotFound, error.to_string()),
+        other => Refusal::invalid(other.to_string()),
     }
 }
 

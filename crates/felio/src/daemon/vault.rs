@@ -15,6 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Earlier configurations that are kept.
 const HISTORY_MAX: usize = 100;
 
+/// Before the time at which an earlier configuration was replaced.
+const PREFIX: &str = "saveconfig-";
+
 /// More than any configuration has.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 
@@ -79,9 +82,20 @@ impl Vault {
         replace(&self.file, &text)
     }
 
+    /// Which earlier configurations there are, the oldest first: when each was replaced, in microseconds since 1970.
+    pub(super) fn history(&self) -> Result<Vec<u64>, VaultError> {
+        let id = |path: PathBuf| path.file_stem()?.to_str()?.strip_prefix(PREFIX)?.parse().ok();
+        Ok(self.past()?.into_iter().filter_map(id).collect())
+    }
+
+    /// An earlier configuration.
+    pub(super) fn recall(&self, id: u64) -> Result<Config, VaultError> {
+        read(&self.history.join(format!("{PREFIX}{id:020}.json"))).map(|(config, _)| config)
+    }
+
     fn remember(&self) -> Result<(), VaultError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let path = self.history.join(format!("saveconfig-{:020}.json", now.as_micros()));
+        let path = self.history.join(format!("{PREFIX}{:020}.json", now.as_micros()));
         match fs::copy(&self.file, &path) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -3,6 +3,7 @@
 pub(crate) mod cdb;
 pub(crate) mod chap;
 pub(crate) mod load;
+pub(crate) mod place;
 pub(crate) mod wire;
 
 use rustix::process::{Pid, Signal, kill_process};
