@@ -140,7 +140,9 @@ fn diff(client: &Client, from: Option<&Version>, to: Option<&Version>) -> Result
         Some(version) => version_of(client, version)?,
         None => before(client, None).map_err(refused)?,
     };
-    let to = version_of(client, to.unwrap_or(&Version::Current))?;
+    // What a file leaves open is no difference.
+    let to = settled(&from, version_of(client, to.unwrap_or(&Version::Current))?);
+    let from = settled(&to, from);
     let changes = difference(&from, &to);
     Ok(Plan { from, changes, notes: Vec::new() }.show())
 }
