@@ -2,13 +2,18 @@
 //! `replay` can do the same without the fuzzer and tell the story.
 //!
 //! The input is a [`Script`]: bytes that decide, step by step, what a peer does. Most steps are well-formed with a few
-//! wrong bits, because noise alone never gets past the first check. What must hold is asserted on the way; a broken
+//! wrong bits, because noise alone never gets past the first check. What operators write (files, lines, bodies of requests) is the input
+//! itself, with seeds and words. What must hold is asserted on the way; a broken
 //! assertion is a finding.
 #![forbid(unsafe_code)]
 
 pub mod cdb;
+pub mod changes;
+pub mod importers;
 pub mod pdu_stream;
+pub mod saveconfig;
 pub mod script;
+pub mod shell_line;
 pub mod story;
 pub mod text_keys;
 
@@ -32,6 +37,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "text_keys", run: text_keys::run, seeds: text_keys::seeds, words: text_keys::words },
     Target { name: "cdb", run: cdb::run, seeds: cdb::seeds, words: Vec::new },
     Target { name: "pdu_stream", run: pdu_stream::run, seeds: pdu_stream::seeds, words: Vec::new },
+    Target { name: "saveconfig", run: saveconfig::run, seeds: saveconfig::seeds, words: saveconfig::words },
+    Target { name: "changes", run: changes::run, seeds: changes::seeds, words: changes::words },
+    Target { name: "shell_line", run: shell_line::run, seeds: shell_line::seeds, words: shell_line::words },
+    Target { name: "importers", run: importers::run, seeds: importers::seeds, words: importers::words },
 ];
 
 #[cfg(test)]

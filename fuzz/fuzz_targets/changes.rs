@@ -1,0 +1,5 @@
+//! Bodies of requests: see `felio_fuzz::changes`.
+#![no_main]
+#![expect(clippy::disallowed_methods, reason = "libFuzzer's macro writes files when it is told to")]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| felio_fuzz::changes::run(input));

@@ -1,0 +1,5 @@
+//! Configurations of other targets: see `felio_fuzz::importers`.
+#![no_main]
+#![expect(clippy::disallowed_methods, reason = "libFuzzer's macro writes files when it is told to")]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| felio_fuzz::importers::run(input));
