@@ -305,7 +305,11 @@ impl StoreQueue for Disk {
         if self.under_way.len() >= self.depth {
             return Err(submission);
         }
-        let slow = if self.random.chance(self.faults.slow) { 100 } else { 1 };
+        let slow = match self.random.chance(self.faults.slow) {
+            true => 100,
+            false if self.random.chance(20) => 10,
+            false => 1,
+        };
         let delay = Duration::from_micros((5 + self.random.below(500)) * slow);
         let covers = match submission.op {
             Op::Flush => self.cached.iter().filter_map(|(s, v)| Some((*s, *v.last()?))).collect(),

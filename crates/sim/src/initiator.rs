@@ -8,8 +8,10 @@ use crate::bits::Bits;
 use crate::random::Random;
 use crate::referee::{Moment, Referee, Sender, Sent, WriteId};
 use felio_hal::Time;
-use felio_iscsi::pdu::{self, LogoutReason, Sn, TaskManagementFunction, TaskTag};
-use felio_iscsi::peer::{Completed, Data, Peer, PeerEvent, Settings};
+use felio_iscsi::pdu::{
+    self, LogoutReason, R2t, Sn, TaskManagementFunction, TaskManagementResponseCode, TaskTag,
+};
+use felio_iscsi::peer::{Answers, Completed, Data, Peer, PeerEvent, Settings};
 use felio_spec::{SenseKey, Status, TaskAttribute};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,13 +19,17 @@ use std::time::Duration;
 mod access;
 mod change;
 mod commands;
+mod habits;
 pub(crate) mod size;
 
 pub use access::Access;
 pub(crate) use access::port_of;
 pub use change::Promises;
+pub use habits::Habits;
 pub use size::{Length, TAIL_BLOCKS};
 
+/// Initiators, at the most.
+pub const INITIATORS_MAX: u8 = 4;
 /// Logical block, bytes.
 pub const BLOCK_BYTES: usize = 512;
 /// Blocks with stamps.
@@ -109,7 +115,12 @@ pub struct Initiator {
     /// When it does something next.
     pub next_action: Time,
     tasks: BTreeMap<u32, Task>,
-    functions: BTreeMap<u32, (Vec<u32>, Time)>,
+    functions: BTreeMap<u32, Function>,
+    /// Data that the target asked for, and when they are sent.
+    owed: Vec<(Time, R2t)>,
+    /// How long it may keep the target waiting for them.
+    dawdling: Duration,
+    habits: Habits,
     /// Writes of a session that is gone, which may still be under way.
     orphans: Vec<WriteId>,
     counters: [u64; COUNTER_BLOCKS],
@@ -125,6 +136,16 @@ struct Task {
     kind: Kind,
     since: Time,
     cmd_sn: Sn,
+}
+
+#[derive(Debug)]
+struct Function {
+    /// Our tasks that it ends.
+    aborted: Vec<u32>,
+    /// It ends everybody's.
+    of_all: bool,
+    since: Time,
+    sent: Moment,
 }
 
 #[derive(Debug)]
@@ -191,7 +212,7 @@ enum Kind {
 impl Initiator {
     /// Initiator `number` of `target`, with keys drawn from the seed.
     #[must_use]
-    pub fn new(number: u8, target: &str, mut random: Random) -> Self {
+    pub fn new(number: u8, target: &str, habits: Habits, mut random: Random) -> Self {
         let digest = |random: &mut Random| if random.chance(500) { "CRC32C,None" } else { "None" };
         let yes_no = |random: &mut Random| if random.chance(500) { "Yes" } else { "No" };
         let sizes = ["512", "4096", "8192", "65536", "262144"];
@@ -210,6 +231,7 @@ impl Initiator {
             target: Some(target.to_owned()),
             isid: [0x80, 0, 0, 0, 0, number],
             keys,
+            answers: Answers::Nobody,
             ..Settings::default()
         };
         Self {
@@ -220,6 +242,9 @@ impl Initiator {
             next_action: Time(0),
             tasks: BTreeMap::new(),
             functions: BTreeMap::new(),
+            owed: Vec::new(),
+            dawdling: Duration::from_micros(if random.chance(300) { 3_000 } else { 0 }),
+            habits,
             orphans: Vec::new(),
             counters: [0; COUNTER_BLOCKS],
             seen: vec![0; DATA_BLOCKS],
@@ -251,7 +276,8 @@ impl Initiator {
         self.orphans
             .extend(std::mem::take(&mut self.tasks).into_values().filter_map(|task| task.kind.write()));
         self.functions.clear();
-        let away = Duration::from_micros(100 + self.random.below(200_000));
+        self.owed.clear();
+        let away = Duration::from_micros(100 + self.random.below(self.habits.away_micros));
         self.standing = Standing::Away(now + away);
         self.next_action = now + away;
     }
@@ -285,6 +311,7 @@ impl Initiator {
     /// Does something, if it is time.
     pub fn act(&mut self, now: Time, busy: bool, shared: &mut Shared) -> Result<Wish, String> {
         self.complain_of_delays(now)?;
+        self.send_owed(now);
         if now < self.next_action || !matches!(self.standing, Standing::Working) {
             return Ok(Wish::None);
         }
@@ -300,7 +327,7 @@ impl Initiator {
         if self.random.chance(1) {
             return Ok(Wish::Break);
         }
-        if self.random.chance(8) {
+        if self.random.chance(self.habits.managing) {
             self.manage(now, shared);
         }
         if self.tasks.len() < DEPTH && self.peer.has_window() && !self.change(now, shared) {
@@ -320,7 +347,7 @@ impl Initiator {
         if let Some((itt, task)) = self.tasks.iter().find(|(_, task)| late(task.since)) {
             return Err(format!("initiator {}: task {itt:#x} ({:?}) hangs", self.number, task.kind));
         }
-        if let Some(itt) = self.functions.iter().find(|(_, (_, since))| late(*since)).map(|(itt, _)| itt) {
+        if let Some((itt, _)) = self.functions.iter().find(|(_, function)| late(function.since)) {
             return Err(format!("initiator {}: task management function {itt:#x} hangs", self.number));
         }
         if matches!(self.standing, Standing::LoggingIn) && now >= self.next_action {
@@ -346,21 +373,26 @@ impl Initiator {
             }
             PeerEvent::Managed(itt, code) => {
                 self.tell(|| format!("is answered {:#x} {code:?}", itt.0));
-                let (aborted, _) = self.functions.remove(&itt.0).unwrap_or_default();
-                for itt in aborted {
-                    if let Some(task) = self.tasks.remove(&itt) {
-                        self.peer.forget(TaskTag(itt));
-                        give_up(&task.kind, shared);
-                    }
+                if let Some(function) = self.functions.remove(&itt.0) {
+                    self.end_function(function, code, shared);
                 }
                 Ok(Wish::None)
             }
             PeerEvent::LoggedOut(_) => Ok(Wish::Left),
             // A digest error at recovery level 0, or the target wants us gone: start afresh.
             PeerEvent::Rejected(..) | PeerEvent::Async(_) | PeerEvent::LoginRefused(_) => Ok(Wish::Break),
-            PeerEvent::Pong(..) | PeerEvent::Pinged(_) | PeerEvent::Asked(_) | PeerEvent::Text(..) => {
+            PeerEvent::Asked(r2t) => {
+                if let Some(write) =
+                    self.tasks.get(&r2t.initiator_task_tag.0).and_then(|task| task.kind.write())
+                {
+                    shared.referee.note_arrival(write);
+                }
+                let micros = u64::try_from(self.dawdling.as_micros()).unwrap_or(0);
+                let pause = Duration::from_micros(if micros > 0 { self.random.below(micros) } else { 0 });
+                self.owed.push((now + pause, r2t));
                 Ok(Wish::None)
             }
+            PeerEvent::Pong(..) | PeerEvent::Pinged(_) | PeerEvent::Text(..) => Ok(Wish::None),
         }
     }
 
@@ -468,6 +500,32 @@ impl Initiator {
         }
     }
 
+    /// Sends data that the target asked for, if it is time.
+    fn send_owed(&mut self, now: Time) {
+        let Self { owed, peer, tasks, .. } = self;
+        for (_, r2t) in owed.extract_if(.., |(at, _)| *at <= now) {
+            // Whoever was told that the task is over sends nothing.
+            if tasks.contains_key(&r2t.initiator_task_tag.0) {
+                let end = r2t.buffer_offset + r2t.desired_bytes;
+                peer.send_data(r2t.initiator_task_tag, r2t.target_transfer_tag, r2t.buffer_offset, end);
+            }
+        }
+    }
+
+    /// A function was answered: what it ended happens no more. Of others' tasks it surely ended those for whose data the target had asked
+    /// before it was sent.
+    fn end_function(&mut self, function: Function, code: TaskManagementResponseCode, shared: &mut Shared) {
+        if function.of_all && code == TaskManagementResponseCode::COMPLETE {
+            shared.referee.give_up_arrived(function.sent);
+        }
+        for itt in function.aborted {
+            if let Some(task) = self.tasks.remove(&itt) {
+                self.peer.forget(TaskTag(itt));
+                give_up(&task.kind, shared);
+            }
+        }
+    }
+
     fn settle_orphans(&mut self, shared: &mut Shared) {
         for write in self.orphans.drain(..) {
             shared.referee.give_up_write(write);
@@ -477,8 +535,8 @@ impl Initiator {
     /// The next command is ours, with some task attribute.
     fn sender(&mut self) -> Sender {
         let attribute = match self.random.below(100) {
-            0..4 => TaskAttribute::Ordered,
-            4..6 => TaskAttribute::HeadOfQueue,
+            0..2 => TaskAttribute::HeadOfQueue,
+            number if number < 2 + self.habits.ordered => TaskAttribute::Ordered,
             _ => TaskAttribute::Simple,
         };
         Sender { initiator: self.number, attribute }
@@ -497,7 +555,7 @@ impl Initiator {
     }
 
     /// Ends one task, all of ours, or everybody's.
-    fn manage(&mut self, now: Time, shared: &Shared) {
+    fn manage(&mut self, now: Time, shared: &mut Shared) {
         let all: Vec<u32> = self.tasks.keys().copied().collect();
         let (function, referenced, aborted) = match self.random.below(10) {
             // A reset would switch the write cache on again, and end write protection.
@@ -515,7 +573,12 @@ impl Initiator {
         let cmd_sn = referenced.and_then(|itt| self.tasks.get(&itt)).map_or(Sn(0), |task| task.cmd_sn);
         let itt = self.peer.manage(function, 0, referenced.map_or(TaskTag::RESERVED, TaskTag), cmd_sn);
         self.tell(|| format!("asks {:#x} {function:?} of {aborted:x?}", itt.0));
-        self.functions.insert(itt.0, (aborted, now));
+        let of_all = matches!(
+            function,
+            TaskManagementFunction::LOGICAL_UNIT_RESET | TaskManagementFunction::CLEAR_TASK_SET
+        );
+        let sent = shared.referee.tick();
+        self.functions.insert(itt.0, Function { aborted, of_all, since: now, sent });
     }
 }
 

@@ -53,6 +53,8 @@ struct Write {
     stamp: u64,
     blocks: Range<usize>,
     sent: Sent,
+    /// When the target is known to have had it.
+    arrived: Option<Moment>,
     fate: Fate,
 }
 
@@ -116,7 +118,7 @@ impl Referee {
         for block in blocks.clone() {
             self.visible[block].push(Trace { id, outlived: None });
         }
-        self.writes.insert(id, Write { stamp, blocks, sent, fate: Fate::UnderWay });
+        self.writes.insert(id, Write { stamp, blocks, sent, arrived: None, fate: Fate::UnderWay });
         id
     }
 
@@ -130,6 +132,23 @@ impl Referee {
     pub fn give_up_write(&mut self, id: WriteId) {
         let ended = self.tick();
         self.settle(id, Fate::Uncertain { ended });
+    }
+
+    /// The target has the write, as it tells.
+    pub fn note_arrival(&mut self, id: WriteId) {
+        let now = self.tick();
+        if let Some(write) = self.writes.get_mut(&id) {
+            write.arrived.get_or_insert(now);
+        }
+    }
+
+    /// No write that is under way and had arrived before that moment happens any more.
+    pub fn give_up_arrived(&mut self, before: Moment) {
+        let ended = self.tick();
+        let gone = |write: &&mut Write| {
+            write.fate == Fate::UnderWay && write.arrived.is_some_and(|arrived| arrived < before)
+        };
+        self.writes.values_mut().filter(gone).for_each(|write| write.fate = Fate::Uncertain { ended });
     }
 
     /// No write of this initiator that is under way happens any more, unless that is taken back.
@@ -372,6 +391,17 @@ mod tests {
         assert!(read(&mut referee, 0) && !read(&mut referee, 5));
         referee.take_back(ended);
         assert!(read(&mut referee, 5));
+    }
+
+    #[test]
+    fn what_had_arrived_before_all_was_ended_does_not_come_afterwards() {
+        let mut referee = Referee::new(1);
+        let (early, late) = (referee.send_write(ME, 0..1, 5), referee.send_write(ME, 0..1, 6));
+        referee.note_arrival(early);
+        let ended = referee.tick();
+        referee.note_arrival(late);
+        referee.give_up_arrived(ended);
+        assert!(read(&mut referee, 0) && !read(&mut referee, 5) && read(&mut referee, 6));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 use crate::bits::Bits;
 use crate::disk::{Disk, Faults};
 use crate::initiator::{
-    Access, BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Initiator, Length, Promises, Shared,
-    Standing, TAIL_BLOCKS, Wish, port_of, size, stamp_of,
+    Access, BIT_BLOCKS, BLOCK_BYTES, BLOCKS, COUNTER_BLOCKS, FIRST_BITS, Habits, INITIATORS_MAX, Initiator,
+    Length, Promises, Shared, Standing, TAIL_BLOCKS, Wish, port_of, size, stamp_of,
 };
 use crate::net::Link;
 use crate::program::{Mail, PORTS, Program, TARGET};
@@ -98,13 +98,19 @@ impl World {
         let faulty = random.chance(500);
         let faults = if faulty { Faults { medium: 5, no_space: 5, slow: 5 } } else { Faults::NONE };
         let disk = Disk::new(BLOCKS + TAIL_BLOCKS, write_cache, faults, random.fork());
-        let reactors = 1 + narrow(random.below(4));
+        let crowd = random.chance(400);
+        let reactors: u16 = narrow(if crowd { 3 + random.below(2) } else { 1 + random.below(4) });
         let home = narrow(random.below(u64::from(reactors)));
         let transition = Duration::from_micros(if random.chance(500) { 0 } else { random.below(3_000) });
         let program = Program::new(&disk, reactors, home, transition);
-        let count = 1 + random.index(3);
+        let count = if crowd { INITIATORS_MAX } else { narrow(1 + random.below(3)) };
+        let habits = |number| match number {
+            _ if !crowd => Habits::SCATTERED,
+            0 => Habits::LEADER,
+            _ => Habits::FOLLOWER,
+        };
         let initiators: Vec<Initiator> =
-            (0..3u8).take(count).map(|n| Initiator::new(n, TARGET, random.fork())).collect();
+            (0..count).map(|n| Initiator::new(n, TARGET, habits(n), random.fork())).collect();
         let shared = Shared {
             referee: Referee::new(FIRST_BITS),
             bits: Bits::new(BIT_BLOCKS),
@@ -132,7 +138,7 @@ impl World {
         };
         let crash_at = Time(0) + Duration::from_millis(20 + random.below(400));
         let resize_at = Time(0) + if shared.resizing { Duration::from_millis(5) } else { NEVER };
-        let end_at = Time(0) + Duration::from_millis(600);
+        let end_at = Time(0) + Duration::from_millis(if crowd { 250 } else { 600 });
         let summary = Summary::default();
         Self {
             random,
@@ -285,7 +291,7 @@ impl World {
         let connection = Connection::new(Arc::new(config), Limits::default(), peer, local, seed, self.now);
         self.outside.links[who] = Link::default();
         // Where there is no room the initiator comes again.
-        let reactor = narrow(self.random.below(u64::from(self.program.reactors())));
+        let reactor = self.draw_reactor(who);
         self.outside.turn_to(reactor);
         let accepted = self.program.handle_accept(self.now, reactor, connection, peer, &mut self.outside);
         if let Some(conn) = accepted {
@@ -293,6 +299,16 @@ impl World {
             self.initiators[who].connect(self.now);
             self.outside.note(|| format!("initiator {who} connects as {conn:?}"));
         }
+    }
+
+    /// Where an initiator arrives: anywhere, or if they are many, mostly each elsewhere.
+    fn draw_reactor(&mut self, who: usize) -> u16 {
+        let reactors = self.program.reactors();
+        let many = self.initiators.len() == usize::from(INITIATORS_MAX);
+        if many && self.random.chance(800) {
+            return (self.home + u16::try_from(who).unwrap_or(0)) % reactors;
+        }
+        narrow(self.random.below(u64::from(reactors)))
     }
 
     fn break_link(&mut self, who: usize, why: &str) -> Result<(), String> {
@@ -480,6 +496,6 @@ const fn address(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-fn narrow(number: u64) -> u16 {
-    u16::try_from(number).unwrap_or(0)
+fn narrow<T: TryFrom<u64> + Default>(number: u64) -> T {
+    T::try_from(number).unwrap_or_default()
 }

@@ -5,7 +5,7 @@
 //! its effect, until a list that says otherwise is sent. That outlasts the program: states are saved before they are answered.
 
 use super::commands::{cdb, narrow};
-use super::{Initiator, Kind, Sender, Shared};
+use super::{INITIATORS_MAX, Initiator, Kind, Sender, Shared};
 use crate::program::PORTS;
 use crate::random::Random;
 use crate::referee::Moment;
@@ -55,7 +55,8 @@ impl Access {
 impl Initiator {
     /// Whether it is time to change the other port's state.
     pub(super) fn wants_access(&mut self, shared: &Shared) -> bool {
-        shared.access.changing && self.random.chance(if shared.access.shut.is_some() { 40 } else { 15 })
+        shared.access.changing
+            && self.random.chance(self.habits.eager * if shared.access.shut.is_some() { 40 } else { 15 })
     }
 
     pub(super) fn set_access(&mut self, now: Time, shared: &mut Shared) {
@@ -82,7 +83,7 @@ impl Initiator {
         if !shuts || shared.access.shut.is_some() {
             return;
         }
-        let theirs = (0..3).filter(|initiator| port_of(*initiator) == SHUT);
+        let theirs = (0..INITIATORS_MAX).filter(|initiator| port_of(*initiator) == SHUT);
         let given_up = theirs.map(|initiator| shared.referee.give_up_writes_of(initiator)).collect();
         shared.access.shut = Some(Shut { since: now, given_up });
     }
@@ -90,5 +91,5 @@ impl Initiator {
 
 /// The port that an initiator comes through, always the same.
 pub(crate) const fn port_of(initiator: u8) -> u16 {
-    if initiator == 1 { SHUT } else { PORTS[0] }
+    if initiator % 2 == 1 { SHUT } else { PORTS[0] }
 }

@@ -1,13 +1,13 @@
 //! Changes that reach into what other sessions do, and what they promise: software write protection and reservations.
 //!
 //! Initiator 0 asks for them, one at a time. What the answer promises is held against everything that others do afterwards:
-//! - once MODE SELECT with SWP was answered, no write that is sent from then on ends GOOD, until protection is taken off or a reset
-//!   may have done so;
+//! - once MODE SELECT with SWP was answered, no write that is sent from then on ends GOOD, and none that is under way happens any more,
+//!   until protection is taken off or a reset may have done so;
 //! - once PREEMPT AND ABORT was answered, no write of the preempted nexus that is under way happens any more, unless it may have
 //!   registered again meanwhile.
 
 use super::commands::{cdb, narrow};
-use super::{Initiator, Kind, Sender, Shared};
+use super::{INITIATORS_MAX, Initiator, Kind, Sender, Shared};
 use crate::random::Random;
 use crate::referee::{Moment, WriteId};
 use felio_hal::Time;
@@ -20,6 +20,7 @@ use felio_spec::commands::{
 use felio_spec::mode::{PAGES, control, header6};
 use felio_spec::reservation::basic_list;
 use felio_spec::{Row, Status};
+use std::collections::BTreeMap;
 
 /// Write exclusive, registrants only.
 const REGISTRANTS_ONLY: u8 = 5;
@@ -35,10 +36,12 @@ pub struct Promises {
     pub(super) protecting: bool,
     /// Since when the unit is protected, if that is certain.
     protected: Option<Moment>,
+    /// When the writes that were under way then were given up.
+    given_up: Vec<Moment>,
     /// How often protection may have ended.
     ends: u64,
     /// By initiator: REGISTER commands without an answer, and when there was last one sent or answered.
-    registers: [(u32, Moment); 3],
+    registers: BTreeMap<u8, (u32, Moment)>,
 }
 
 /// Where an initiator stands with reservations.
@@ -56,15 +59,23 @@ impl Promises {
             reserving: random.chance(400),
             protecting: random.chance(400),
             protected: None,
+            given_up: Vec::new(),
             ends: 0,
-            registers: [(0, 0); 3],
+            registers: BTreeMap::new(),
         }
     }
 
     /// Protection may end from now on.
     pub fn end_protection(&mut self) {
         self.protected = None;
+        self.given_up.clear();
         self.ends += 1;
+    }
+
+    /// Somebody else, if possible who has registered.
+    fn draw_victim(&self, random: &mut Random) -> u8 {
+        let others: Vec<u8> = self.registers.keys().copied().filter(|who| *who != 0).collect();
+        if others.is_empty() { 1 } else { others[random.index(others.len())] }
     }
 
     /// A write was answered GOOD.
@@ -96,17 +107,17 @@ impl Initiator {
         }
         let first = self.number == 0;
         if shared.promises.reserving && !self.registration.registered && self.random.chance(200) {
-            let register = &mut shared.promises.registers[usize::from(self.number)];
+            let register = shared.promises.registers.entry(self.number).or_default();
             *register = (register.0 + 1, shared.referee.tick());
             self.reserve_out(now, &register::ROW, 0, self.key(), Kind::Register);
-        } else if first && shared.promises.protecting && self.random.chance(15) {
+        } else if first && self.wants_protection(shared) {
             self.protect(now, shared);
         } else if first && self.wants_access(shared) {
             self.set_access(now, shared);
         } else if first && self.registration.registered && !self.registration.reserved {
             self.reserve_out(now, &reserve::ROW, self.key(), 0, Kind::Reserve);
-        } else if first && self.registration.reserved && self.random.chance(8) {
-            let victim = 1 + u8::try_from(self.random.below(2)).unwrap_or(0);
+        } else if first && self.registration.reserved && self.random.chance(8 * self.habits.eager) {
+            let victim = shared.promises.draw_victim(&mut self.random);
             let kind = Kind::Preempt { victim, sent: shared.referee.tick() };
             self.reserve_out(now, &preempt::ROW, self.key(), 1 + u64::from(victim), kind);
         } else {
@@ -121,15 +132,17 @@ impl Initiator {
             Kind::Access { shuts } => Self::end_access(now, *shuts, shared),
             Kind::Protect { on: true, ends } if *ends == shared.promises.ends => {
                 shared.promises.protected = Some(shared.referee.tick());
+                let all = (0..INITIATORS_MAX).map(|initiator| shared.referee.give_up_writes_of(initiator));
+                shared.promises.given_up = all.collect();
             }
             Kind::Register => {
                 self.registration.registered = true;
-                let register = &mut shared.promises.registers[usize::from(self.number)];
+                let register = shared.promises.registers.entry(self.number).or_default();
                 *register = (register.0.saturating_sub(1), shared.referee.tick());
             }
             Kind::Reserve => self.registration.reserved = true,
             Kind::Preempt { victim, sent } => {
-                let (open, last) = shared.promises.registers[usize::from(*victim)];
+                let (open, last) = shared.promises.registers.get(victim).copied().unwrap_or_default();
                 if open == 0 && last < *sent {
                     _ = shared.referee.give_up_writes_of(*victim);
                 }
@@ -150,8 +163,16 @@ impl Initiator {
         1 + u64::from(self.number)
     }
 
+    fn wants_protection(&mut self, shared: &Shared) -> bool {
+        let often = if shared.promises.protected.is_some() { 6 } else { 15 };
+        shared.promises.protecting && self.random.chance(often * self.habits.eager)
+    }
+
     fn protect(&mut self, now: Time, shared: &mut Shared) {
         let on = shared.promises.protected.is_none() && self.random.chance(700);
+        for moment in &shared.promises.given_up {
+            shared.referee.take_back(*moment);
+        }
         shared.promises.end_protection();
         let Some(control_page) = PAGES.iter().find(|page| (page.page, page.subpage) == (CONTROL_PAGE, 0))
         else {

@@ -5,13 +5,13 @@ use super::{
 };
 use felio_hal::Time;
 use felio_iscsi::peer::Data;
-use felio_spec::Row;
 use felio_spec::commands::{
     compare_and_write, mode_select6, orwrite16, read16, synchronize_cache10, test_unit_ready, unmap,
     verify16, write_and_verify16, write_same16, write16,
 };
 use felio_spec::mode::{caching, header6, page0};
 use felio_spec::report::{unmap_block_descriptor, unmap_list};
+use felio_spec::{Row, TaskAttribute};
 use std::ops::Range;
 
 const CACHING_PAGE: u8 = 0x08;
@@ -19,12 +19,21 @@ const CACHING_PAGE: u8 = 0x08;
 impl Initiator {
     /// Sends some command.
     pub(super) fn send_command(&mut self, now: Time, shared: &mut Shared) {
+        if self.random.chance(self.habits.plain) {
+            let by = Sender { initiator: self.number, attribute: TaskAttribute::Simple };
+            return if self.random.chance(300) {
+                self.send_read(now, by, shared)
+            } else {
+                self.send_write(now, by, shared)
+            };
+        }
         let by = self.sender();
         match self.random.below(100) {
             _ if shared.write_through && shared.cached && self.random.chance(10) => {
                 self.send_cache_off(now, by, shared);
             }
             _ if shared.resizing && self.random.chance(100) => self.send_near_end(now, by, shared),
+            _ if self.random.chance(self.habits.verified) => self.send_write_and_verify(now, by, shared),
             0..30 => self.send_read(now, by, shared),
             30..58 => self.send_write(now, by, shared),
             58..61 => self.send_write_and_verify(now, by, shared),
@@ -183,7 +192,7 @@ impl Initiator {
     fn range(&mut self, within: Range<usize>) -> Range<usize> {
         let (most, room) = match self.random.below(10) {
             0 => (within.len(), within.len()),
-            1..5 => (8, 24),
+            number if number < self.habits.meetings => (8, self.habits.place_blocks),
             _ => (8, within.len()),
         };
         let len = 1 + self.random.index(most);
