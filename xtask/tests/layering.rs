@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("felio-runtime", &["felio-spec", "felio-hal", "felio-engine", "felio-iscsi", "felio-backstore"]),
     ("felio-control", &["felio-spec", "felio-hal"]),
     ("felio-shell", &["felio-control"]),
+    ("felio-configfs", &["felio-control"]),
     (
         "felio",
         &[
@@ -23,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "felio-runtime",
             "felio-control",
             "felio-shell",
+            "felio-configfs",
         ],
     ),
     (

@@ -7,6 +7,7 @@
 //! | `GET /v1/history` | | the ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970 |
 //! | `GET /v1/history/ID` | | an earlier configuration |
 //! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
+//! | `POST /v1/changes/piecemeal` | the same, where what belongs together (a name and its secret) comes one after the other | the same |
 //! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
 //! | `POST /v1/shell` | a line of the shell, and where it is typed | what it says, and where the user is then |
 //! | `POST /v1/complete` | a line of the shell, and the cursor's place | what can stand there |
@@ -15,7 +16,7 @@
 //! What is refused has status 409 (or 404, 400) and a body with `kind`, `what`, `hint` and `path`.
 
 use super::lines::{self, Cursor, Desk, Line, Typed};
-use super::{Request, Restoration};
+use super::{Manner, Request, Restoration};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::extract::{DefaultBodyLimit, Path as Place, State};
@@ -91,6 +92,7 @@ fn router(desk: Desk) -> Router {
         .route("/v1/history", get(history))
         .route("/v1/history/{id}", get(recall))
         .route("/v1/changes", post(changes))
+        .route("/v1/changes/piecemeal", post(piecemeal))
         .route("/v1/save", post(save))
         .route("/v1/restore", post(restore))
         .route("/v1/shell", post(shell))
@@ -124,7 +126,11 @@ async fn recall(State(desk): State<Desk>, Place(id): Place<u64>) -> Response {
 }
 
 async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {
-    answer(ask(&desk, |reply| Request::Apply { changes, reply }).await)
+    answer(ask(&desk, |reply| Request::Apply { changes, manner: Manner::Whole, reply }).await)
+}
+
+async fn piecemeal(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {
+    answer(ask(&desk, |reply| Request::Apply { changes, manner: Manner::Piecemeal, reply }).await)
 }
 
 async fn save(State(desk): State<Desk>, Json(Saving { file }): Json<Saving>) -> Response {

@@ -59,9 +59,18 @@ enum Request {
     Sessions(oneshot::Sender<Vec<SessionView>>),
     History(oneshot::Sender<Result<Vec<u64>, Refusal>>),
     Recall { id: u64, reply: oneshot::Sender<Result<Config, Refusal>> },
-    Apply { changes: Vec<Change>, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
+    Apply { changes: Vec<Change>, manner: Manner, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
     Save { file: Option<PathBuf>, reply: oneshot::Sender<Result<String, Refusal>> },
     Restore { what: Restoration, reply: oneshot::Sender<Result<Vec<String>, Refusal>> },
+}
+
+/// How changes come.
+#[derive(Clone, Copy)]
+enum Manner {
+    /// Nothing is left half done.
+    Whole,
+    /// Every value by itself, as configfs has it.
+    Piecemeal,
 }
 
 /// A configuration to take from a file.
@@ -213,8 +222,8 @@ impl Desk {
             Request::Recall { id, reply } => {
                 let _ = reply.send(self.vault.recall(id).map_err(unread));
             }
-            Request::Apply { changes, reply } => {
-                let _ = reply.send(self.apply(&changes));
+            Request::Apply { changes, manner, reply } => {
+                let _ = reply.send(self.apply(&changes, manner));
             }
             Request::Save { file, reply } => {
                 let _ = reply.send(self.save(file));
@@ -226,8 +235,12 @@ impl Desk {
     }
 
     /// One transaction.
-    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
-        let (wanted, done) = self.config.apply(&with_sizes(changes)?, &facts()?)?;
+    fn apply(&mut self, changes: &[Change], manner: Manner) -> Result<Vec<Done>, Refusal> {
+        let (changes, facts) = (with_sizes(changes)?, facts()?);
+        let (wanted, done) = match manner {
+            Manner::Whole => self.config.apply(&changes, &facts)?,
+            Manner::Piecemeal => self.config.apply_piecemeal(&changes, &facts)?,
+        };
         self.become_(wanted, Mode::Strict)?;
         for Done { path, says } in &done {
             self.say("changed", &format!("{path}: {says}"));
