@@ -1,7 +1,7 @@
 //! Making and removing folders and links.
 
 use crate::View;
-use crate::device::{Device, Draft, Hba, decimal};
+use crate::device::{Device, Hba, decimal};
 use crate::place::{Node, Place, has_fabric, is_fixed};
 use crate::tree::{Errno, Memo, Step, Tree};
 use felio_control::{Change, Config, DEFAULT_GROUP, Fabric, NewTpg, PortalKey, TpgKey};
@@ -64,7 +64,7 @@ impl Tree {
                 if is_taken {
                     return Err(Errno::EXISTS);
                 }
-                Ok(Step::remember(Memo::Draft(device, Box::new(Draft::default()))))
+                Ok(Step::remember(Memo::Draft(device, Box::default())))
             }
             Place::AluaGroups(device) if self.drafts.contains_key(device) => Err(Errno::NO_DEVICE),
             Place::AluaGroups(device) => Ok(Step::change(Change::CreateAluaGroup {

@@ -32,6 +32,51 @@ pub(crate) enum Command {
     Shell(ShellArgs),
     /// Plan, apply, compare, take back and take over whole configurations.
     Config(config::ConfigArgs),
+    /// Mount the tree of files that LIO has in configfs.
+    Configfs(ConfigfsArgs),
+    /// Run a program that was written for LIO: targetcli, targetctl, cinder-rtstool …
+    Compat(CompatArgs),
+}
+
+/// Mount the tree of files that LIO has in configfs.
+///
+/// What is made, linked and written there changes the daemon's configuration, each step by itself and at once. Ctrl-C unmounts it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigfsArgs {
+    /// Where the daemon is asked.
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/run/felio/felio.sock",
+        env = "FELIO_SOCKET",
+        hide_env = true
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// An empty folder.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// Run a program that was written for LIO: targetcli, targetctl, cinder-rtstool …
+///
+/// The program finds the daemon's configuration in /sys/kernel/config/target, in a mount namespace of its own: nothing of the host changes, and no kernel
+/// module is loaded. Needs root and /dev/fuse. The exit code is the program's.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CompatArgs {
+    /// Where the daemon is asked.
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/run/felio/felio.sock",
+        env = "FELIO_SOCKET",
+        hide_env = true
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// The program and its arguments, such as: targetcli ls
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Manage the daemon in the way of targetcli.
@@ -323,7 +368,7 @@ mod tests {
     fn parse(words: &str) -> Result<ExportArgs, clap::Error> {
         Cli::try_parse_from(words.split(' ')).map(|cli| match cli.command {
             Command::Export(args) => args,
-            Command::Daemon(_) | Command::Shell(_) | Command::Config(_) => unreachable!("an export"),
+            _ => unreachable!("an export"),
         })
     }
 

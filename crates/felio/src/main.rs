@@ -1,7 +1,8 @@
 //! A SCSI target in user space.
 //!
 //! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
-//! [`client`]s change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`report`] is what is
+//! [`client`]s change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`configfs`] and
+//! [`compat`] those for programs written for LIO, [`report`] is what is
 //! printed, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
@@ -9,7 +10,9 @@
 mod attach;
 mod cli;
 mod client;
+mod compat;
 mod config;
+mod configfs;
 mod daemon;
 mod disks;
 mod export;
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         cli::Command::Daemon(args) => daemon::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Shell(args) => shell::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Config(args) => config::run(&args),
+        cli::Command::Configfs(args) => configfs::run(&args).map(|()| ExitCode::SUCCESS),
+        cli::Command::Compat(args) => compat::run(&args),
     };
     match done {
         Ok(code) => code,
