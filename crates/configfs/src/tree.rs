@@ -235,6 +235,12 @@ impl Tree {
         }
     }
 
+    /// Whether what stands at a path depends on who is logged in.
+    #[must_use]
+    pub fn tells_of_sessions(&self, path: &str) -> bool {
+        path.contains("/acls/") || path.ends_with("/dynamic_sessions")
+    }
+
     pub(crate) fn version(&self) -> &str {
         &self.version
     }

@@ -59,4 +59,7 @@ pub struct Snapshot {
     pub config: Config,
     /// What has become of it.
     pub conditions: Conditions,
+    /// Another number for whatever is shown later.
+    #[serde(default)]
+    pub revision: u64,
 }

@@ -3,11 +3,13 @@
 use felio_control::{Refusal, RefusalKind};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
@@ -16,13 +18,15 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Client {
     socket: PathBuf,
     runtime: Runtime,
+    /// The connection on which the last answer came, for the next request.
+    idle: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
 
 impl Client {
     /// The daemon that answers on `socket`.
     pub(crate) fn new(socket: &Path) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
-        Ok(Self { socket: socket.to_path_buf(), runtime })
+        Ok(Self { socket: socket.to_path_buf(), runtime, idle: Mutex::new(None) })
     }
 
     /// What is there.
@@ -55,23 +59,37 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(bool, Bytes), BoxError> {
-        let stream = TokioIo::new(UnixStream::connect(&self.socket).await?);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+        let mut sender = self.connection().await?;
         let request = Request::builder()
             .method(method)
             .uri(Uri::try_from(path)?)
             .header("host", "felio")
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))?;
-        let exchange = async {
-            let response = sender.send_request(request).await?;
-            let is_good = response.status().is_success();
-            Ok((is_good, response.into_body().collect().await?.to_bytes()))
-        };
-        tokio::select! {
-            done = exchange => done,
-            _ = connection => Err("the connection was closed".into()),
+        let response = sender.send_request(request).await?;
+        let is_good = response.status().is_success();
+        let answer = response.into_body().collect().await?.to_bytes();
+        *self.idle() = Some(sender);
+        Ok((is_good, answer))
+    }
+
+    /// The one that was used before, if the daemon has not closed it.
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, BoxError> {
+        let idle = self.idle().take();
+        if let Some(mut sender) = idle
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
         }
+        let stream = TokioIo::new(UnixStream::connect(&self.socket).await?);
+        let (sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+        // It ends when the daemon or the sender is gone.
+        drop(tokio::spawn(connection));
+        Ok(sender)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<SendRequest<Full<Bytes>>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `felio configfs`: the tree of [`felio_configfs`] as a file system, by FUSE.
 //!
-//! Every operation asks the daemon how things are; nothing is kept that could be stale. One write is one transaction. A file's content is made when it is
+//! Every operation asks the daemon whether things are as they were; nothing is kept that could be stale. One write is one transaction. A file's content is made when it is
 //! first read after it was opened, so that whoever reads it in pieces reads one content.
 
 use crate::cli::ConfigfsArgs;
@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use core::time::Duration;
-use felio_configfs::{Entry, Errno, Mode, Step, Tree, View};
+use felio_configfs::{Entry, Errno, Step, Tree, View};
 use felio_control::view::{SessionView, Snapshot};
 use felio_control::{Done, Refusal};
 use fuser::{
@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Serves until a signal comes or somebody unmounts it.
@@ -44,18 +44,18 @@ pub(crate) fn run(args: &ConfigfsArgs) -> anyhow::Result<()> {
 /// Mounts it; whoever drops the session unmounts it.
 pub(crate) fn mount(client: Client, dir: &Path) -> Result<BackgroundSession, Failure> {
     let version = format!("felio/{}", env!("CARGO_PKG_VERSION"));
-    let state = State {
+    let mut state = State {
         client,
+        shown: Arc::default(),
         tree: Tree::new(version),
         inodes: Inodes::default(),
         contents: HashMap::new(),
         opened: 0,
     };
     // The daemon is asked before anything is mounted: who cannot reach it hears so, and not EIO later.
-    let told = state
-        .look()
-        .map_err(|refusal| Failure::new(Kind::Running, refusal.to_string()).maybe_hint(refusal.hint.clone()));
-    told?;
+    state.refresh().map_err(|refusal| {
+        Failure::new(Kind::Running, refusal.to_string()).maybe_hint(refusal.hint.clone())
+    })?;
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName("felio".to_owned()),
@@ -84,6 +84,8 @@ struct Server {
 
 struct State {
     client: Client,
+    /// What the daemon showed last; another thread may still look at it.
+    shown: Arc<Snapshot>,
     tree: Tree,
     inodes: Inodes,
     /// Of open files, once they have been read.
@@ -93,7 +95,7 @@ struct State {
 
 /// How things are at one moment.
 struct Look {
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     sessions: Vec<SessionView>,
 }
 
@@ -104,15 +106,24 @@ impl Look {
 }
 
 impl State {
-    fn look(&self) -> Result<Look, Refusal> {
-        Ok(Look { snapshot: self.client.get("/v1/snapshot")?, sessions: self.client.get("/v1/sessions")? })
-    }
-
     /// How things are, and what the tree makes of it.
     fn now(&mut self) -> Result<Look, Errno> {
-        let look = self.look().map_err(|_| IO)?;
-        self.tree.follow(look.view());
-        Ok(look)
+        self.refresh().map_err(|_| IO)?;
+        Ok(Look { snapshot: Arc::clone(&self.shown), sessions: Vec::new() })
+    }
+
+    /// The same with those who are logged in, of whom only contents tell.
+    fn now_with_sessions(&mut self) -> Result<Look, Errno> {
+        let look = self.now()?;
+        Ok(Look { sessions: self.client.get("/v1/sessions").map_err(|_| IO)?, ..look })
+    }
+
+    fn refresh(&mut self) -> Result<(), Refusal> {
+        if self.client.get::<u64>("/v1/revision")? != self.shown.revision {
+            self.shown = Arc::new(self.client.get("/v1/snapshot")?);
+            self.tree.follow(View { snapshot: &self.shown, sessions: &[] });
+        }
+        Ok(())
     }
 
     /// Carries out a step.
@@ -137,7 +148,6 @@ impl State {
 }
 
 const IO: Errno = Errno(5);
-const ACCESS: Errno = Errno(13);
 const INVALID: Errno = Errno(22);
 const STALE: Errno = Errno(116);
 
@@ -261,7 +271,10 @@ impl Server {
             return Ok(content.clone());
         }
         let path = state.path(inode)?;
-        let look = state.now()?;
+        let look = match state.tree.tells_of_sessions(&path) {
+            true => state.now_with_sessions()?,
+            false => state.now()?,
+        };
         let content = state.tree.read(look.view(), &path)?;
         state.contents.insert(handle.0, content.clone());
         Ok(content)
@@ -283,8 +296,9 @@ impl Server {
     }
 }
 
-const fn code(errno: Errno) -> i32 {
-    errno.0
+/// The same in the words of FUSE.
+fn no(errno: Errno) -> fuser::Errno {
+    fuser::Errno::from_i32(errno.0)
 }
 
 /// What the kernel may keep of what it was told: nothing.
@@ -297,7 +311,7 @@ impl Filesystem for Server {
         let state = &mut *self.state();
         match state.below(parent, name).and_then(|path| self.found(state, &path)) {
             Ok(attributes) => reply.entry(&KEEP, &attributes, Generation(0)),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
@@ -308,7 +322,7 @@ impl Filesystem for Server {
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.entry_of(inode) {
             Ok(entry) => reply.attr(&KEEP, &self.attributes(inode, &entry)),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
@@ -341,14 +355,14 @@ impl Filesystem for Server {
         match self.entry_of(inode) {
             Ok(Entry::Link(to)) => reply.data(to.as_bytes()),
             Ok(Entry::Folder | Entry::File(_)) => reply.error(fuser::Errno::EINVAL),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
         match self.make(parent, name, |tree, view, path| tree.make_folder(view, path)) {
             Ok(attributes) => reply.entry(&KEEP, &attributes, Generation(0)),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
@@ -359,21 +373,21 @@ impl Filesystem for Server {
             .and_then(|to| self.make(parent, name, |tree, view, path| tree.make_link(view, path, to)));
         match made {
             Ok(attributes) => reply.entry(&KEEP, &attributes, Generation(0)),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         match self.remove(parent, name, |tree, view, path| tree.remove_link(view, path)) {
             Ok(()) => reply.ok(),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         match self.remove(parent, name, |tree, view, path| tree.remove_folder(view, path)) {
             Ok(()) => reply.ok(),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
@@ -390,19 +404,10 @@ impl Filesystem for Server {
         reply.error(fuser::Errno::EPERM);
     }
 
-    fn open(&self, _: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let wants_to_write = flags.acc_mode() != fuser::OpenAccMode::O_RDONLY;
-        match self.entry_of(inode) {
-            Ok(Entry::File(Mode::Read)) if wants_to_write => {
-                reply.error(fuser::Errno::from_i32(code(ACCESS)));
-            }
-            Ok(_) => {
-                let mut state = self.state();
-                state.opened += 1;
-                reply.opened(FileHandle(state.opened), FopenFlags::FOPEN_DIRECT_IO);
-            }
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
-        }
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let mut state = self.state();
+        state.opened += 1;
+        reply.opened(FileHandle(state.opened), FopenFlags::FOPEN_DIRECT_IO);
     }
 
     fn read(
@@ -423,7 +428,7 @@ impl Filesystem for Server {
                 let size = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
                 reply.data(&rest[..size]);
             }
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
@@ -441,7 +446,7 @@ impl Filesystem for Server {
     ) {
         match self.store(inode, data) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
-            Err(errno) => reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => reply.error(no(errno)),
         }
     }
 
@@ -462,7 +467,7 @@ impl Filesystem for Server {
     fn readdir(&self, _: &Request, inode: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let names = match self.names(inode) {
             Ok(names) => names,
-            Err(errno) => return reply.error(fuser::Errno::from_i32(code(errno))),
+            Err(errno) => return reply.error(no(errno)),
         };
         let dots = [".", ".."].map(|name| (name.to_owned(), Entry::Folder));
         let from = usize::try_from(offset).unwrap_or(usize::MAX);

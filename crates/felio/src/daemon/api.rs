@@ -3,6 +3,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/snapshot` | | the configuration and the conditions of what is not up |
+//! | `GET /v1/revision` | | the number of that: the same as long as nothing of it has changed |
 //! | `GET /v1/sessions` | | who is logged in |
 //! | `GET /v1/history` | | the ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970 |
 //! | `GET /v1/history/ID` | | an earlier configuration |
@@ -88,6 +89,7 @@ fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
 fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/snapshot", get(snapshot))
+        .route("/v1/revision", get(revision))
         .route("/v1/sessions", get(sessions))
         .route("/v1/history", get(history))
         .route("/v1/history/{id}", get(recall))
@@ -103,6 +105,10 @@ fn router(desk: Desk) -> Router {
 
 async fn snapshot(State(desk): State<Desk>) -> Response {
     Json(&**desk.shown.borrow()).into_response()
+}
+
+async fn revision(State(desk): State<Desk>) -> Response {
+    Json(desk.shown.borrow().revision).into_response()
 }
 
 async fn sessions(State(desk): State<Desk>) -> Response {

@@ -1,7 +1,7 @@
 //! The shell's lines, carried out where the configuration is: with thousands of targets it would take longer to send it to whoever
 //! types than to do what the line says.
 
-use super::{Happening, Request, Restoration};
+use super::{Happening, Manner, Request, Restoration};
 use felio_control::view::{SessionView, Snapshot};
 use felio_control::{Change, Done, Refusal, RefusalKind};
 use felio_shell::{Completion, Daemon, Output, Shell};
@@ -110,7 +110,7 @@ impl Daemon for Clerk {
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
-        self.ask(|reply| Request::Apply { changes, reply })?
+        self.ask(|reply| Request::Apply { changes, manner: Manner::Whole, reply })?
     }
 
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {

@@ -156,7 +156,12 @@ impl Desk {
     fn carry_out(&mut self, prepared: Prepared) -> Result<(), Late> {
         let done = self.plant.carry_out(&self.config, prepared);
         let (config, conditions) = (self.config.clone(), self.plant.conditions.clone());
-        self.shown.send_replace(Arc::new(Snapshot { config, conditions }));
+        // Nobody takes one of an earlier run for one of this.
+        let revision = match self.shown.borrow().revision {
+            0 => u64::from(std::process::id()) << 32,
+            last => last + 1,
+        };
+        self.shown.send_replace(Arc::new(Snapshot { config, conditions, revision }));
         done
     }
 
