@@ -27,7 +27,8 @@ impl Tree {
                 Ok(Step::change(Change::CreateTpg { target, tag, with: NewTpg::default() }))
             }
             Place::Portals(tpg) => {
-                let address: SocketAddr = name.parse().map_err(|_| Errno::INVALID)?;
+                let address: Option<SocketAddr> = name.parse().ok().filter(|at: &SocketAddr| at.port() != 0);
+                let address = address.ok_or(Errno::INVALID)?;
                 let portal = PortalKey { address: address.ip(), port: address.port() };
                 Ok(Step::change(Change::CreatePortal { tpg, portal }))
             }
