@@ -154,7 +154,7 @@ impl Place {
                 found.file("res_aptpl_metadata", File::ReservationMetadata);
             }
             Self::AluaGroups(device) => {
-                let Some((object, _)) = tree.object(&view.snapshot.config, device) else { return };
+                let Some((object, true)) = tree.object(&view.snapshot.config, device) else { return };
                 for name in object.alua_groups.keys() {
                     found.folder(name, Self::AluaGroup(device.clone(), name.clone()));
                 }
