@@ -40,7 +40,11 @@ impl Memory {
 
 impl Daemon for Memory {
     fn snapshot(&mut self) -> Result<Arc<Snapshot>, Refusal> {
-        Ok(Arc::new(Snapshot { config: self.config.clone(), conditions: self.conditions.clone(), revision: 0 }))
+        Ok(Arc::new(Snapshot {
+            config: self.config.clone(),
+            conditions: self.conditions.clone(),
+            revision: 0,
+        }))
     }
 
     fn apply(&mut self, mut changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
