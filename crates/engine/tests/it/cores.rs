@@ -1,6 +1,7 @@
-//! Two engines: the home of a unit and a guest, with the letters between them.
+//! The engines of three reactors: the home of a unit and its guests, with the letters between them. Mostly one guest is enough.
 
 use crate::cdb::{TEST_UNIT_READY, compare_and_write, read10, write10};
+use crate::reservation::{Out, WE_RO, list, out_cdb};
 use crate::rig::{ALICE, BLOCK, target};
 use felio_engine::{Engine, Letter};
 use felio_hal::buf::Budget;
@@ -14,9 +15,12 @@ use std::sync::Arc;
 
 /// An initiator whose session is on the guest's reactor. Alice's is at the unit's home.
 const CAROL: NexusId = NexusId { reactor: 1, slot: 0, generation: 0 };
+/// The same on a third one.
+const DAVE: NexusId = NexusId { reactor: 2, slot: 0, generation: 0 };
 const NOW: Time = Time(1);
 const HOME: usize = 0;
 const GUEST: usize = 1;
+const OTHER: usize = 2;
 /// MODE SENSE (6) and MODE SELECT (6) of the control page.
 const MODE_SENSE: [u8; 6] = [0x1a, 0x08, 0x0a, 0, 16, 0];
 const MODE_SELECT: [u8; 6] = [0x15, 0x10, 0, 0, 16, 0];
@@ -28,13 +32,13 @@ enum Mail {
     Answered(NexusId, PortTag),
 }
 
-struct Pair {
-    engines: [Engine; 2],
+struct Cores {
+    engines: [Engine; 3],
     pool: Pool,
-    /// Under way from each engine.
-    letters: [VecDeque<Mail>; 2],
+    /// Under way from each engine, and to which.
+    letters: [VecDeque<(usize, Mail)>; 3],
     /// Under way at each engine's stores.
-    stores: [Vec<Submission>; 2],
+    stores: [Vec<Submission>; 3],
     /// Data-Out that is wanted.
     wanted: Vec<(TaskId, usize)>,
     /// What ports were asked, in order.
@@ -44,13 +48,18 @@ struct Pair {
     tags: u32,
 }
 
-impl Pair {
-    /// Both are logged in and have been told of it, and Carol's commands run on her own reactor.
+impl Cores {
+    /// Alice and Carol are logged in and have been told of it, and Carol's commands run on her own reactor.
     fn new() -> Self {
+        Self::of(&[ALICE, CAROL])
+    }
+
+    /// The same of these.
+    fn of(nexuses: &[NexusId]) -> Self {
         let target = Arc::new(target());
         let engine = |reactor| Engine::new(Arc::clone(&target), reactor, 16);
-        let mut pair = Self {
-            engines: [engine(0), engine(1)],
+        let mut cores = Self {
+            engines: [engine(0), engine(1), engine(2)],
             pool: Pool::new(Budget::new(1 << 20)),
             letters: Default::default(),
             stores: Default::default(),
@@ -59,7 +68,7 @@ impl Pair {
             data: Vec::new(),
             tags: 0,
         };
-        for nexus in [ALICE, CAROL] {
+        for nexus in nexuses.iter().copied() {
             let login = Login {
                 initiator_port: format!("iqn.2026-01.net.x:i{},i,0x1", nexus.reactor),
                 initiator: "iqn.2026-01.net.x:i".into(),
@@ -68,14 +77,14 @@ impl Pair {
                 kind: LoginKind::Normal,
                 session: 0,
             };
-            pair.engines.iter_mut().for_each(|engine| engine.handle_login(NOW, nexus, &login));
-            pair.send(nexus, &TEST_UNIT_READY);
-            pair.settle();
-            pair.send(nexus, &TEST_UNIT_READY);
-            pair.settle();
+            cores.engines.iter_mut().for_each(|engine| engine.handle_login(NOW, nexus, &login));
+            cores.send(nexus, &TEST_UNIT_READY);
+            cores.settle();
+            cores.send(nexus, &TEST_UNIT_READY);
+            cores.settle();
         }
-        (pair.tags, pair.said) = (0, Vec::new());
-        pair
+        (cores.tags, cores.said) = (0, Vec::new());
+        cores
     }
 
     fn send(&mut self, nexus: NexusId, cdb: &[u8]) {
@@ -139,9 +148,9 @@ impl Pair {
 
     /// Takes what the engines hand out.
     fn collect(&mut self) {
-        for at in [HOME, GUEST] {
-            while let Some((_, letter)) = self.engines[at].poll_letter() {
-                self.letters[at].push_back(Mail::Letter(letter));
+        for at in [HOME, GUEST, OTHER] {
+            while let Some((to, letter)) = self.engines[at].poll_letter() {
+                self.letters[at].push_back((usize::from(to), Mail::Letter(letter)));
             }
             while let Some(submission) = self.engines[at].poll_submission() {
                 self.stores[at].push(submission);
@@ -150,7 +159,7 @@ impl Pair {
                 if let PortRequest::Respond(Response { tag, .. }) | PortRequest::Abandon { tag } = &request
                     && usize::from(nexus.reactor) != at
                 {
-                    self.letters[at].push_back(Mail::Answered(nexus, *tag));
+                    self.letters[at].push_back((usize::from(nexus.reactor), Mail::Answered(nexus, *tag)));
                 }
                 match request {
                     PortRequest::Solicit { task, bytes, .. } => {
@@ -185,8 +194,8 @@ impl Pair {
     /// All letters arrive, and those that answer them.
     fn carry(&mut self) {
         while self.letters.iter().any(|letters| !letters.is_empty()) {
-            for (from, to) in [(HOME, GUEST), (GUEST, HOME)] {
-                while let Some(mail) = self.letters[from].pop_front() {
+            for from in [HOME, GUEST, OTHER] {
+                while let Some((to, mail)) = self.letters[from].pop_front() {
                     let reactor = u16::try_from(from).expect("small");
                     match mail {
                         Mail::Letter(letter) => {
@@ -206,8 +215,7 @@ impl Pair {
     fn settle(&mut self) {
         self.carry();
         while self.stores.iter().any(|store| !store.is_empty()) {
-            self.store(HOME);
-            self.store(GUEST);
+            [HOME, GUEST, OTHER].into_iter().for_each(|at| self.store(at));
             self.carry();
         }
     }
@@ -215,6 +223,30 @@ impl Pair {
     #[track_caller]
     fn check_said(&mut self, want: &[&str]) {
         assert_eq!(core::mem::take(&mut self.said), want);
+    }
+
+    /// PERSISTENT RESERVE OUT; its list arrives with it.
+    fn reserve_out(&mut self, nexus: NexusId, out: Out, key: u64, action_key: u64) {
+        let list = list(key, action_key, 0);
+        self.send_as(TaskAttribute::Simple, nexus, &out_cdb(out, WE_RO, list.len()), list.len());
+        self.carry();
+        self.give_data(&list);
+    }
+
+    /// Everybody is registered, Alice has reserved, and Carol's commands run on her own reactor.
+    fn reserved() -> Self {
+        let mut cores = Self::new();
+        cores.reserve_out(ALICE, Out::Ignore, 0, 1);
+        cores.settle();
+        cores.reserve_out(CAROL, Out::Ignore, 0, 2);
+        cores.settle();
+        cores.reserve_out(ALICE, Out::Reserve, 1, 0);
+        cores.settle();
+        cores.send(CAROL, &TEST_UNIT_READY);
+        cores.settle();
+        cores.check_said(&["1 good", "2 good", "3 good", "4 good"]);
+        cores.tags = 0;
+        cores
     }
 
     /// How many operations are under way at home and at the guest.
@@ -225,202 +257,284 @@ impl Pair {
 
 #[test]
 fn a_session_reads_and_writes_on_its_own_reactor() {
-    let mut pair = Pair::new();
-    pair.send(CAROL, &read10(0, 1));
-    pair.write(CAROL, 1);
-    pair.give_data(&[]);
-    assert_eq!(pair.under_way(), [0, 2]);
-    pair.store(GUEST);
-    pair.check_said(&["1 good", "2 good"]);
+    let mut cores = Cores::new();
+    cores.send(CAROL, &read10(0, 1));
+    cores.write(CAROL, 1);
+    cores.give_data(&[]);
+    assert_eq!(cores.under_way(), [0, 2]);
+    cores.store(GUEST);
+    cores.check_said(&["1 good", "2 good"]);
 }
 
 #[test]
 fn what_a_guest_would_refuse_its_home_refuses() {
-    let mut pair = Pair::new();
-    pair.send(CAROL, &read10(u32::MAX, 1));
-    pair.check_said(&[]);
-    pair.carry();
-    pair.check_said(&["1 sense [21, 00]"]);
+    let mut cores = Cores::new();
+    cores.send(CAROL, &read10(u32::MAX, 1));
+    cores.check_said(&[]);
+    cores.carry();
+    cores.check_said(&["1 sense [21, 00]"]);
 }
 
 #[test]
 fn compare_and_write_waits_for_what_overlaps_at_a_guest() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.give_data(&[]);
-    pair.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
-    pair.give_data(&[]);
-    pair.carry();
-    assert_eq!(pair.under_way(), [0, 1], "the write");
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.give_data(&[]);
+    cores.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 1], "the write");
     // What overlaps goes home and waits there; what does not goes on here.
-    pair.send(CAROL, &read10(7, 1));
-    pair.send(CAROL, &read10(8, 1));
-    pair.carry();
-    assert_eq!(pair.under_way(), [0, 2]);
-    pair.store(GUEST);
-    pair.check_said(&["1 good", "4 good"]);
-    pair.settle();
-    pair.check_said(&["2 good", "3 good"]);
-    pair.send(CAROL, &read10(7, 1));
-    assert_eq!(pair.under_way(), [0, 1], "here again");
+    cores.send(CAROL, &read10(7, 1));
+    cores.send(CAROL, &read10(8, 1));
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 2]);
+    cores.store(GUEST);
+    cores.check_said(&["1 good", "4 good"]);
+    cores.settle();
+    cores.check_said(&["2 good", "3 good"]);
+    cores.send(CAROL, &read10(7, 1));
+    assert_eq!(cores.under_way(), [0, 1], "here again");
 }
 
 #[test]
 fn a_write_whose_data_come_too_late_is_handed_over() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
-    let write = pair.wanted.remove(0);
-    pair.give_data(&[]);
-    pair.carry();
-    assert_eq!(pair.under_way(), [1, 0], "who waits for data holds up nobody");
-    pair.wanted.push(write);
-    pair.give_data(&[]);
-    pair.carry();
-    assert_eq!(pair.under_way(), [1, 0], "but does not come between");
-    pair.settle();
-    pair.check_said(&["2 good", "1 good"]);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    let write = cores.wanted.remove(0);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [1, 0], "who waits for data holds up nobody");
+    cores.wanted.push(write);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [1, 0], "but does not come between");
+    cores.settle();
+    cores.check_said(&["2 good", "1 good"]);
 }
 
 #[test]
 fn mode_select_voids_passes_and_other_sessions_are_told() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.give_data(&[]);
-    pair.write(CAROL, 8);
-    pair.send(ALICE, &MODE_SENSE);
-    pair.check_said(&["3 good"]);
-    let mut page = core::mem::take(&mut pair.data);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.give_data(&[]);
+    cores.write(CAROL, 8);
+    cores.send(ALICE, &MODE_SENSE);
+    cores.check_said(&["3 good"]);
+    let mut page = core::mem::take(&mut cores.data);
     (page[0], page[6]) = (0, page[6] ^ 0x04);
-    pair.send_as(TaskAttribute::Simple, ALICE, &MODE_SELECT, page.len());
-    let write = pair.wanted.remove(0);
-    pair.give_data(&page);
-    pair.carry();
-    pair.check_said(&[]);
-    pair.settle();
-    pair.check_said(&["1 good", "4 good"]);
-    pair.wanted.push(write);
-    pair.give_data(&[]);
-    pair.settle();
-    pair.check_said(&["2 sense [2a, 01]"]);
-    pair.send(CAROL, &read10(0, 1));
-    assert_eq!(pair.under_way(), [0, 1], "told, she has a pass again");
+    cores.send_as(TaskAttribute::Simple, ALICE, &MODE_SELECT, page.len());
+    let write = cores.wanted.remove(0);
+    cores.give_data(&page);
+    cores.carry();
+    cores.check_said(&[]);
+    cores.settle();
+    cores.check_said(&["1 good", "4 good"]);
+    cores.wanted.push(write);
+    cores.give_data(&[]);
+    cores.settle();
+    cores.check_said(&["2 sense [2a, 01]"]);
+    cores.send(CAROL, &read10(0, 1));
+    assert_eq!(cores.under_way(), [0, 1], "told, she has a pass again");
 }
 
 #[test]
 fn ordered_waits_for_older_commands_at_a_guest_and_newer_ones_follow_it() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
-    pair.send(CAROL, &read10(7, 1));
-    pair.carry();
-    assert_eq!(pair.under_way(), [0, 0]);
-    pair.give_data(&[]);
-    pair.carry();
-    assert_eq!(pair.under_way(), [0, 1]);
-    pair.store(GUEST);
-    pair.carry();
-    assert_eq!(pair.under_way(), [1, 0]);
-    pair.settle();
-    pair.check_said(&["1 good", "2 good", "3 good"]);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
+    cores.send(CAROL, &read10(7, 1));
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 0]);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 1]);
+    cores.store(GUEST);
+    cores.carry();
+    assert_eq!(cores.under_way(), [1, 0]);
+    cores.settle();
+    cores.check_said(&["1 good", "2 good", "3 good"]);
 }
 
 #[test]
 fn a_write_that_is_handed_over_keeps_its_place_before_an_ordered_one() {
-    let mut pair = Pair::new();
-    pair.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
-    pair.write(CAROL, 7);
-    pair.give_data(&[]);
-    pair.carry();
-    assert_eq!(pair.under_way(), [1, 0], "the comparison");
-    pair.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
-    pair.carry();
-    pair.give_data(&[]);
-    pair.settle();
-    pair.check_said(&["1 good", "2 good", "3 good"]);
+    let mut cores = Cores::new();
+    cores.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    cores.write(CAROL, 7);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [1, 0], "the comparison");
+    cores.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
+    cores.carry();
+    cores.give_data(&[]);
+    cores.settle();
+    cores.check_said(&["1 good", "2 good", "3 good"]);
 }
 
 #[test]
 fn a_write_that_is_handed_over_keeps_its_place_whatever_has_ended_meanwhile() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.send_as(TaskAttribute::HeadOfQueue, CAROL, &read10(7, 1), 0);
-    pair.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
-    pair.carry();
-    pair.store(HOME);
-    pair.check_said(&["2 good"]);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.send_as(TaskAttribute::HeadOfQueue, CAROL, &read10(7, 1), 0);
+    cores.send_as(TaskAttribute::Ordered, CAROL, &read10(7, 1), 0);
+    cores.carry();
+    cores.store(HOME);
+    cores.check_said(&["2 good"]);
     // Its reactor does not know that yet.
-    pair.give_data(&[]);
-    pair.settle();
-    pair.check_said(&["1 good", "3 good"]);
+    cores.give_data(&[]);
+    cores.settle();
+    cores.check_said(&["1 good", "3 good"]);
 }
 
 #[test]
 fn a_reset_ends_tasks_at_guests_and_waits_for_their_stores() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.give_data(&[]);
-    pair.manage(ALICE, Function::LogicalUnitReset);
-    pair.carry();
-    pair.check_said(&[]);
-    pair.store(GUEST);
-    pair.carry();
-    pair.check_said(&["1 status 0x40", "managed"]);
-    pair.send(CAROL, &read10(0, 1));
-    pair.carry();
-    pair.check_said(&["2 sense [29, 03]"]);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.give_data(&[]);
+    cores.manage(ALICE, Function::LogicalUnitReset);
+    cores.carry();
+    cores.check_said(&[]);
+    cores.store(GUEST);
+    cores.carry();
+    cores.check_said(&["1 status 0x40", "managed"]);
+    cores.send(CAROL, &read10(0, 1));
+    cores.carry();
+    cores.check_said(&["2 sense [29, 03]"]);
 }
 
 #[test]
 fn nobody_writes_where_a_write_that_was_ended_at_a_guest_is_not_home() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.give_data(&[]);
-    pair.engines.iter_mut().for_each(|engine| engine.handle_nexus_loss(NOW, CAROL, &mut pair.pool));
-    pair.collect();
-    pair.carry();
-    pair.write(ALICE, 7);
-    pair.give_data(&[]);
-    assert_eq!(pair.under_way(), [0, 1], "the lost session's");
-    assert!(pair.engines[HOME].holds(CAROL));
-    pair.settle();
-    pair.check_said(&["2 good"]);
-    assert!(!pair.engines[HOME].holds(CAROL));
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.give_data(&[]);
+    cores.engines.iter_mut().for_each(|engine| engine.handle_nexus_loss(NOW, CAROL, &mut cores.pool));
+    cores.collect();
+    cores.carry();
+    cores.write(ALICE, 7);
+    cores.give_data(&[]);
+    assert_eq!(cores.under_way(), [0, 1], "the lost session's");
+    assert!(cores.engines[HOME].holds(CAROL));
+    cores.settle();
+    cores.check_said(&["2 good"]);
+    assert!(!cores.engines[HOME].holds(CAROL));
 }
 
 #[test]
 fn clear_task_set_ends_what_waits_for_data_at_a_guest() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.manage(ALICE, Function::ClearTaskSet);
-    pair.carry();
-    pair.check_said(&["1 status 0x40", "managed"]);
-    pair.send(CAROL, &read10(0, 1));
-    pair.settle();
-    pair.check_said(&["2 good"]);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.manage(ALICE, Function::ClearTaskSet);
+    cores.carry();
+    cores.check_said(&["1 status 0x40", "managed"]);
+    cores.send(CAROL, &read10(0, 1));
+    cores.settle();
+    cores.check_said(&["2 good"]);
 }
 
 #[test]
 fn a_reset_of_the_sessions_own_ends_what_it_sent_before_and_nothing_else() {
-    let mut pair = Pair::new();
-    pair.write(CAROL, 7);
-    pair.manage(CAROL, Function::LogicalUnitReset);
-    pair.send(CAROL, &read10(0, 1));
-    pair.settle();
-    pair.check_said(&["1 abandoned", "2 sense [29, 03]", "managed"]);
+    let mut cores = Cores::new();
+    cores.write(CAROL, 7);
+    cores.manage(CAROL, Function::LogicalUnitReset);
+    cores.send(CAROL, &read10(0, 1));
+    cores.settle();
+    cores.check_said(&["1 abandoned", "2 sense [29, 03]", "managed"]);
 }
 
 #[test]
 fn the_log_tells_what_a_guest_has_done() {
-    let mut pair = Pair::new();
+    let mut cores = Cores::new();
     for _ in 0..3 {
-        pair.send(CAROL, &read10(0, 2));
-        pair.store(GUEST);
+        cores.send(CAROL, &read10(0, 2));
+        cores.store(GUEST);
     }
-    pair.send(ALICE, &read10(0, 1));
-    pair.store(HOME);
-    pair.send(CAROL, &[0x4d, 0, 0x59, 0, 0, 0, 0, 0, 80, 0]);
-    pair.settle();
-    assert_eq!(pair.data[8..16], 4u64.to_be_bytes());
-    assert_eq!(pair.data[32..40], 7u64.to_be_bytes());
+    cores.send(ALICE, &read10(0, 1));
+    cores.store(HOME);
+    cores.send(CAROL, &[0x4d, 0, 0x59, 0, 0, 0, 0, 0, 80, 0]);
+    cores.settle();
+    assert_eq!(cores.data[8..16], 4u64.to_be_bytes());
+    assert_eq!(cores.data[32..40], 7u64.to_be_bytes());
+}
+
+#[test]
+fn what_must_be_alone_waits_for_each_of_several_guests() {
+    for order in [[GUEST, OTHER], [OTHER, GUEST]] {
+        let mut cores = Cores::of(&[ALICE, CAROL, DAVE]);
+        for nexus in [CAROL, DAVE] {
+            cores.write(nexus, 7);
+            cores.give_data(&[]);
+        }
+        cores.send_as(TaskAttribute::Ordered, ALICE, &read10(7, 1), 0);
+        cores.carry();
+        for at in order {
+            assert!(cores.stores[HOME].is_empty() && cores.stores[at].len() == 1);
+            cores.store(at);
+            cores.carry();
+        }
+        assert_eq!(cores.under_way(), [1, 0]);
+    }
+}
+
+#[test]
+fn a_reset_waits_for_the_stores_of_each_of_several_guests() {
+    for order in [[GUEST, OTHER], [OTHER, GUEST]] {
+        let mut cores = Cores::of(&[ALICE, CAROL, DAVE]);
+        for nexus in [CAROL, DAVE] {
+            cores.write(nexus, 7);
+            cores.give_data(&[]);
+        }
+        cores.manage(ALICE, Function::LogicalUnitReset);
+        cores.carry();
+        for at in order {
+            assert!(!cores.said.contains(&"managed".to_owned()));
+            cores.store(at);
+            cores.carry();
+        }
+        assert!(cores.said.contains(&"managed".to_owned()));
+        cores.said.clear();
+        for nexus in [CAROL, DAVE] {
+            cores.send(nexus, &read10(0, 1));
+            cores.carry();
+        }
+        cores.check_said(&["3 sense [29, 03]", "4 sense [29, 03]"]);
+    }
+}
+
+#[test]
+fn preempt_and_abort_ends_what_waits_for_data_at_a_guest() {
+    let mut cores = Cores::reserved();
+    cores.write(CAROL, 7);
+    let late = cores.wanted.remove(0);
+    cores.write(CAROL, 8);
+    cores.give_data(&[]);
+    cores.reserve_out(ALICE, Out::PreemptAndAbort, 1, 2);
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 1]);
+    cores.check_said(&[]);
+    cores.settle();
+    cores.check_said(&["2 good", "1 status 0x40", "3 good"]);
+    cores.wanted.push(late);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 0], "nothing is written any more");
+    assert!(cores.said.is_empty() && cores.engines.iter().all(Engine::is_idle));
+}
+
+#[test]
+fn preempt_and_abort_ends_what_was_handed_over_to_home_meanwhile() {
+    let mut cores = Cores::reserved();
+    cores.write(CAROL, 7);
+    let late = cores.wanted.remove(0);
+    cores.write(CAROL, 8);
+    cores.give_data(&[]);
+    cores.reserve_out(ALICE, Out::PreemptAndAbort, 1, 2);
+    cores.carry();
+    cores.wanted.push(late);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [0, 1], "it waits at home, behind who ends it");
+    cores.settle();
+    cores.check_said(&["2 good", "1 status 0x40", "3 good"]);
+    assert!(cores.engines.iter().all(Engine::is_idle));
 }

@@ -150,6 +150,19 @@ fn commands_of_the_preempted_end_before_the_answer() {
 }
 
 #[test]
+fn data_that_come_after_their_command_was_preempted_are_not_written() {
+    let mut rig = Rig::reserved(WE_RO);
+    let [_, write] = with_commands_of_alice(&mut rig);
+    let preempt = rig.send_out(BOB, Out::PreemptAndAbort, WE_RO, &list(2, 1, 0));
+    rig.release_all();
+    assert_eq!(rig.reply(write).map(|reply| reply.status), Some(Status::TASK_ABORTED));
+    assert_eq!(rig.reply(preempt).map(|reply| reply.status), Some(Status::GOOD));
+    rig.deliver();
+    assert!(rig.held_names().is_empty() && rig.engine.is_idle());
+    assert_eq!(rig.blocks(0, 1), [0; BLOCK]);
+}
+
+#[test]
 fn preempt_alone_ends_no_commands() {
     let mut rig = Rig::reserved(WE_RO);
     let [flush, _] = with_commands_of_alice(&mut rig);
