@@ -288,7 +288,7 @@ fn target(store: &Arc<dyn Store>) -> TargetConfig {
             initiators: BTreeMap::new(),
         }],
         epoch_millis: 0,
-        units: vec![unit],
+        units: vec![unit.into()],
         token_seed: [0; 32],
     }
 }

@@ -17,8 +17,8 @@ pub struct TargetConfig {
     pub ports: Vec<PortConfig>,
     /// The wall clock at the origin of [`Time`](felio_hal::Time): milliseconds since 1970.
     pub epoch_millis: u64,
-    /// The units, of all reactors. A unit keeps its place as long as it exists.
-    pub units: Vec<UnitConfig>,
+    /// The units, of all reactors. A unit keeps its place as long as it exists. Shared, so that a change costs what it changes.
+    pub units: Vec<Arc<UnitConfig>>,
     /// What makes ROD tokens hard to guess: drawn at random for each process, and told to nobody.
     pub token_seed: [u8; 32],
 }
@@ -117,6 +117,11 @@ impl PortConfig {
 }
 
 impl TargetConfig {
+    /// The unit at a place, to be changed.
+    pub fn unit_mut(&mut self, at: usize) -> &mut UnitConfig {
+        Arc::make_mut(&mut self.units[at])
+    }
+
     /// The port of that target with that tag, as an index.
     #[must_use]
     pub fn port(&self, target: &str, tag: u16) -> Option<usize> {

@@ -20,11 +20,14 @@ use std::sync::Arc;
 impl Engine {
     /// The configuration is this one from now on.
     pub fn handle_config(&mut self, now: Time, target: Arc<TargetConfig>, pool: &mut Pool) {
+        let before = Arc::clone(&self.target);
         for (at, config) in (0u32..).zip(&target.units) {
-            self.place_unit(now, at, config);
+            if !before.units.get(index(at)).is_some_and(|old| Arc::ptr_eq(old, config)) {
+                self.place_unit(now, at, config);
+            }
         }
         self.copies.tokens.set_peers(copy::other_homes(&target, self.reactor));
-        let before = core::mem::replace(&mut self.target, target);
+        self.target = target;
         self.seat_nexuses(&before);
         self.settle(now, pool);
     }

@@ -145,7 +145,7 @@ fn runtime_config(
     target: Target,
     access: &Access,
 ) -> RuntimeConfig {
-    let units = (0..).zip(disks).map(|(number, disk)| unit(number, disk, access)).collect();
+    let units = (0..).zip(disks).map(|(number, disk)| unit(number, disk, access).into()).collect();
     let buffer_bytes_max = usize::try_from(args.memory).unwrap_or(usize::MAX);
     RuntimeConfig {
         cores: args.cores,

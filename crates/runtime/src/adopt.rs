@@ -148,7 +148,7 @@ impl Runtime {
     /// is given for each takes its place.
     pub fn retire(
         &mut self,
-        units: &[(u32, UnitConfig)],
+        units: &[(u32, Arc<UnitConfig>)],
         stores: &[Arc<dyn Store>],
         within: Duration,
     ) -> Retired {
@@ -165,7 +165,7 @@ impl Runtime {
         let mut target = TargetConfig::clone(&self.target);
         for (place, husk) in units {
             if let Some(unit) = usize::try_from(*place).ok().and_then(|at| target.units.get_mut(at)) {
-                unit.clone_from(husk);
+                *unit = Arc::clone(husk);
             }
         }
         self.complete(&mut target);
@@ -186,6 +186,12 @@ impl Runtime {
         }
         let reactors = u16::try_from(self.mailboxes.len()).unwrap_or(u16::MAX);
         keep_homes(&self.target.units, &mut target.units, reactors);
+    }
+
+    /// The units as they are served, by their places.
+    #[must_use]
+    pub fn units(&self) -> &[Arc<UnitConfig>] {
+        &self.target.units
     }
 
     fn take_up(
@@ -217,15 +223,16 @@ fn nowhere() -> PortConfig {
 }
 
 /// A unit stays where it is; one that is new goes where its logical unit group is, else where the fewest are.
-pub(crate) fn keep_homes(before: &[UnitConfig], units: &mut [UnitConfig], reactors: u16) {
+pub(crate) fn keep_homes(before: &[Arc<UnitConfig>], units: &mut [Arc<UnitConfig>], reactors: u16) {
     let mut counts = vec![0u32; usize::from(reactors)];
     let mut groups = BTreeMap::new();
     let is_kept = |at: usize, unit: &UnitConfig| before.get(at).is_some_and(|old| old.birth == unit.birth);
     for (at, unit) in units.iter_mut().enumerate() {
         if is_kept(at, unit) {
-            unit.home = before[at].home;
-            counts[usize::from(unit.home)] += 1;
-            groups.entry(unit.access.lu_group).or_insert(unit.home);
+            let home = before[at].home;
+            move_to(unit, home);
+            counts[usize::from(home)] += 1;
+            groups.entry(unit.access.lu_group).or_insert(home);
         }
     }
     for (at, unit) in units.iter_mut().enumerate() {
@@ -233,11 +240,18 @@ pub(crate) fn keep_homes(before: &[UnitConfig], units: &mut [UnitConfig], reacto
             continue;
         }
         let fewest = || (0u16..).zip(&counts).min_by_key(|(_, count)| **count).map_or(0, |(home, _)| home);
-        unit.home = match unit.access.lu_group {
+        let home = match unit.access.lu_group {
             0 => fewest(),
             group => *groups.entry(group).or_insert_with(fewest),
         };
-        counts[usize::from(unit.home)] += 1;
+        move_to(unit, home);
+        counts[usize::from(home)] += 1;
+    }
+}
+
+fn move_to(unit: &mut Arc<UnitConfig>, home: u16) {
+    if unit.home != home {
+        Arc::make_mut(unit).home = home;
     }
 }
 

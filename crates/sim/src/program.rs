@@ -196,7 +196,7 @@ fn target(disk: &Disk, home: u16, transition: Duration) -> TargetConfig {
     TargetConfig {
         ports: PORTS.into_iter().map(port).collect(),
         epoch_millis: 0,
-        units: vec![unit],
+        units: vec![unit.into()],
         token_seed: [0; 32],
     }
 }

@@ -78,7 +78,7 @@ impl World {
             disks.push(Disk::new(1, bytes, 4096));
         }
         let flags = script.byte();
-        let units = disks.iter().zip(0_u16..).map(|(disk, number)| UnitConfig {
+        let units = disks.iter().zip(0_u16..).map(|(disk, number)| Arc::new(UnitConfig {
             birth: number.into(),
             home: 0,
             store: disk.id,
@@ -96,7 +96,7 @@ impl World {
                 serial: format!("serial {number}"),
                 naa: [0x60 + u8::try_from(number).expect("a digit"); 16],
             },
-        });
+        }));
         let luns = (0..disks.len()).zip(0_u16..).zip(0_u32..);
         let luns = luns.map(|((_, number), unit)| Mapping { lun: number * 300, unit, read_only: false });
         let config = TargetConfig {

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_short_form_gives_up_above_two_tebibytes() {
         let mut target = fixture::target();
-        target.units[0].limits.bytes = 1 << 42;
+        target.unit_mut(0).limits.bytes = 1 << 42;
         let got = ask(&target, read_capacity10, &[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(got, Ok(vec![0xff, 0xff, 0xff, 0xff, 0, 0, 2, 0]));
     }
@@ -77,7 +77,7 @@ mod tests {
     fn the_long_form_tells_of_protection() {
         for (kind, byte) in [(Kind::Type1, 0b001), (Kind::Type2, 0b011), (Kind::Type3, 0b101)] {
             let mut target = fixture::target();
-            target.units[0].limits.protection = Protection::On(kind);
+            target.unit_mut(0).limits.protection = Protection::On(kind);
             assert_eq!(ask(&target, read_capacity16, &CDB16).map(|data| data[12]), Ok(byte));
         }
     }

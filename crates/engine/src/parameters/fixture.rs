@@ -16,7 +16,7 @@ pub(crate) const NEXUS: NexusId = NexusId { reactor: 0, slot: 0, generation: 0 }
 
 /// 1 GiB in blocks of 512 bytes, 4 KiB physical; cached, thin, not rotating.
 pub(crate) fn target() -> TargetConfig {
-    TargetConfig { ports: vec![port()], epoch_millis: 0, units: vec![unit(0)], token_seed: [0; 32] }
+    TargetConfig { ports: vec![port()], epoch_millis: 0, units: vec![unit(0).into()], token_seed: [0; 32] }
 }
 
 fn port() -> PortConfig {
@@ -74,7 +74,7 @@ pub(crate) fn unit(birth: u64) -> UnitConfig {
 
 /// What the first unit answers.
 pub(crate) fn ask(target: &TargetConfig, run: ParametersFn, cdb: &[u8]) -> Result<Vec<u8>, Sense> {
-    ask_unit(target, &Unit::new(target.units[0].clone()), run, cdb)
+    ask_unit(target, &Unit::new(UnitConfig::clone(&target.units[0])), run, cdb)
 }
 
 /// What a unit answers.

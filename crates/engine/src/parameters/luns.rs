@@ -42,7 +42,7 @@ mod tests {
     fn check(select: u8, want: Result<Vec<u8>, Sense>) {
         let mut target = fixture::target();
         let mapping = |lun, unit| Mapping { lun, unit, read_only: false };
-        target.units.extend([fixture::unit(1), fixture::unit(2)]);
+        target.units.extend([fixture::unit(1), fixture::unit(2)].map(Arc::new));
         target.ports[0].luns = Arc::new(LunMap::new(vec![mapping(300, 1), mapping(0, 0), mapping(2, 2)]));
         assert_eq!(ask(&target, report_luns, &[0xa0, 0, select, 0, 0, 0, 0, 0, 1, 0, 0, 0]), want);
     }

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_unit_of_a_group_names_it() {
         let mut target = fixture::target();
-        target.units[0].access.lu_group = 5;
+        target.unit_mut(0).access.lu_group = 5;
         let page = ask(&target, inquiry, &[0x12, 1, 0x83, 0xff, 0xff, 0]).expect("the page exists");
         let designator = [0x01, 0x06, 0, 4, 0, 0, 0, 5];
         assert!(page.windows(8).any(|window| window == designator));
@@ -92,7 +92,7 @@ mod tests {
     fn segments_are_told_where_there_are_some() {
         let mut target = fixture::target();
         assert!(ask(&target, inquiry, &[0x12, 1, 0xb3, 0xff, 0xff, 0]).is_err());
-        target.units[0].access.map =
+        target.unit_mut(0).access.map =
             Some(LbaMap { segment_blocks: 8, segment_multiplier: 2, ranges: Vec::new() });
         check(&target, PageCode::REFERRALS, &[0, 0xb3, 0, 12, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 2]);
         let extended = ask(&target, inquiry, &[0x12, 1, 0x86, 0xff, 0xff, 0]).expect("the page exists");

@@ -189,7 +189,7 @@ mod tests {
                 .map(|data| data[5])
         };
         assert_eq!(usage(&target), Ok(0x08)); // UNMAP, and never ANCHOR
-        target.units[0].limits.unmap = None;
+        target.unit_mut(0).limits.unmap = None;
         assert_eq!(usage(&target), Ok(0));
     }
 

@@ -258,7 +258,7 @@ mod tests {
         let page = |flags, types| [0, 0xb4, 0, 8, 0, 0, 2, 0, flags, types, 0, 0];
         let mut target = fixture::target();
         assert_eq!(get(&target, PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES), page(0, 0x01));
-        target.units[0].limits.protection = Protection::Off;
+        target.unit_mut(0).limits.protection = Protection::Off;
         assert_eq!(get(&target, PageCode::BLOCK_LENGTHS_AND_PROTECTION_TYPES), page(0x0f, 0x0f));
         assert_eq!(get(&target, PageCode::EXTENDED_INQUIRY)[4..8], [0x3f, 0x17, 0x01, 0x20]);
     }
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_unit_that_cannot_unmap_says_nothing_of_it() {
         let mut target = fixture::target();
-        target.units[0].limits.unmap = None;
+        target.unit_mut(0).limits.unmap = None;
         assert_eq!(get(&target, PageCode::BLOCK_LIMITS)[20..36], [0; 16]);
         assert_eq!(get(&target, PageCode::LOGICAL_BLOCK_PROVISIONING), [0, 0xb2, 0, 4, 0, 0, 0, 0]);
     }
@@ -337,9 +337,9 @@ mod tests {
     #[test]
     fn space_that_can_be_kept_and_space_that_runs_out_are_told() {
         let mut target = fixture::target();
-        target.units[0].limits.space = true;
-        target.units[0].limits.unmap =
-            target.units[0].limits.unmap.map(|unmap| UnmapLimits { anchor: true, ..unmap });
+        target.unit_mut(0).limits.space = true;
+        target.unit_mut(0).limits.unmap =
+            target.unit_mut(0).limits.unmap.map(|unmap| UnmapLimits { anchor: true, ..unmap });
         assert_eq!(get(&target, PageCode::LOGICAL_BLOCK_PROVISIONING), [0, 0xb2, 0, 4, 11, 0xe6, 2, 0]);
     }
 

@@ -3,7 +3,7 @@
 use crate::cdb::*;
 use crate::rig::{ALICE, BOB, Code, Rig, Said, target};
 use core::time::Duration;
-use felio_engine::{Access, LbaMap, LbaRange, PortConfig, PortGroup, Ports, TargetConfig};
+use felio_engine::{Access, LbaMap, LbaRange, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig};
 use felio_hal::NexusId;
 use felio_hal::state::Saved;
 use felio_hal::store::Failure;
@@ -23,7 +23,7 @@ const REPORT: [u8; 12] = [0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
 fn config() -> TargetConfig {
     let mut target = target();
     target.ports.push(PortConfig { tag: 2, relative_port: 2, ..target.ports[0].clone() });
-    target.units[0].access = access();
+    target.unit_mut(0).access = access();
     target
 }
 
@@ -89,8 +89,8 @@ fn groups_are_told_with_their_ports_and_what_they_support() {
 #[test]
 fn the_extended_header_tells_how_long_an_implicit_transition_takes() {
     let mut target = config();
-    target.units[0].access.port_groups[0].implicit_transition_secs = 7;
-    target.units[0].access.port_groups[1].preferred = true;
+    target.unit_mut(0).access.port_groups[0].implicit_transition_secs = 7;
+    target.unit_mut(0).access.port_groups[1].preferred = true;
     let mut rig = rig_of(target);
     let mut cdb = REPORT;
     cdb[1] |= 0x20;
@@ -208,8 +208,8 @@ fn what_makes_no_sense_is_refused_as_a_whole() {
 #[test]
 fn a_group_gets_only_into_states_that_it_supports_and_only_if_initiators_may() {
     let mut target = config();
-    target.units[0].access.port_groups[0].supported.retain(|state| *state != AccessState::Standby);
-    target.units[0].access.port_groups[1].tpgs.explicit = false;
+    target.unit_mut(0).access.port_groups[0].supported.retain(|state| *state != AccessState::Standby);
+    target.unit_mut(0).access.port_groups[1].tpgs.explicit = false;
     let mut rig = rig_of(target);
     assert_eq!(change(&mut rig, ALICE, &[(1, 2)]), BAD_LIST);
     assert_eq!(change(&mut rig, ALICE, &[(2, 2)]), BAD_LIST);
@@ -219,13 +219,13 @@ fn a_group_gets_only_into_states_that_it_supports_and_only_if_initiators_may() {
 #[test]
 fn a_unit_whose_states_nobody_changes_does_not_know_the_commands() {
     let mut target = config();
-    for group in &mut target.units[0].access.port_groups {
+    for group in &mut target.unit_mut(0).access.port_groups {
         group.tpgs.explicit = false;
     }
     let mut rig = rig_of(target.clone());
     assert_eq!(change(&mut rig, ALICE, &[(1, 2)]), (5, 0x20, 0));
     assert_eq!(rig.run(ALICE, &INQUIRY, &[]).data[5] & 0x30, 0x10);
-    for group in &mut target.units[0].access.port_groups {
+    for group in &mut target.unit_mut(0).access.port_groups {
         group.tpgs.implicit = false;
     }
     let mut rig = rig_of(target);
@@ -266,7 +266,7 @@ fn a_change_waits_for_what_runs_and_holds_up_what_comes() {
 #[test]
 fn a_transition_refuses_and_ends_by_itself() {
     let mut target = config();
-    target.units[0].access.port_groups[1].transition = Duration::from_secs(3);
+    target.unit_mut(0).access.port_groups[1].transition = Duration::from_secs(3);
     let mut rig = rig_of(target);
     assert_eq!(change(&mut rig, ALICE, &[(2, 1)]), NOTHING);
     assert_eq!(groups(&mut rig)[1], (2, 0x0f, 1, vec![2]));
@@ -288,7 +288,7 @@ fn a_transition_refuses_and_ends_by_itself() {
 #[test]
 fn a_transition_can_be_turned_around_from_another_port() {
     let mut target = config();
-    target.units[0].access.port_groups[1].transition = Duration::from_secs(3);
+    target.unit_mut(0).access.port_groups[1].transition = Duration::from_secs(3);
     let mut rig = rig_of(target);
     change(&mut rig, ALICE, &[(2, 2)]);
     rig.pass(Duration::from_secs(2));
@@ -302,7 +302,7 @@ fn a_transition_can_be_turned_around_from_another_port() {
 /// The same target after a restart.
 fn restarted(rig: &Rig, mut target: TargetConfig) -> Rig {
     let documents = rig.disk.saved.iter().map(|(part, bytes)| ((*part).to_owned(), bytes.clone()));
-    target.units[0].saved = Saved(documents.collect());
+    target.unit_mut(0).saved = Saved(documents.collect());
     rig_of(target)
 }
 
@@ -321,7 +321,7 @@ fn an_operator_who_decides_anew_is_obeyed() {
     let mut rig = rig();
     change(&mut rig, ALICE, &[(2, 2), (2, 0x0e)]);
     let mut target = config();
-    target.units[0].access.port_groups[1].state = AccessState::ActiveNonOptimized;
+    target.unit_mut(0).access.port_groups[1].state = AccessState::ActiveNonOptimized;
     let mut rig = restarted(&rig, target);
     // Changed by implicit behaviour, as the initiator sees it.
     assert_eq!(groups(&mut rig), [(1, 0, 0, vec![1]), (2, 1, 2, vec![2])]);
@@ -340,7 +340,7 @@ fn a_state_that_cannot_be_saved_is_not_taken() {
 #[test]
 fn without_a_place_for_states_they_last_as_long_as_the_process() {
     let mut target = config();
-    target.units[0].limits.state = false;
+    target.unit_mut(0).limits.state = false;
     let mut rig = rig_of(target);
     assert_eq!(change(&mut rig, ALICE, &[(2, 2)]), NOTHING);
     assert!(rig.disk.saved.is_empty());
@@ -350,13 +350,13 @@ fn without_a_place_for_states_they_last_as_long_as_the_process() {
 /// Units 0 and 1 are of one group, unit 2 is alone.
 fn group_of_two() -> Rig {
     let mut target = config();
-    target.units[0].access.lu_group = 9;
-    let mut second = target.units[0].clone();
+    target.unit_mut(0).access.lu_group = 9;
+    let mut second = UnitConfig::clone(&target.units[0]);
     second.birth = 1;
     let mut third = second.clone();
     third.birth = 2;
     third.access.lu_group = 0;
-    target.units.extend([second, third]);
+    target.units.extend([second, third].map(Into::into));
     let mut rig = rig_of(target);
     for lun in 1..3 {
         for nexus in [ALICE, BOB] {
@@ -418,7 +418,7 @@ fn a_change_that_is_aborted_while_it_is_saved_stays() {
 fn halves() -> TargetConfig {
     use AccessState::{ActiveOptimized as O, Standby as S};
     let mut target = config();
-    for group in &mut target.units[0].access.port_groups {
+    for group in &mut target.unit_mut(0).access.port_groups {
         group.state = AccessState::LbaDependent;
         group.supported.push(AccessState::LbaDependent);
     }
@@ -426,7 +426,7 @@ fn halves() -> TargetConfig {
         LbaRange { first: 0, last: 2047, groups: vec![(1, O), (2, S)] },
         LbaRange { first: 2048, last: 4095, groups: vec![(1, S), (2, O)] },
     ];
-    target.units[0].access.map = Some(LbaMap { segment_blocks: 0, segment_multiplier: 0, ranges });
+    target.unit_mut(0).access.map = Some(LbaMap { segment_blocks: 0, segment_multiplier: 0, ranges });
     target
 }
 

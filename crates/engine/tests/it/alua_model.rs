@@ -154,13 +154,13 @@ fn config() -> TargetConfig {
         transition: Duration::from_secs(TRANSITION_SECS),
         ..PortGroup::new(2, Ports::These(vec![2, 3]))
     };
-    target.units[0].access.port_groups = vec![one, two];
+    target.unit_mut(0).access.port_groups = vec![one, two];
     target
 }
 
 fn rig(saved: Saved) -> Rig {
     let mut target = config();
-    target.units[0].saved = saved;
+    target.unit_mut(0).saved = saved;
     let mut rig = Rig::silent(target, 16, 1 << 20);
     for (nexus, port) in NEXUSES {
         rig.login_at(nexus, port.into());

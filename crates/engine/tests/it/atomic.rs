@@ -9,7 +9,7 @@ const INVALID_FIELD: (u8, u8, u8) = (5, 0x24, 0);
 /// Writes of 4 to 32 blocks, in steps of 4, at multiples of 8.
 fn rig() -> Rig {
     let mut target = target();
-    target.units[0].limits.atomic =
+    target.unit_mut(0).limits.atomic =
         Some(AtomicLimits { bytes_max: 16 << 10, granularity_bytes: 2048, alignment_bytes: 4096 });
     Rig::with(target, 64, 64 << 20)
 }

@@ -3,7 +3,7 @@
 use crate::cdb::*;
 use crate::rig::{ALICE, BLOCK, BLOCKS, BOB, Code, Rig, target};
 use core::time::Duration;
-use felio_engine::TargetConfig;
+use felio_engine::{TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::store::Failure;
 use felio_spec::status::{TaskManagementFunction as Function, TaskManagementResponse};
@@ -19,12 +19,12 @@ const INVALID_CDB: Code = (5, 0x24, 0);
 pub(crate) fn three_units() -> TargetConfig {
     let mut target = target();
     for number in 1..3u8 {
-        let mut unit = target.units[0].clone();
+        let mut unit = UnitConfig::clone(&target.units[0]);
         unit.birth = number.into();
         unit.store = StoreId(number.into());
         unit.identity.naa = naa(number);
         unit.identity.serial = format!("u{number}");
-        target.units.push(unit);
+        target.units.push(unit.into());
     }
     target
 }
@@ -335,7 +335,7 @@ fn a_residual_tells_how_much_is_missing() {
 #[test]
 fn a_write_protected_destination_is_not_written() {
     let mut target = three_units();
-    target.units[1].read_only = true;
+    target.unit_mut(1).read_only = true;
     let mut rig = Rig::with(target, 64, 64 << 20);
     fill(&mut rig);
     let list = across();

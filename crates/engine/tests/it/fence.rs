@@ -3,6 +3,7 @@
 use crate::cdb::*;
 use crate::rig::{ALICE, BLOCK, BOB, Code, Rig, target};
 use core::time::Duration;
+use felio_engine::UnitConfig;
 use felio_hal::{NexusId, StoreId};
 use felio_spec::TaskAttribute::Simple;
 use felio_spec::status::{TaskManagementFunction as Function, TaskManagementResponse as Answer};
@@ -135,9 +136,9 @@ fn a_flush_that_takes_long_keeps_nobody_from_working() {
 #[test]
 fn another_unit_goes_on() {
     let mut target = target();
-    let mut second = target.units[0].clone();
+    let mut second = UnitConfig::clone(&target.units[0]);
     (second.birth, second.store) = (1, StoreId(1));
-    target.units.push(second);
+    target.units.push(second.into());
     let mut rig = Rig::with(target, 8, 1 << 20);
     let lun = Lun::from_number(1).expect("a LUN");
     rig.send_to(lun, Simple, ALICE, &REQUEST_SENSE, &[]);

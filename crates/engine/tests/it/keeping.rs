@@ -87,7 +87,7 @@ fn a_name_is_saved_told_to_others_and_comes_back() {
     assert_eq!(rig.run(BOB, &TEST_UNIT_READY, &[]).code(), (6, 0x3f, 5));
     let mut target = target();
     let document = rig.disk.saved["identifying"].clone();
-    target.units[0].saved = Saved(vec![("identifying".to_owned(), document)]);
+    target.unit_mut(0).saved = Saved(vec![("identifying".to_owned(), document)]);
     let mut rig = Rig::with(target, 64, 64 << 20);
     assert_eq!(rig.run(BOB, &NAME, &[]).data, b"\0\0\0\x05abcde");
     assert_eq!(rig.run(BOB, &text(NAME), &[]).data, b"\0\0\0\x05disk\0");
@@ -106,7 +106,7 @@ fn the_kinds_of_names_are_told() {
 #[test]
 fn without_a_place_for_it_there_are_no_names() {
     let mut target = target();
-    target.units[0].limits.state = false;
+    target.unit_mut(0).limits.state = false;
     let mut rig = Rig::with(target, 64, 64 << 20);
     assert_eq!(rig.ask(&NAME, &[]).0, Status::CHECK_CONDITION);
     assert_eq!(rig.ask(&SET_NAME, b"abcde").0, Status::CHECK_CONDITION);

@@ -31,7 +31,7 @@ fn what_was_written_is_read() {
 #[test]
 fn six_byte_commands_take_zero_for_256_blocks() {
     let mut target = target();
-    target.units[0].limits.transfer_bytes_max = 1 << 20;
+    target.unit_mut(0).limits.transfer_bytes_max = 1 << 20;
     let mut rig = Rig::with(target, 8, 64 << 20);
     assert_eq!(rig.run(ALICE, &[0x08, 0, 0, 1, 0, 0], &[]).transfer_bytes, 256 * 512);
     assert_eq!(rig.disk.log, ["read 1+256"]);
@@ -135,7 +135,7 @@ fn fua_asks_for_durability() {
 #[test]
 fn a_store_without_cache_is_never_flushed() {
     let mut target = target();
-    target.units[0].limits.write_cache = WriteCache::Off;
+    target.unit_mut(0).limits.write_cache = WriteCache::Off;
     let mut rig = Rig::with(target, 8, 64 << 20);
     rig.run(ALICE, &read10_fua(0, 1), &[]);
     rig.run(ALICE, &synchronize_cache10(0), &[]);
@@ -314,7 +314,7 @@ fn a_failure_in_the_middle_of_a_command_ends_it() {
 #[test]
 fn a_read_only_unit_is_write_protected() {
     let mut target = target();
-    target.units[0].read_only = true;
+    target.unit_mut(0).read_only = true;
     let mut rig = Rig::with(target, 8, 64 << 20);
     assert_eq!(rig.ask(&write10(0, 1), &[0; BLOCK]), check(7, 0x27, 0));
     assert_eq!(rig.ask(&compare_and_write(0, 1), &[0; 2 * BLOCK]), check(7, 0x27, 0));

@@ -30,7 +30,7 @@ fn protected(rig: &mut Rig, control: u8) -> bool {
 fn reborn(rig: &Rig) -> Rig {
     let mut target = target();
     let saved = rig.disk.saved.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone()));
-    target.units[0].saved = Saved(saved.collect());
+    target.unit_mut(0).saved = Saved(saved.collect());
     Rig::with(target, 64, 64 << 20)
 }
 
@@ -77,7 +77,7 @@ fn what_cannot_be_saved_does_not_take_effect() {
 #[test]
 fn without_a_place_for_it_saving_is_refused() {
     let mut target = target();
-    target.units[0].limits.state = false;
+    target.unit_mut(0).limits.state = false;
     let mut rig = Rig::with(target, 64, 64 << 20);
     let reply = rig.run(ALICE, &select(SAVE, &PROTECT), &PROTECT);
     assert_eq!((reply.code(), reply.pointer()), ((5, 0x24, 0), 1));

@@ -47,7 +47,7 @@ fn sense(rig: &mut Rig) -> (Code, u16) {
 fn restarted(rig: &Rig) -> Rig {
     let mut target = target();
     let saved = rig.disk.saved.iter().map(|(part, bytes)| ((*part).to_owned(), bytes.clone()));
-    target.units[0].saved = Saved(saved.collect());
+    target.unit_mut(0).saved = Saved(saved.collect());
     let mut next = Rig::silent(target, 64, 64 << 20);
     next.login(ALICE);
     next
@@ -266,7 +266,7 @@ fn what_makes_no_sense_is_refused() {
 #[test]
 fn what_is_write_protected_is_not_made_anew() {
     let mut target = target();
-    target.units[0].read_only = true;
+    target.unit_mut(0).read_only = true;
     let mut rig = Rig::with(target, 8, 64 << 20);
     assert_eq!(rig.run(ALICE, &sanitize_block_erase(0), &[]).code(), (7, 0x27, 0));
     assert_eq!(rig.run(ALICE, &format_unit(0), &[]).code(), (7, 0x27, 0));

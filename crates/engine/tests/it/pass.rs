@@ -10,7 +10,7 @@ const LOAD_DISPLAY: [u8; 6] = [0x06, 0, 0, 0, 3, 0];
 
 fn tape() -> Rig {
     let mut target = target();
-    target.units[0].limits.passes = Some(DeviceType::SEQUENTIAL_ACCESS);
+    target.unit_mut(0).limits.passes = Some(DeviceType::SEQUENTIAL_ACCESS);
     let mut rig = Rig::with(target, 64, 64 << 20);
     rig.disk.log.clear();
     rig
@@ -64,8 +64,8 @@ fn the_list_of_units_is_ours() {
 #[test]
 fn what_sends_data_to_a_read_only_device_is_refused() {
     let mut target = target();
-    target.units[0].limits.passes = Some(DeviceType::SEQUENTIAL_ACCESS);
-    target.units[0].read_only = true;
+    target.unit_mut(0).limits.passes = Some(DeviceType::SEQUENTIAL_ACCESS);
+    target.unit_mut(0).read_only = true;
     let mut rig = Rig::with(target, 64, 64 << 20);
     assert_eq!(rig.run(ALICE, &LOAD_DISPLAY, &[1, 2, 3]).code(), (7, 0x27, 0));
     assert_eq!(rig.run(ALICE, &WRITE_FILEMARKS, &[]).status, Status::GOOD);

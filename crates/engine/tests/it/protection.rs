@@ -16,8 +16,8 @@ const GOOD: Code = (0, 0, 0);
 
 fn rig(kind: Kind) -> Rig {
     let mut target = target();
-    target.units[0].limits.protection = Protection::On(kind);
-    target.units[0].limits.write_cache = WriteCache::Off;
+    target.unit_mut(0).limits.protection = Protection::On(kind);
+    target.unit_mut(0).limits.write_cache = WriteCache::Off;
     Rig::with(target, 64, 64 << 20)
 }
 

@@ -252,8 +252,8 @@ fn whatever_is_sent_the_model_agrees() {
     assert_eq!(WHOLE, BLOCK + 8);
     for (seed, kind) in (1..=12).zip([Kind::Type1, Kind::Type2, Kind::Type3].into_iter().cycle()) {
         let mut target = target();
-        target.units[0].limits.protection = Protection::On(kind);
-        target.units[0].limits.write_cache = WriteCache::Off;
+        target.unit_mut(0).limits.protection = Protection::On(kind);
+        target.unit_mut(0).limits.write_cache = WriteCache::Off;
         let model = Model { kind, blocks: vec![(0, Tuple::FRESH); BLOCKS] };
         let mut world = World { rig: Rig::with(target, 64, 64 << 20), model, dice: Dice::new(seed) };
         for _ in 0..400 {

@@ -59,7 +59,7 @@ fn no_blocks_stand_for_all_up_to_the_end() {
 #[test]
 fn no_blocks_and_too_many_are_refused_where_there_are_more_than_one_command_may_write() {
     let mut target = target();
-    target.units[0].limits.bytes = 1 << 30;
+    target.unit_mut(0).limits.bytes = 1 << 30;
     let mut rig = Rig::with(target, 8, 64 << 20);
     assert_eq!(rig.run(ALICE, &write_same10(0, 4000, 0), &[0; BLOCK]).code(), (5, 0x24, 0));
     assert_eq!(rig.run(ALICE, &write_same16(0, 0, 0x1_0000), &[0; BLOCK]).pointer(), 10);
@@ -92,7 +92,7 @@ fn a_store_that_cannot_keep_space_anchors_nothing() {
 /// A store that can keep space without data in it, and tells how much there is.
 fn with_space() -> Rig {
     let mut target = target();
-    let limits = &mut target.units[0].limits;
+    let limits = &mut target.unit_mut(0).limits;
     limits.unmap = limits.unmap.map(|unmap| UnmapLimits { anchor: true, ..unmap });
     limits.space = true;
     let mut rig = Rig::with(target, 64, 64 << 20);
@@ -198,7 +198,7 @@ fn where_nobody_tells_of_space_no_threshold_can_be_set() {
 #[test]
 fn a_store_that_cannot_deallocate_refuses_to() {
     let mut target = target();
-    target.units[0].limits.unmap = None;
+    target.unit_mut(0).limits.unmap = None;
     let mut rig = Rig::with(target, 8, 64 << 20);
     assert_eq!(rig.run(ALICE, &unmap(24), &list(&[(0, 1)])).code(), (5, 0x20, 0));
     assert_eq!(rig.run(ALICE, &write_same10(UNMAP, 0, 1), &[0; BLOCK]).code(), (5, 0x24, 0));
@@ -252,7 +252,7 @@ fn lba_status_asks_no_more_than_fits() {
 #[test]
 fn what_the_store_does_not_know_is_mapped() {
     let mut target = target();
-    target.units[0].limits.extents = false;
+    target.unit_mut(0).limits.extents = false;
     let mut rig = Rig::with(target, 8, 64 << 20);
     let data = rig.run(ALICE, &get_lba_status(0, 1000), &[]).data;
     assert_eq!((data.len(), &data[16..21]), (24, &[0, 0, 0x10, 0, 0][..]));

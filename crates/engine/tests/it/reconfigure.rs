@@ -2,7 +2,7 @@
 
 use crate::cdb::*;
 use crate::rig::{ALICE, BOB, Code, Rig, target};
-use felio_engine::{LunMap, Mapping, TargetConfig};
+use felio_engine::{LunMap, Mapping, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_spec::Status;
 use felio_spec::alua::AccessState;
@@ -20,9 +20,9 @@ const NOTHING: Code = (0, 0, 0);
 fn units(count: u16) -> TargetConfig {
     let mut target = target();
     for number in 1..count {
-        let mut unit = target.units[0].clone();
+        let mut unit = UnitConfig::clone(&target.units[0]);
         (unit.birth, unit.store) = (number.into(), StoreId(number.into()));
-        target.units.push(unit);
+        target.units.push(unit.into());
     }
     show(&mut target, LunMap::numbered(count));
     target
@@ -98,8 +98,8 @@ fn who_may_only_read_cannot_write_and_is_told_so() {
 fn what_may_change_of_a_unit_changes_under_it() {
     let mut rig = Rig::new();
     let mut target = units(1);
-    target.units[0].identity.product = "other".into();
-    target.units[0].read_only = true;
+    target.unit_mut(0).identity.product = "other".into();
+    target.unit_mut(0).read_only = true;
     rig.configure(&target);
     assert_eq!(
         [ready(&mut rig, 0), ready(&mut rig, 0), ready(&mut rig, 0)],
@@ -113,7 +113,7 @@ fn what_may_change_of_a_unit_changes_under_it() {
 fn the_operator_sets_the_state_of_a_port_group() {
     let mut rig = Rig::new();
     let mut target = units(1);
-    target.units[0].access.port_groups[0].state = AccessState::Standby;
+    target.unit_mut(0).access.port_groups[0].state = AccessState::Standby;
     rig.configure(&target);
     assert_eq!(ready(&mut rig, 0), (6, 0x2a, 0x06));
     assert_eq!(rig.run(ALICE, &read10(0, 1), &[]).code(), (2, 0x04, 0x0b));
@@ -152,7 +152,7 @@ fn a_unit_that_takes_the_place_of_another_knows_nothing_of_it() {
     let mut target = units(2);
     show(&mut target, LunMap::numbered(1));
     rig.configure(&target);
-    target.units[1].birth = 9;
+    target.unit_mut(1).birth = 9;
     rig.configure(&target);
     show(&mut target, LunMap::numbered(2));
     rig.configure(&target);

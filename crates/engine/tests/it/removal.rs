@@ -17,7 +17,7 @@ const MEDIUM_MAY_HAVE_CHANGED: (u8, u8, u8) = (6, 0x28, 0);
 
 fn rig() -> Rig {
     let mut target = target();
-    target.units[0].removable = true;
+    target.unit_mut(0).removable = true;
     Rig::with(target, 64, 64 << 20)
 }
 

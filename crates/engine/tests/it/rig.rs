@@ -349,7 +349,7 @@ pub(crate) fn target() -> TargetConfig {
             initiators: BTreeMap::new(),
         }],
         epoch_millis: 1_000_000,
-        units: vec![unit],
+        units: vec![unit.into()],
         token_seed: [0; 32],
     }
 }
@@ -376,7 +376,7 @@ impl Rig {
     /// Nobody is logged in. Every unit is behind every port, under the number of its place.
     pub(crate) fn silent(mut target: TargetConfig, tasks_max: u32, pool_bytes: usize) -> Self {
         let more = target.units.iter().skip(1).map(|unit| Disk::new(unit.limits.protection.kind())).collect();
-        let kind = target.units[0].limits.protection.kind();
+        let kind = target.unit_mut(0).limits.protection.kind();
         let luns = Arc::new(LunMap::numbered(target.units.len().try_into().expect("few")));
         for port in &mut target.ports {
             port.luns = Arc::clone(&luns);

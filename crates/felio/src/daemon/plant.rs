@@ -11,7 +11,7 @@ use core::time::Duration;
 use felio_backstore::Store;
 use felio_control::{
     Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, Path, PortalKey, Refusal, RefusalKind,
-    StorageKey, StorageObject, Tpg, TpgKey,
+    StorageKey, StorageObject, Target, TargetKey, Tpg, TpgKey,
 };
 use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
@@ -33,9 +33,10 @@ pub(super) struct Plant {
     disks: BTreeMap<StorageKey, Disk>,
     /// Where it listens.
     portals: BTreeSet<PortalKey>,
-    /// The units by their places; free places are vacant.
-    units: Vec<UnitConfig>,
+    /// Places of units that are vacant.
     free: Vec<u32>,
+    /// The target ports as they are served, by their targets.
+    ports: BTreeMap<TargetKey, Vec<PortConfig>>,
     births: u64,
     /// Stores that did not end what they had begun.
     stuck: Vec<Arc<dyn Store>>,
@@ -59,6 +60,8 @@ pub(super) enum Mode {
 pub(super) struct Prepared {
     disks: BTreeMap<StorageKey, Disk>,
     portals: Vec<(PortalKey, Portal)>,
+    /// Files that were made longer.
+    grown: Vec<StorageKey>,
     pub(super) conditions: Conditions,
 }
 
@@ -76,8 +79,8 @@ impl Plant {
             state,
             disks: BTreeMap::new(),
             portals: BTreeSet::new(),
-            units: Vec::new(),
             free: Vec::new(),
+            ports: BTreeMap::new(),
             births: 0,
             stuck: Vec::new(),
             not_durable: Vec::new(),
@@ -106,14 +109,23 @@ impl Plant {
 
     /// What was prepared is not wanted: things are to be as they were.
     pub(super) fn discard(&mut self, prepared: Prepared) {
+        for key in &prepared.grown {
+            if let Some(object) = self.served.storage.get(key) {
+                let _ = resize(key, object, Ordering::Less);
+            }
+        }
         self.free.extend(prepared.disks.into_values().map(|disk| disk.place));
     }
 
     /// Opens what is new. Nothing that runs is touched, but that an object nobody finds is closed if it must be opened anew.
     pub(super) fn prepare(&mut self, wanted: &Config, mode: Mode) -> Result<Prepared, Refusal> {
         check_secrets(wanted)?;
-        let mut prepared =
-            Prepared { disks: BTreeMap::new(), portals: Vec::new(), conditions: Conditions::default() };
+        let mut prepared = Prepared {
+            disks: BTreeMap::new(),
+            portals: Vec::new(),
+            grown: Vec::new(),
+            conditions: Conditions::default(),
+        };
         let done = self
             .prepare_disks(wanted, mode, &mut prepared)
             .and_then(|()| self.prepare_portals(wanted, mode, &mut prepared));
@@ -127,8 +139,11 @@ impl Plant {
     fn prepare_disks(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
         for (key, object) in &wanted.storage {
             match self.disks.get(key) {
+                Some(_) if self.is_served(key, object) => continue,
                 Some(disk) if disk.opening == Opening::of(object) => {
-                    resize(key, object, Ordering::Greater)?;
+                    if resize(key, object, Ordering::Greater)? {
+                        prepared.grown.push(key.clone());
+                    }
                     continue;
                 }
                 Some(_) if self.served.is_exported(key) => {
@@ -191,11 +206,16 @@ impl Plant {
 
     /// Serves what the configuration wants, of which what is new was prepared.
     pub(super) fn carry_out(&mut self, wanted: &Config, prepared: Prepared) -> Result<(), Late> {
-        let Prepared { disks, portals, conditions } = prepared;
+        let Prepared { disks, portals, conditions, grown: _ } = prepared;
         let gone: Vec<StorageKey> =
             self.disks.keys().filter(|key| !wanted.storage.contains_key(*key)).cloned().collect();
-        for (key, object) in wanted.storage.iter().filter(|(key, _)| self.disks.contains_key(*key)) {
-            let _ = resize(key, object, Ordering::Less);
+        let moved: BTreeSet<StorageKey> = disks.keys().chain(&gone).cloned().collect();
+        let mut touched = moved.clone();
+        for (key, object) in wanted.storage.iter().filter(|(key, object)| !self.is_served(key, object)) {
+            touched.insert(key.clone());
+            if self.disks.contains_key(key) {
+                let _ = resize(key, object, Ordering::Less);
+            }
         }
         let stores = disks.values().map(|disk| (StoreId(disk.place), Arc::clone(&disk.store))).collect();
         for (key, disk) in disks {
@@ -208,7 +228,7 @@ impl Plant {
         self.portals.extend(portals.iter().map(|(key, _)| *key));
         let served = Served {
             iscsi: iscsi::config(wanted),
-            target: self.target(wanted, &gone),
+            target: self.target(wanted, touched, &moved),
             stores,
             open: portals.into_iter().map(|(_, portal)| portal).collect(),
             close: close.iter().map(|key| SocketAddr::new(key.address, key.port)).collect(),
@@ -227,20 +247,15 @@ impl Plant {
         }
         let disks: Vec<Disk> = keys.iter().filter_map(|key| self.disks.remove(key)).collect();
         self.births += 1;
-        let husk = |disk: &Disk| vacant(disk.place, self.births, &disk.store.limits());
-        let husks: Vec<(u32, UnitConfig)> = disks.iter().map(|disk| (disk.place, husk(disk))).collect();
+        let husk = |disk: &Disk| Arc::new(vacant(disk.place, self.births, &disk.store.limits()));
+        let husks: Vec<(u32, Arc<UnitConfig>)> = disks.iter().map(|disk| (disk.place, husk(disk))).collect();
         let stores: Vec<Arc<dyn Store>> = disks.iter().map(|disk| Arc::clone(&disk.store)).collect();
         let retired = self.runtime.retire(&husks, &stores, RETIREMENT);
         if retired == Retired::NotDurable {
             self.not_durable.extend(keys.iter().cloned());
         }
         if retired != Retired::Stuck {
-            for (place, husk) in husks {
-                if let Some(at) = usize::try_from(place).ok().and_then(|at| self.units.get_mut(at)) {
-                    *at = husk;
-                }
-                self.free.push(place);
-            }
+            self.free.extend(husks.iter().map(|(place, _)| *place));
             return Ok(());
         }
         // It may still write: as long as this process lives, neither place nor store is given to others.
@@ -254,30 +269,73 @@ impl Plant {
             return place;
         }
         let used = self.disks.values().chain(prepared.disks.values()).map(|disk| disk.place + 1).max();
-        used.unwrap_or(0).max(u32::try_from(self.units.len()).unwrap_or(u32::MAX))
+        used.unwrap_or(0).max(u32::try_from(self.runtime.units().len()).unwrap_or(u32::MAX))
     }
 
-    /// Ports and units for the engines.
-    fn target(&mut self, wanted: &Config, gone: &[StorageKey]) -> TargetConfig {
-        let ports = exposing(wanted);
-        let mut units = core::mem::take(&mut self.units);
-        for (key, disk) in self.disks.iter().filter(|(key, _)| !gone.contains(key)) {
-            let Some(object) = wanted.storage.get(key) else { continue };
+    /// Whether an object is served as it is wanted, if it is open.
+    fn is_served(&self, key: &StorageKey, object: &Arc<StorageObject>) -> bool {
+        self.served.storage.get(key).is_some_and(|served| Arc::ptr_eq(served, object))
+    }
+
+    /// Ports and units for the engines: those anew that the configuration has `touched`, and those that lead to what has `moved` to another
+    /// place, or away.
+    fn target(
+        &mut self,
+        wanted: &Config,
+        mut touched: BTreeSet<StorageKey>,
+        moved: &BTreeSet<StorageKey>,
+    ) -> TargetConfig {
+        let mut ports = BTreeMap::new();
+        for (key, target) in &wanted.targets {
+            let before = self.served.targets.get(key);
+            let same = before.is_some_and(|before| Arc::ptr_eq(before, target));
+            let leads_elsewhere = || !moved.is_empty() && exposed(target).any(|key| moved.contains(key));
+            let known = self.ports.remove(key).filter(|_| same && !leads_elsewhere());
+            let known = known.unwrap_or_else(|| {
+                let before = before.into_iter().flat_map(|before| exposed(before));
+                touched.extend(exposed(target).chain(before).cloned());
+                self.ports_of(key, target)
+            });
+            ports.insert(key.clone(), known);
+        }
+        let lost = core::mem::replace(&mut self.ports, ports);
+        let lost = lost.keys().filter_map(|key| self.served.targets.get(key));
+        touched.extend(lost.flat_map(|target| exposed(target)).cloned());
+        if wanted.lu_groups != self.served.lu_groups {
+            touched.extend(wanted.storage.keys().cloned());
+        }
+        TargetConfig {
+            ports: self.ports.values().flatten().cloned().collect(),
+            epoch_millis: 0,
+            units: self.units(wanted, &touched),
+            token_seed: [0; 32],
+        }
+    }
+
+    /// The units by their places, of which those of some objects are made anew.
+    fn units(&self, wanted: &Config, touched: &BTreeSet<StorageKey>) -> Vec<Arc<UnitConfig>> {
+        let ports = exposing(wanted, touched);
+        let mut units = self.runtime.units().to_vec();
+        for key in touched {
+            let (Some(disk), Some(object)) = (self.disks.get(key), wanted.storage.get(key)) else { continue };
             let nowhere = BTreeMap::new();
             let unit =
                 disk.unit(object, &key.name, lu_group(wanted, object), ports.get(key).unwrap_or(&nowhere));
             while units.len() <= usize::try_from(disk.place).unwrap_or(0) {
                 let place = u32::try_from(units.len()).unwrap_or(u32::MAX);
-                units.push(vacant(place, 0, &disk.store.limits()));
+                units.push(Arc::new(vacant(place, 0, &disk.store.limits())));
             }
             if let Some(at) = usize::try_from(disk.place).ok().and_then(|at| units.get_mut(at)) {
-                *at = unit;
+                *at = Arc::new(unit);
             }
         }
-        self.units.clone_from(&units);
-        let ports = wanted.tpgs().filter(|(key, _)| key.target.fabric == Fabric::Iscsi);
-        let ports = ports.filter_map(|(key, tpg)| self.port(&key, tpg)).collect();
-        TargetConfig { ports, epoch_millis: 0, units, token_seed: [0; 32] }
+        units
+    }
+
+    /// The target ports that reactors serve.
+    fn ports_of(&self, key: &TargetKey, target: &Target) -> Vec<PortConfig> {
+        let tpgs = target.tpgs.iter().filter(|_| key.fabric == Fabric::Iscsi);
+        tpgs.filter_map(|(tag, tpg)| self.port(&key.tpg(*tag), tpg)).collect()
     }
 
     fn port(&self, key: &TpgKey, tpg: &Tpg) -> Option<PortConfig> {
@@ -306,14 +364,22 @@ impl Plant {
     }
 }
 
-/// Through which target ports each object is reached, and in which of its groups each of them is.
-fn exposing(wanted: &Config) -> BTreeMap<StorageKey, BTreeMap<u16, String>> {
-    let mut all: BTreeMap<StorageKey, BTreeMap<u16, String>> = BTreeMap::new();
-    for (_, tpg) in wanted.tpgs() {
+/// The objects that a target's LUNs lead to.
+fn exposed(target: &Target) -> impl Iterator<Item = &StorageKey> {
+    target.tpgs.values().flat_map(|tpg| tpg.luns.values()).map(|lun| &lun.storage)
+}
+
+/// Through which target ports each of these objects is reached, and in which of its groups each port is.
+fn exposing<'a>(
+    wanted: &'a Config,
+    objects: &BTreeSet<StorageKey>,
+) -> BTreeMap<&'a StorageKey, BTreeMap<u16, String>> {
+    let mut all: BTreeMap<&StorageKey, BTreeMap<u16, String>> = BTreeMap::new();
+    for tpg in wanted.targets.values().flat_map(|target| target.tpgs.values()) {
         let Some(port) = tpg.rtpi else { continue };
-        for lun in tpg.luns.values() {
+        for lun in tpg.luns.values().filter(|lun| objects.contains(&lun.storage)) {
             let group = lun.alua_group.clone().unwrap_or_else(|| DEFAULT_GROUP.to_owned());
-            all.entry(lun.storage.clone()).or_default().insert(port, group);
+            all.entry(&lun.storage).or_default().insert(port, group);
         }
     }
     all
@@ -349,17 +415,18 @@ fn check_secrets(wanted: &Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A file becomes as long as the configuration says, if it is shorter (`Greater`) or longer (`Less`) than that.
-fn resize(key: &StorageKey, object: &StorageObject, which: Ordering) -> Result<(), Refusal> {
-    let Backing::Fileio { dev, size, .. } = &object.backing else { return Ok(()) };
+/// A file becomes as long as the configuration says, if it is shorter (`Greater`) or longer (`Less`) than that; whether it was.
+fn resize(key: &StorageKey, object: &StorageObject, which: Ordering) -> Result<bool, Refusal> {
+    let Backing::Fileio { dev, size, .. } = &object.backing else { return Ok(false) };
     let change = || {
         let file = OpenOptions::new().write(true).open(dev)?;
         let data = file.metadata()?;
-        if data.is_file() && size.cmp(&data.len()) == which {
+        let is_due = data.is_file() && size.cmp(&data.len()) == which;
+        if is_due {
             file.set_len(*size)?;
             file.sync_all()?;
         }
-        Ok(())
+        Ok(is_due)
     };
     change().map_err(|error: io::Error| {
         Refusal::invalid(format!("{dev} cannot be made {size} bytes long: {error}")).at(key)

@@ -498,7 +498,7 @@ impl Company {
     }
 }
 
-fn flushed_by(reactor: u16, units: &[UnitConfig]) -> Vec<StoreId> {
+fn flushed_by(reactor: u16, units: &[Arc<UnitConfig>]) -> Vec<StoreId> {
     let mine = units.iter().filter(|unit| unit.home == reactor && unit.limits.writable && !unit.read_only);
     mine.map(|unit| unit.store).collect()
 }

@@ -216,7 +216,7 @@ fn target() -> Arc<TargetConfig> {
         access: Access::default(),
         saved: Saved::default(),
     };
-    let units = vec![unit(0), unit(1)];
+    let units = [unit(0), unit(1)].map(Arc::new).to_vec();
     Arc::new(TargetConfig {
         ports: vec![PortConfig {
             target: "iqn.t".to_owned(),

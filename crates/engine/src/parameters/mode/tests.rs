@@ -115,7 +115,7 @@ fn the_long_descriptor_comes_for_the_asking() {
 #[test]
 fn a_write_protected_unit_says_so() {
     let mut target = fixture::target();
-    target.units[0].read_only = true;
+    target.unit_mut(0).read_only = true;
     let data = ask(&target, mode_sense6, &[0x1a, 8, 0x0a, 0, 255, 0]).expect("a page");
     assert_eq!(data[2], 0x90);
 }
@@ -131,7 +131,7 @@ fn what_can_be_changed_is_told() {
 #[test]
 fn the_cache_of_a_store_without_one_cannot_be_enabled() {
     let mut target = fixture::target();
-    target.units[0].limits.write_cache = WriteCache::Off;
+    target.unit_mut(0).limits.write_cache = WriteCache::Off;
     let now = ask(&target, mode_sense6, &[0x1a, 8, 0x08, 0, 255, 0]).expect("a page");
     let mask = ask(&target, mode_sense6, &[0x1a, 8, 0x48, 0, 255, 0]).expect("a page");
     assert_eq!((now[6], mask[6]), (0, 0));
@@ -140,7 +140,7 @@ fn the_cache_of_a_store_without_one_cannot_be_enabled() {
 #[test]
 fn without_a_place_for_it_nothing_is_saved() {
     let mut target = fixture::target();
-    target.units[0].limits.state = false;
+    target.unit_mut(0).limits.state = false;
     let code: Code = code::SAVING_PARAMETERS_NOT_SUPPORTED;
     assert_eq!(ask(&target, mode_sense6, &[0x1a, 8, 0xca, 0, 255, 0]), Err(code.into()));
     assert_eq!(ask(&target, mode_sense6, &[0x1a, 8, 0x0a, 0, 255, 0]).map(|data| data[4]), Ok(0x0a));

@@ -525,7 +525,7 @@ struct Run {
 
 fn rig(saved: Saved, reactors: u32) -> Rig {
     let mut target = target();
-    target.units[0].saved = saved;
+    target.unit_mut(0).saved = saved;
     target.ports = [1, 2]
         .into_iter()
         .zip(PORTS)

@@ -15,7 +15,7 @@ const CONFLICT: Status = Status::RESERVATION_CONFLICT;
 pub(crate) fn restart(rig: &Rig) -> Rig {
     let mut target = target();
     let saved = rig.disk.saved.iter().map(|(part, bytes)| ((*part).to_owned(), bytes.clone()));
-    target.units[0].saved = Saved(saved.collect());
+    target.unit_mut(0).saved = Saved(saved.collect());
     let mut rig = Rig::with(target, 64, 64 << 20);
     rig.login(CAROL);
     rig.attention(CAROL);
@@ -133,7 +133,7 @@ fn an_aborted_command_that_was_not_saved_has_not() {
 #[test]
 fn where_nothing_is_kept_nobody_can_ask_for_it() {
     let mut target = target();
-    target.units[0].limits.state = false;
+    target.unit_mut(0).limits.state = false;
     let mut rig = Rig::with(target, 64, 1 << 20);
     let reply = rig.out(ALICE, Out::Register, 0, &list(0, 1, APTPL));
     assert_eq!((reply.code(), reply.pointer(), reply.sense[15]), (INVALID_LIST, 20, 0x88));

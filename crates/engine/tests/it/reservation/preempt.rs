@@ -200,7 +200,7 @@ fn a_preempting_command_can_be_aborted_itself() {
 #[test]
 fn the_preempted_prevent_no_removal() {
     let mut target = crate::rig::target();
-    target.units[0].removable = true;
+    target.unit_mut(0).removable = true;
     let mut rig = Rig::with(target, 64, 1 << 20);
     rig.register(ALICE, 1);
     rig.register(BOB, 2);

@@ -196,7 +196,7 @@ fn capabilities_are_all_there_are() {
     let mut rig = Rig::new();
     assert_eq!(rig.run(ALICE, &in_cdb(2, 8), &[]).data, [0, 8, 0x9d, 0xb0, 0xea, 0x01, 0, 0]);
     let mut volatile = target();
-    volatile.units[0].limits.state = false;
+    volatile.unit_mut(0).limits.state = false;
     let mut rig = Rig::with(volatile, 64, 1 << 20);
     assert_eq!(rig.run(ALICE, &in_cdb(2, 8), &[]).data, [0, 8, 0x9c, 0xb0, 0xea, 0x01, 0, 0]);
 }
