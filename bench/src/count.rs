@@ -19,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 use felio_backstore::{Engine, Lane, LaneConfig, Null, Store};
 use felio_engine::{Access, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
+use felio_hal::meter::Meters;
 use felio_hal::state::Saved;
 use felio_hal::{NexusId, Pool, StoreId, StoreQueue, Time};
 use felio_iscsi::config::{Config, PortalGroup, Target};
@@ -154,6 +155,7 @@ struct Session {
 
 /// Instead of sockets: input that waits, by slot of the connection, and a count of output.
 struct World {
+    now: Time,
     lane: Lane,
     input: Vec<VecDeque<u8>>,
     sent: usize,
@@ -175,7 +177,7 @@ impl Host {
             tasks_max: 4096,
         };
         let hub = Hub::new(config, &target, Pool::of(0, Budget::new(256 << 20)));
-        let world = World { lane, input: Vec::new(), sent: 0, header: None };
+        let world = World { now: Time(0), lane, input: Vec::new(), sent: 0, header: None };
         let mut host = Self { hub, world, sessions: Vec::new(), now: Time(0) };
         for _ in 0..sessions {
             host.log_in()?;
@@ -248,6 +250,7 @@ impl Host {
 
     fn turn(&mut self) {
         self.now = self.now + Duration::from_micros(100);
+        self.world.now = self.now + Duration::from_micros(50);
         counted_turn(&mut self.hub, self.now, &mut self.world);
         while self.hub.is_busy() {
             counted_turn(&mut self.hub, self.now, &mut self.world);
@@ -278,6 +281,7 @@ fn target(store: &Arc<dyn Store>) -> TargetConfig {
         identity,
         access: Access::default(),
         saved: Saved::default(),
+        meters: Meters::default(),
     };
     TargetConfig {
         ports: vec![PortConfig {
@@ -286,6 +290,7 @@ fn target(store: &Arc<dyn Store>) -> TargetConfig {
             relative_port: 1,
             luns: Arc::new(LunMap::numbered(1)),
             initiators: BTreeMap::new(),
+            meters: Meters::default(),
         }],
         epoch_millis: 0,
         units: vec![unit.into()],
@@ -327,6 +332,10 @@ impl Io for World {
     }
 
     fn close(&mut self, _conn: NexusId) {}
+
+    fn now(&self) -> Time {
+        self.now
+    }
 
     fn stores(&mut self) -> &mut dyn StoreQueue {
         &mut self.lane

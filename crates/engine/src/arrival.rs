@@ -18,7 +18,7 @@ use crate::pass;
 use crate::progress::give_back;
 use crate::protection;
 use crate::reservation;
-use crate::table::{Bid, Job, State, Table, Task};
+use crate::table::{Bid, Course, Job, State, Table, Task};
 use crate::unit::{PROBE_INTERVAL, Probe};
 use crate::work::{DataOut, Outcome};
 use felio_hal::port::{Response, SenseData};
@@ -60,6 +60,7 @@ impl From<Sense> for Refused {
 impl Engine {
     /// A command arrived.
     pub fn handle_command(&mut self, now: Time, nexus: NexusId, command: Command, pool: &mut Pool) {
+        self.now = now;
         match self.addressee(nexus, command.lun) {
             Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
             Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
@@ -81,6 +82,7 @@ impl Engine {
 
     /// The data that a task solicited.
     pub fn handle_data_out(&mut self, now: Time, task: TaskId, buf: Buf, pool: &mut Pool) {
+        self.now = now;
         self.accept_data(now, task, buf, pool);
         self.settle(now, pool);
     }
@@ -174,6 +176,7 @@ impl Engine {
         };
         let (in_unit, units) = (self.units[index(unit)].tasks.count(), self.units.len());
         let has_room = self.table.has_room(Bid { own: owner.tasks, nexuses, in_unit, units });
+        let now = self.now;
         let task = || Task {
             nexus,
             tag: command.tag,
@@ -183,6 +186,7 @@ impl Engine {
             entry,
             extent,
             class: entry.row.serialization,
+            course: Course { arrived: now, submitted: now, room: command.expect_in, received: 0 },
             state: State::Deciding,
         };
         let slot = if has_room { self.table.insert(task) } else { None };
@@ -192,8 +196,10 @@ impl Engine {
             return None;
         };
         owner.tasks += 1;
+        owner.meter.in_flight.set(owner.tasks.into());
         let unit = &mut self.units[index(unit)];
         unit.tasks.insert(&mut self.table, slot);
+        unit.meter.commands.in_flight.set(unit.tasks.count().into());
         if matches!(admitted.job, Job::Medium(_)) {
             unit.rest.note_use();
         }
@@ -261,6 +267,7 @@ impl Engine {
     /// Data arrived for a task that waits for them.
     fn take_data(&mut self, now: Time, slot: u32, buf: Buf, pool: &mut Pool) {
         let Some(task) = self.table.get_mut(slot) else { return pool.give(buf) };
+        task.course.received = u32::try_from(buf.len()).unwrap_or(u32::MAX);
         let unit = &self.units[index(task.unit)];
         let job = match core::mem::replace(&mut task.state, State::Deciding) {
             State::Gathering(job) => job,
@@ -319,6 +326,7 @@ impl Engine {
                 .unwrap_or_else(|_| Outcome::status(Status::BUSY, 0)),
             Err(sense) => Outcome::check(sense, 0),
         };
+        self.count_refused(nexus, None, command, &outcome);
         self.respond(nexus, command, outcome, false);
     }
 
@@ -346,6 +354,7 @@ impl Engine {
     /// Answers a command to a unit that does not become a task.
     fn refuse(&mut self, nexus: NexusId, unit: u32, command: &Command, outcome: Outcome) {
         let trouble = Trouble::new(outcome.status, &command.cdb, command.attribute);
+        self.count_refused(nexus, Some(unit), command, &outcome);
         let descriptor = self.units[index(unit)].mode.descriptor_sense();
         self.respond(nexus, command, outcome, descriptor);
         self.handle_trouble(nexus, unit, trouble);

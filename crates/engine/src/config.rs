@@ -3,6 +3,7 @@
 //! Immutable; replaced whole ([`Engine::handle_config`](crate::Engine::handle_config)).
 
 use core::time::Duration;
+use felio_hal::meter::{Meter, Meters, UnitMeter};
 use felio_hal::state::Saved;
 use felio_hal::{Limits, StoreId};
 use felio_spec::Lun;
@@ -36,6 +37,8 @@ pub struct PortConfig {
     pub luns: Arc<LunMap>,
     /// What these initiators find, by their names.
     pub initiators: BTreeMap<String, Arc<LunMap>>,
+    /// Where its commands are counted.
+    pub meters: Meters<Meter>,
 }
 
 /// Which units there are for an initiator, and under which numbers. A unit may have several.
@@ -154,6 +157,8 @@ pub struct UnitConfig {
     pub access: Access,
     /// What earlier processes saved of it.
     pub saved: Saved,
+    /// Where its commands are counted.
+    pub meters: Meters<UnitMeter>,
 }
 
 /// Through which ports a unit can be used, and how well.

@@ -16,6 +16,7 @@ use crate::table::Table;
 use crate::unit::Unit;
 use crate::writer::Writer;
 use core::time::Duration;
+use felio_hal::meter::{Meter, Meters};
 use felio_hal::port::{Login, LoginKind};
 use felio_hal::store::Space;
 use felio_hal::{Buf, NexusId, Pool, PortRequest, StoreId, Submission, TaskId, Time};
@@ -30,6 +31,8 @@ const STARVED_RETRY: Duration = Duration::from_millis(1);
 pub struct Engine {
     pub(crate) target: Arc<TargetConfig>,
     pub(crate) reactor: u16,
+    /// When it was called last.
+    pub(crate) now: Time,
     /// All units, in the order of the configuration: those whose home is here, and those of which this engine is a guest.
     pub(crate) units: Vec<Unit>,
     pub(crate) table: Table,
@@ -66,11 +69,15 @@ impl Engine {
     pub fn new(target: Arc<TargetConfig>, reactor: u16, tasks_max: u32) -> Self {
         let units: Vec<Unit> = target.units.iter().map(|config| Unit::at(config, reactor)).collect();
         let tasks = usize::try_from(tasks_max).unwrap_or(0);
+        let mut nexuses = Nexuses::default();
+        for (at, unit) in (0u32..).zip(&units) {
+            nexuses.count_for(at, unit.meter_at_home());
+        }
         let resumed = (0u32..).zip(&units).filter(|(_, unit)| unit.condition.is_busy());
         Self {
             overhauls: resumed.map(|(at, _)| (Time(0), at)).collect(),
             table: Table::new(reactor, tasks_max),
-            nexuses: Nexuses::default(),
+            nexuses,
             functions: Functions::default(),
             doomed: VecDeque::new(),
             starved: VecDeque::with_capacity(tasks),
@@ -86,12 +93,14 @@ impl Engine {
             peers: Peers::default(),
             target,
             reactor,
+            now: Time(0),
             units,
         }
     }
 
-    /// A nexus exists from now on; the engines of all reactors must be told. A discovery session has no nexus.
-    pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login) {
+    /// A nexus exists from now on, whose commands are counted by `meters`; the engines of all reactors must be told. A discovery session
+    /// has no nexus.
+    pub fn handle_login(&mut self, _now: Time, nexus: NexusId, login: &Login, meters: &Meters<Meter>) {
         if login.kind == LoginKind::Normal {
             // Whose port is gone already will soon be gone, too; until then there is nothing for it.
             let port = self.target.port(&login.target, login.target_port_tag);
@@ -100,14 +109,18 @@ impl Engine {
             let obstacles: Vec<_> =
                 self.units.iter().map(|unit| unit.reservations.obstacle(nexus, &path)).collect();
             let luns = config.map(|port| Arc::clone(port.luns_for(&login.initiator))).unwrap_or_default();
+            let port_meter = config.map(|port| port.meters.of(self.reactor)).unwrap_or_default();
             let port = port.unwrap_or(0);
-            let newcomer = Newcomer { initiator: &login.initiator, port, luns, path, obstacles };
+            let meter = meters.of(self.reactor);
+            let newcomer =
+                Newcomer { initiator: &login.initiator, port, luns, path, obstacles, meter, port_meter };
             self.nexuses.insert(nexus, &login.initiator_port, newcomer);
         }
     }
 
     /// The time of [`Engine::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Time, pool: &mut Pool) {
+        self.now = now;
         self.give_up_starved(now, pool);
         self.give_up_doomed(now);
         self.end_transitions(now);

@@ -11,7 +11,7 @@ use crate::gate::{Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
 use crate::geometry::Extent;
 use crate::order::needs_fence;
 use crate::progress::give_back;
-use crate::table::{Effort, Fate, NIL, State, Task};
+use crate::table::{Course, Effort, Fate, NIL, State, Task};
 use felio_hal::port::{PortRequest, TaskManagement};
 use felio_hal::{Command, NexusId, Pool, PortTag, TaskId, Time};
 use felio_spec::cdb::{Alua, Reservation, Serialization};
@@ -23,6 +23,7 @@ use felio_spec::{Cdb, Sense, TaskAttribute};
 impl Engine {
     /// Another engine wrote.
     pub fn handle_letter(&mut self, now: Time, from: u16, letter: Letter, pool: &mut Pool) {
+        self.now = now;
         match letter.0 {
             Content::Command { nexus, command, handed } => {
                 self.receive(now, nexus, command, handed, pool);
@@ -253,6 +254,7 @@ impl Engine {
             entry: &TABLE[0],
             extent,
             class: Serialization::Exclusive,
+            course: Course::default(),
             state: State::Doomed(Fate::Silent, Effort::Write),
         };
         let Some(slot) = self.table.insert(|| double) else { return };

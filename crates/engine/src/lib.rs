@@ -26,6 +26,7 @@ mod geometry;
 mod guest;
 mod home;
 mod management;
+mod metering;
 mod nexus;
 mod order;
 mod overhaul;

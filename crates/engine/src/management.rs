@@ -90,7 +90,9 @@ impl Engine {
         management: TaskManagement,
         pool: &mut Pool,
     ) {
+        self.now = now;
         let TaskManagement { tag, function, lun, referenced } = management;
+        self.count_function(nexus, function);
         let addressee = match self.addressee(nexus, lun) {
             Addressee::Guest(unit) if self.forward_function(now, nexus, unit, management, pool) => return,
             Addressee::Guest(unit) => Addressee::Unit(unit),
@@ -250,6 +252,9 @@ impl Engine {
         task.state = State::Doomed(Fate::GivenUp, effort);
         let (nexus, tag, at) = (task.nexus, task.tag, task.unit);
         self.tell_buried(slot);
+        if fate == Fate::TaskAborted {
+            self.count_ended(slot, Status::TASK_ABORTED);
+        }
         let Some(task) = self.table.get_mut(slot) else { return };
         let unit = &mut self.units[index(at)];
         // A document that may yet be written goes on concerning the whole unit.
@@ -487,7 +492,7 @@ impl Engine {
                     self.tell_doomed(slot);
                 }
                 self.doom(now, id);
-                self.say(nexus, tag, ending);
+                self.say(nexus, tag, unit, ending);
             }
             State::Watching { .. } if ending != Ending::Silent => {
                 self.units[index(unit)].condition.abandon();
@@ -498,7 +503,7 @@ impl Engine {
                 let fate = if ending == Ending::Aborted { Fate::TaskAborted } else { Fate::Silent };
                 task.state = State::Doomed(fate, Effort::Write);
                 self.doom(now, id);
-                self.say(nexus, tag, ending);
+                self.say(nexus, tag, unit, ending);
             }
             // The operation was not handed out yet, or there is none.
             _ => return self.end_now(slot, ending, pool),
@@ -525,18 +530,24 @@ impl Engine {
         let Some(task) = self.table.get(slot) else { return Gone::Now };
         let (nexus, tag, unit) = (task.nexus, task.tag, task.unit);
         self.withdraw(id, pool);
+        if ending == Ending::Aborted {
+            self.count_ended(slot, Status::TASK_ABORTED);
+        }
         if let Some(state) = self.let_go(slot) {
             state.release(pool);
         }
         match ending {
             Ending::Aborted => self.answer(nexus, tag, unit, Outcome::status(Status::TASK_ABORTED, 0)),
-            Ending::Abandon | Ending::Silent => self.say(nexus, tag, ending),
+            Ending::Abandon | Ending::Silent => self.say(nexus, tag, unit, ending),
         }
         Gone::Now
     }
 
     /// Tells the port at once what it may know at once. TASK ABORTED waits until the blocks no longer change.
-    fn say(&mut self, nexus: NexusId, tag: PortTag, ending: Ending) {
+    fn say(&mut self, nexus: NexusId, tag: PortTag, unit: u32, ending: Ending) {
+        if ending != Ending::Aborted {
+            self.count_abandoned(nexus, tag, unit);
+        }
         if ending == Ending::Abandon {
             self.tell(nexus, PortRequest::Abandon { tag });
         }

@@ -9,6 +9,7 @@ use crate::config::LunMap;
 use crate::gate::{Abroad, Pass};
 use crate::reservation::Path;
 use felio_hal::NexusId;
+use felio_hal::meter::{Meter, UnitMeter};
 use felio_spec::Sense;
 use felio_spec::reservation::Obstacle;
 use std::collections::VecDeque;
@@ -29,6 +30,10 @@ pub(crate) struct Nexus {
     pub(crate) path: Path,
     /// Slots that its commands hold, answered or not: who has others work for nothing has his share like everybody.
     pub(crate) tasks: u32,
+    /// Where its commands are counted.
+    pub(crate) meter: Arc<Meter>,
+    /// Where those of its target port are.
+    pub(crate) port_meter: Arc<Meter>,
     /// What it must be told, by index of the unit.
     pub(crate) attentions: Vec<Attentions>,
     /// What keeps its commands from running, by index of the unit.
@@ -107,6 +112,8 @@ pub(crate) struct Newcomer<'a> {
     pub(crate) path: Path,
     /// By index of the unit.
     pub(crate) obstacles: Vec<Option<Obstacle>>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) port_meter: Arc<Meter>,
 }
 
 /// All nexuses.
@@ -118,6 +125,8 @@ pub(crate) struct Nexuses {
     known: VecDeque<(String, usize)>,
     /// Units whose passes hold no more.
     revoked: Vec<u32>,
+    /// By index of the unit: where conditions are counted, at its home.
+    meters: Vec<Option<Arc<UnitMeter>>>,
 }
 
 /// How many initiator ports are remembered after they have gone; a forgotten one is told of power on instead.
@@ -130,7 +139,7 @@ impl Nexuses {
     /// A nexus exists from now on.
     //= SAM-5 "Unit attention conditions": an initiator port that comes back is told of the nexus loss, not of power on.
     pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, newcomer: Newcomer<'_>) {
-        let Newcomer { initiator, port, luns, path, obstacles } = newcomer;
+        let Newcomer { initiator, port, luns, path, obstacles, meter, port_meter } = newcomer;
         assert!(id.slot < SLOTS_MAX, "ports are numbered densely");
         let mut pending = Attentions::NONE;
         pending.insert(self.acquaint(initiator_port, port));
@@ -144,6 +153,10 @@ impl Nexuses {
         }
         assert!(seats[slot].is_none(), "a port's slot has one nexus at a time");
         self.count += 1;
+        for mapping in luns.iter() {
+            self.count_established(mapping.unit, 1);
+        }
+        let seats = &mut self.seats[reactor];
         let units = obstacles.len();
         seats[slot] = Some(Nexus {
             id,
@@ -152,6 +165,8 @@ impl Nexuses {
             luns,
             path,
             tasks: 0,
+            meter,
+            port_meter,
             attentions: vec![pending; units],
             obstacles,
             passes: vec![Pass::NONE; units],
@@ -172,6 +187,24 @@ impl Nexuses {
             nexus.obstacles[index(unit)] = obstacle(nexus.id, &nexus.path);
             nexus.deferred.retain(|(of, _)| *of != unit);
         }
+    }
+
+    /// Conditions of a unit are counted there from now on.
+    pub(crate) fn count_for(&mut self, unit: u32, meter: Option<Arc<UnitMeter>>) {
+        let units = self.meters.len().max(index(unit) + 1);
+        self.meters.resize(units, None);
+        self.meters[index(unit)] = meter;
+    }
+
+    /// Conditions of a unit were established for so many.
+    pub(crate) fn count_established(&self, unit: u32, nexuses: u64) {
+        if let Some(meter) = self.meter(unit) {
+            meter.attentions.add(nexuses);
+        }
+    }
+
+    fn meter(&self, unit: u32) -> Option<&UnitMeter> {
+        self.meters.get(index(unit))?.as_deref()
     }
 
     /// A nexus is gone.
@@ -247,6 +280,9 @@ impl Nexuses {
                 self.tell_inventory(id);
             }
         }
+        if let Some(meter) = self.meter(unit) {
+            meter.attentions_told.add(1);
+        }
         Some(attention.sense())
     }
 
@@ -275,15 +311,17 @@ impl Nexuses {
 
     /// Where there is something to be told, something has changed: no pass holds any more.
     fn establish(&mut self, unit: u32, attention: Attention, concerned: impl Fn(&Nexus) -> bool) {
-        let mut passes = false;
+        let (mut passes, mut told) = (false, 0);
         for nexus in self.seats.iter_mut().flatten().flatten() {
             passes |= nexus.pass(unit) != Pass::NONE;
             if concerned(nexus)
                 && let Some(pending) = nexus.pending_mut(unit)
             {
                 pending.insert(attention);
+                told += 1;
             }
         }
+        self.count_established(unit, told);
         if passes && !self.revoked.contains(&unit) {
             self.revoked.push(unit);
         }

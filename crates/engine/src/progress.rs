@@ -25,6 +25,7 @@ const STARVED_MAX: Duration = Duration::from_secs(2);
 impl Engine {
     /// A store operation has finished.
     pub fn handle_completion(&mut self, now: Time, completion: Completion, pool: &mut Pool) {
+        self.now = now;
         let Completion { task, result, buf, .. } = completion;
         if let Some(errand) = self.errand(task) {
             self.run_errand(now, errand, result, buf, pool);
@@ -203,6 +204,7 @@ impl Engine {
         let status = outcome.status;
         let trouble = (status != Status::GOOD && !task.is_piece())
             .then(|| Trouble::new(status, &task.cdb, task.attribute));
+        self.count_answered(task, &outcome);
         self.answer(nexus, tag, unit, outcome);
         self.let_go(slot);
         if let Some(trouble) = trouble {
@@ -225,10 +227,13 @@ impl Engine {
         if !self.units[index(unit)].tasks.is_plain() {
             self.lower(unit, self.table.id(slot));
         }
-        self.units[index(unit)].tasks.remove(&mut self.table, slot);
+        let of = &mut self.units[index(unit)];
+        of.tasks.remove(&mut self.table, slot);
+        of.meter.commands.in_flight.set(of.tasks.count().into());
         let state = self.table.remove(slot)?;
         if let Some(nexus) = self.nexuses.get_mut(nexus) {
             nexus.tasks -= 1;
+            nexus.meter.in_flight.set(nexus.tasks.into());
         }
         self.unsettle(unit);
         Some(state)
@@ -246,6 +251,8 @@ impl Engine {
         let Some(task) = self.table.get_mut(slot) else { return };
         let at = task.unit;
         let unit = &self.units[index(at)];
+        unit.meter.store.note(now.nanos_since(task.course.submitted));
+        unit.meter.store_failures.add(u64::from(result.is_err()));
         match (core::mem::replace(&mut task.state, State::Deciding), result) {
             (State::InStore(_, Work::Size), Ok(Done::Size(bytes))) => {
                 give_back(buf, pool);
@@ -370,6 +377,7 @@ impl Engine {
                 Next::Detach(op, outcome) => {
                     let Some(task) = self.table.get(slot) else { return };
                     let (nexus, tag, unit) = (task.nexus, task.tag, task.unit);
+                    self.count_answered(task, &outcome);
                     self.answer(nexus, tag, unit, outcome);
                     let state = State::Doomed(Fate::Detached, Next::effort(&op));
                     return self.submit(slot, op, state);
@@ -421,6 +429,7 @@ impl Engine {
         let id = self.table.id(slot);
         let Some(task) = self.table.get_mut(slot) else { return };
         task.state = state;
+        task.course.submitted = self.now;
         let store = self.units[index(task.unit)].config.store;
         self.submissions.push_back(Submission { store, task: id, op });
     }

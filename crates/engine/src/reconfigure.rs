@@ -71,12 +71,14 @@ impl Engine {
         if unit.condition.is_busy() {
             self.overhauls.push((now, at));
         }
+        self.nexuses.count_for(at, unit.meter_at_home());
         self.nexuses.welcome(at, |nexus, path| unit.reservations.obstacle(nexus, path));
     }
 
     /// Every nexus finds what the configuration says, and is told of what is new.
     //= SPC-4 "REPORT LUNS command": the unit attention condition when the inventory changes
     fn seat_nexuses(&mut self, before: &TargetConfig) {
+        let mut established = Vec::new();
         for nexus in self.nexuses.iter_mut() {
             let was = before.ports.get(nexus.port).map(|port| (port.target.as_str(), port.tag));
             // Where its port is gone the nexus will be, too: the driver sees to it.
@@ -86,8 +88,13 @@ impl Engine {
             let luns = luns.unwrap_or_default();
             let old = core::mem::replace(&mut nexus.luns, Arc::clone(&luns));
             if !Arc::ptr_eq(&old, &luns) && *old != *luns {
-                nexus.notice(news(&old, &luns));
+                let news = news(&old, &luns);
+                established.extend(news.iter().map(|(unit, _)| *unit));
+                nexus.notice(news);
             }
+        }
+        for unit in established {
+            self.nexuses.count_established(unit, 1);
         }
     }
 }
@@ -110,10 +117,11 @@ fn news(old: &LunMap, new: &LunMap) -> Vec<(u32, Attention)> {
 impl Unit {
     /// A unit as the engine of a reactor needs it.
     pub(crate) fn at(config: &UnitConfig, reactor: u16) -> Self {
-        match config.home == reactor {
+        let unit = match config.home == reactor {
             true => Self::new(config.clone()),
             false => Self::guest(config.clone()),
-        }
+        };
+        Self { meter: config.meters.of(reactor), ..unit }
     }
 
     /// The operator has changed what may change while the unit exists: what everybody must be told.

@@ -30,8 +30,23 @@ pub(crate) struct Task {
     pub(crate) extent: Extent,
     /// What may run beside it on those blocks.
     pub(crate) class: Serialization,
+    /// What is counted of it when it ends.
+    pub(crate) course: Course,
     /// How far it is.
     pub(crate) state: State,
+}
+
+/// When a task came, and what it brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Course {
+    /// When it arrived.
+    pub(crate) arrived: Time,
+    /// When its store operation was handed out.
+    pub(crate) submitted: Time,
+    /// Bytes of Data-In that the initiator has room for.
+    pub(crate) room: u32,
+    /// Bytes of Data-Out that it has got.
+    pub(crate) received: u32,
 }
 
 impl Task {

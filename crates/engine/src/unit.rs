@@ -22,6 +22,7 @@ use crate::thin::Thin;
 use crate::work::{Desk, Generations};
 use core::cell::Cell;
 use core::time::Duration;
+use felio_hal::meter::UnitMeter;
 use felio_hal::state::{Save, Saved};
 use felio_hal::store::{Durability, WriteCache};
 use felio_hal::{NexusId, Pool, Time};
@@ -29,6 +30,7 @@ use felio_spec::Row;
 use felio_spec::cdb::Medium;
 use felio_spec::log::self_test_results;
 use felio_spec::sense::{Sense, code};
+use std::sync::Arc;
 
 /// A unit on its home reactor.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Unit {
     pub(crate) groups: PortGroups,
     /// What it has done.
     pub counters: Counters,
+    /// What others are told of what it has done here.
+    pub(crate) meter: Arc<UnitMeter>,
     /// What initiators have noted in its log.
     pub(crate) notes: Notes,
     /// What initiators call it.
@@ -194,6 +198,7 @@ impl Unit {
             mode,
             groups,
             counters: Counters::default(),
+            meter: Arc::default(),
             notes: Notes::default(),
             identifying,
             clock: Clock::Host,
@@ -334,6 +339,9 @@ impl Unit {
     /// Back to how it was after power on, but for its blocks.
     //= SAM-5 "Logical unit reset"
     pub(crate) fn reset(&mut self) {
+        if matches!(self.role, Role::Home(_)) {
+            self.meter.resets.add(1);
+        }
         self.mode.reset();
         self.follow_mode();
         self.tasks.end_allegiances(|_| true);

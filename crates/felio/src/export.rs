@@ -14,6 +14,7 @@ use core::time::Duration;
 use felio_backstore::{Engine, LaneConfig};
 use felio_engine::{Access, Identity, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
+use felio_hal::meter::Meters;
 use felio_hal::store::WriteCache;
 use felio_iscsi::config::{Config, Target};
 use felio_iscsi::limits::Limits;
@@ -184,6 +185,7 @@ fn unit(number: u32, disk: &Disk, access: &Access) -> UnitConfig {
         },
         access: access.clone(),
         saved: disk.saved.clone(),
+        meters: Meters::default(),
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn ports(args: &ExportArgs, name: &IscsiName) -> Vec<PortConfig> {
         relative_port: tag.get(),
         luns: Arc::clone(&luns),
         initiators: BTreeMap::new(),
+        meters: felio_hal::meter::Meters::default(),
     };
     tags(args).into_iter().map(port).collect()
 }

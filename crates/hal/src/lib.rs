@@ -9,6 +9,7 @@
 
 pub mod buf;
 pub mod ids;
+pub mod meter;
 pub mod name;
 pub mod port;
 pub mod state;

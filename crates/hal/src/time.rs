@@ -8,10 +8,16 @@ use core::time::Duration;
 pub struct Time(pub u64);
 
 impl Time {
+    /// How many nanoseconds after `earlier` this is; zero if it is not.
+    #[must_use]
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 }
 

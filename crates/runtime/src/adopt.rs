@@ -17,6 +17,7 @@ use core::time::Duration;
 use felio_backstore::Store;
 use felio_engine::{LunMap, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
+use felio_hal::meter::Meters;
 use felio_hal::port::Login;
 use felio_hal::store::Op;
 use felio_iscsi::config::Config;
@@ -219,6 +220,7 @@ fn nowhere() -> PortConfig {
         relative_port: 0,
         luns: Arc::new(LunMap::default()),
         initiators: BTreeMap::new(),
+        meters: Meters::default(),
     }
 }
 

@@ -381,6 +381,10 @@ impl Io for World {
         self.mailbox().drop_load();
     }
 
+    fn now(&self) -> Time {
+        sys::now()
+    }
+
     fn stores(&mut self) -> &mut dyn StoreQueue {
         &mut self.lane
     }

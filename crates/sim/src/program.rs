@@ -7,6 +7,7 @@ use crate::disk::Disk;
 use crate::random::Random;
 use felio_engine::{Access, Identity, LunMap, PortConfig, PortGroup, Ports, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
+use felio_hal::meter::Meters;
 use felio_hal::{NexusId, Pool, StoreId, Time};
 use felio_iscsi::connection::Connection;
 use felio_runtime::hub::{Hub, HubConfig, Io, Message};
@@ -185,6 +186,7 @@ fn target(disk: &Disk, home: u16, transition: Duration) -> TargetConfig {
         identity,
         access: Access { port_groups, ..Access::default() },
         saved: disk.saved(),
+        meters: Meters::default(),
     };
     let port = |tag| PortConfig {
         target: TARGET.to_owned(),
@@ -192,6 +194,7 @@ fn target(disk: &Disk, home: u16, transition: Duration) -> TargetConfig {
         relative_port: tag,
         luns: Arc::new(LunMap::numbered(1)),
         initiators: BTreeMap::new(),
+        meters: Meters::default(),
     };
     TargetConfig {
         ports: PORTS.into_iter().map(port).collect(),

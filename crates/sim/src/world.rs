@@ -476,6 +476,10 @@ impl Io for Outside {
         }
     }
 
+    fn now(&self) -> Time {
+        self.now
+    }
+
     fn stores(&mut self) -> &mut dyn StoreQueue {
         &mut self.disk
     }

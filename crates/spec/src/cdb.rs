@@ -36,6 +36,34 @@ pub enum Medium {
     Write,
 }
 
+/// As what a command is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Hands blocks over.
+    Read,
+    /// Writes blocks.
+    Write,
+    /// Compares or combines blocks and writes them as one step.
+    Combine,
+    /// Makes written blocks durable.
+    Flush,
+    /// Deallocates blocks.
+    Unmap,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = Self::Other as usize + 1;
+
+    /// Its place among them.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// SAM-5 "Unit attention condition", SPC-4: what a pending unit attention does to the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attention {
@@ -169,6 +197,8 @@ pub struct Row {
     pub direction: Direction,
     /// Effect on the medium.
     pub medium: Medium,
+    /// As what it is counted.
+    pub kind: Kind,
     /// Unit attention rule.
     pub attention: Attention,
     /// Serialization class.
@@ -225,6 +255,7 @@ impl Row {
             protect: None,
             direction: Direction::None,
             medium: Medium::Untouched,
+            kind: Kind::Other,
             attention: Attention::Report,
             serialization: Serialization::Free,
             reservation: Reservation::Allowed,

@@ -12,6 +12,7 @@ use core::time::Duration;
 use felio_engine::{
     Access, Engine, Identity, LunMap, Mapping, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig,
 };
+use felio_hal::meter::Meters;
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
 use felio_hal::state::Saved;
@@ -89,6 +90,7 @@ impl World {
             removable: shape & 16 != 0,
             access: Access::default(),
             saved: Saved::default(),
+            meters: Meters::default(),
             identity: Identity {
                 vendor: "FELIO".to_owned(),
                 product: "fuzz".to_owned(),
@@ -106,6 +108,7 @@ impl World {
                 relative_port: 1,
                 luns: Arc::new(LunMap::new(luns.collect())),
                 initiators: BTreeMap::new(),
+                meters: Meters::default(),
             }],
             epoch_millis: 0,
             units: units.collect(),
@@ -144,7 +147,7 @@ impl World {
             kind: LoginKind::Normal,
             session: 1,
         };
-        self.engine.handle_login(self.now, self.nexuses[who], &login);
+        self.engine.handle_login(self.now, self.nexuses[who], &login, &Meters::default());
     }
 
     /// An initiator goes, and comes again as another nexus.

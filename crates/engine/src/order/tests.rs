@@ -6,7 +6,7 @@ mod dice;
 use super::*;
 use crate::commands::TABLE;
 use crate::geometry::Extent;
-use crate::table::{Effort, Job};
+use crate::table::{Course, Effort, Job};
 use crate::work::Work;
 use dice::Dice;
 use felio_hal::{Buf, PortTag};
@@ -112,7 +112,18 @@ impl World {
         };
         let entry = &TABLE[0];
         let (tag, cdb, state) = (PortTag(0), Cdb::new(&[0; 6]), State::Gathering(Job::Entry));
-        let task = Task { nexus, tag, unit: 0, attribute, cdb, entry, extent, class, state };
+        let task = Task {
+            nexus,
+            tag,
+            unit: 0,
+            attribute,
+            cdb,
+            entry,
+            extent,
+            class,
+            course: Course::default(),
+            state,
+        };
         let Some(slot) = self.table.insert(|| task) else { return };
         self.set.insert(&mut self.table, slot);
         let record = Record { slot, nexus, attribute, class, extent, stage: Stage::Gathering };

@@ -4,6 +4,7 @@ use crate::commands::{ParametersFn, View};
 use crate::config::{Access, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use crate::unit::Unit;
 use crate::writer::Writer;
+use felio_hal::meter::Meters;
 use felio_hal::state::Saved;
 use felio_hal::store::{Limits, UnmapLimits, WriteCache};
 use felio_hal::{NexusId, StoreId, Time};
@@ -26,6 +27,7 @@ fn port() -> PortConfig {
         relative_port: 1,
         luns: Arc::new(LunMap::numbered(1)),
         initiators: BTreeMap::new(),
+        meters: Meters::default(),
     }
 }
 
@@ -69,6 +71,7 @@ pub(crate) fn unit(birth: u64) -> UnitConfig {
         },
         access: Access::default(),
         saved: Saved::default(),
+        meters: Meters::default(),
     }
 }
 

@@ -77,7 +77,9 @@ impl Cores {
                 kind: LoginKind::Normal,
                 session: 0,
             };
-            cores.engines.iter_mut().for_each(|engine| engine.handle_login(NOW, nexus, &login));
+            cores.engines.iter_mut().for_each(|engine| {
+                engine.handle_login(NOW, nexus, &login, &felio_hal::meter::Meters::default())
+            });
             cores.send(nexus, &TEST_UNIT_READY);
             cores.settle();
             cores.send(nexus, &TEST_UNIT_READY);

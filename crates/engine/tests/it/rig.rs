@@ -5,6 +5,7 @@
 use core::time::Duration;
 use felio_engine::{Access, Engine, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
+use felio_hal::meter::Meters;
 use felio_hal::port::{Login, LoginKind, TaskManagement};
 use felio_hal::state::Saved;
 use felio_hal::store::{
@@ -339,6 +340,7 @@ pub(crate) fn target() -> TargetConfig {
         identity,
         access: Access::default(),
         saved: Saved::default(),
+        meters: Meters::default(),
     };
     TargetConfig {
         ports: vec![PortConfig {
@@ -347,6 +349,7 @@ pub(crate) fn target() -> TargetConfig {
             relative_port: 1,
             luns: Arc::new(LunMap::numbered(1)),
             initiators: BTreeMap::new(),
+            meters: Meters::default(),
         }],
         epoch_millis: 1_000_000,
         units: vec![unit.into()],
@@ -419,7 +422,7 @@ impl Rig {
             session: 0,
         };
         for engine in [&mut self.engine].into_iter().chain(&mut self.guest) {
-            engine.handle_login(self.now, nexus, &login);
+            engine.handle_login(self.now, nexus, &login, &Meters::default());
         }
     }
 

@@ -3,8 +3,9 @@
 //! [`Io`] has two implementors: the Linux reactor and the simulator. Nothing in it blocks.
 
 use felio_engine::Letter;
+use felio_hal::meter::{Meter, Meters};
 use felio_hal::port::{Login, LoginKind, LossReason, Refusal, TaskManagement};
-use felio_hal::{Buf, NexusId, PortRequest, StoreId, StoreQueue, TaskId};
+use felio_hal::{Buf, NexusId, PortRequest, StoreId, StoreQueue, TaskId, Time};
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
@@ -16,6 +17,8 @@ pub trait Io {
     fn send(&mut self, conn: NexusId, from: &[IoSlice<'_>]) -> Sent;
     /// Closes the connection. What was sent still arrives.
     fn close(&mut self, conn: NexusId);
+    /// What time it is: asked when store operations have come home, not for every command.
+    fn now(&self) -> Time;
     /// The stores of this reactor.
     fn stores(&mut self) -> &mut dyn StoreQueue;
     /// Takes a message for another reactor. Messages from one reactor to another keep their order and are never lost.
@@ -111,6 +114,8 @@ pub enum Message {
         nexus: NexusId,
         /// Who.
         login: Login,
+        /// Where its commands are counted.
+        meters: Meters<Meter>,
     },
     /// A nexus is gone.
     NexusLoss {
@@ -149,6 +154,8 @@ pub enum Event {
         kind: LoginKind,
         /// Its handle.
         session: u16,
+        /// Where its commands are counted.
+        meters: Meters<Meter>,
     },
     /// A session ended.
     Logout {

@@ -377,7 +377,12 @@ impl<P: Port> Hub<P> {
     fn complete_all(&mut self, now: Time, io: &mut impl Io) -> bool {
         let mut done = core::mem::take(&mut self.done);
         io.stores().reap(&mut done);
-        let moved = !done.is_empty();
+        if done.is_empty() {
+            self.done = done;
+            return false;
+        }
+        // Stores may have worked in this very turn.
+        let now = io.now().max(now);
         for completion in done.drain(..) {
             match self.own_flush(completion, io) {
                 Some(completion) => self.engine.handle_completion(now, completion, &mut self.pool),
@@ -385,7 +390,7 @@ impl<P: Port> Hub<P> {
             }
         }
         self.done = done;
-        moved
+        true
     }
 
     /// Deadlines of the engine and of connections, last in a turn: after a pause of the whole machine, what kept a deadline has

@@ -12,6 +12,7 @@ use super::sessions::Verdict;
 use super::slots::Key;
 use super::{Event, Hub, Io, Message, key};
 use core::time::Duration;
+use felio_hal::meter::Meters;
 use felio_hal::port::{Login, LoginKind, LossReason, TaskManagement};
 use felio_hal::{NexusId, Port, PortEvent, PortRequest, PortTag, Time};
 use felio_spec::TaskManagementFunction;
@@ -172,7 +173,7 @@ impl<P: Port> Hub<P> {
             }
             Message::Admit { nexus, session } => self.admit(now, key(nexus), session, io),
             Message::Release { nexus } => self.ask_register(io, |register| register.handle_release(nexus)),
-            Message::Login { nexus, login } => self.engine.handle_login(now, nexus, &login),
+            Message::Login { nexus, login, meters } => self.engine.handle_login(now, nexus, &login, &meters),
             Message::NexusLoss { nexus } => self.forget(now, nexus),
             Message::NexusGone { nexus } => self.gone(nexus, io),
             Message::Buffers(bufs) => bufs.into_iter().for_each(|buf| self.pool.give(buf)),
@@ -331,6 +332,7 @@ impl<P: Port> Hub<P> {
             }
         };
         self.anonymous -= 1;
+        let meters = Meters::new(self.config.reactors.into());
         io.tell(Event::Login {
             peer: connection.peer,
             initiator_port: login.initiator_port.clone(),
@@ -339,10 +341,11 @@ impl<P: Port> Hub<P> {
             target_port_tag: login.target_port_tag,
             kind: login.kind,
             session,
+            meters: meters.clone(),
         });
         if login.kind == LoginKind::Normal {
-            self.engine.handle_login(now, nexus, &login);
-            self.broadcast(io, || Message::Login { nexus, login: login.clone() });
+            self.engine.handle_login(now, nexus, &login, &meters);
+            self.broadcast(io, || Message::Login { nexus, login: login.clone(), meters: meters.clone() });
         }
         if let Some(connection) = self.connections.get_mut(key) {
             connection.standing = Standing::Admitted { login, session };

@@ -4,6 +4,7 @@ use super::*;
 use core::cell::RefCell;
 use felio_engine::{Access, LunMap, PortConfig};
 use felio_hal::buf::Budget;
+use felio_hal::meter::Meters;
 use felio_hal::port::{Command, Fatal, Login, LoginKind, LossReason, PortEvent, TaskManagement};
 use felio_hal::state::Saved;
 use felio_hal::{Limits, NexusId, PortTag, StoreQueue, Submission};
@@ -163,6 +164,10 @@ impl Io for World {
         self.log.push(format!("close {}", conn.slot));
     }
 
+    fn now(&self) -> Time {
+        Time(0)
+    }
+
     fn stores(&mut self) -> &mut dyn StoreQueue {
         &mut self.stores
     }
@@ -215,6 +220,7 @@ fn target() -> Arc<TargetConfig> {
         identity: identity.clone(),
         access: Access::default(),
         saved: Saved::default(),
+        meters: Meters::default(),
     };
     let units = [unit(0), unit(1)].map(Arc::new).to_vec();
     Arc::new(TargetConfig {
@@ -224,6 +230,7 @@ fn target() -> Arc<TargetConfig> {
             relative_port: 1,
             luns: Arc::new(LunMap::numbered(2)),
             initiators: BTreeMap::new(),
+            meters: Meters::default(),
         }],
         epoch_millis: 0,
         units,

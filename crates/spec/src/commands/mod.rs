@@ -15,7 +15,7 @@
 //! Which of these a unit supports is the engine's table, not this list.
 
 use crate::cdb::{
-    Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization, Timeouts,
+    Alua, Attention, Direction, Kind, Medium, Overhaul, Place, Reservation, Row, Serialization, Timeouts,
 };
 
 /// Commands to modules; see the head of this file.
@@ -118,12 +118,17 @@ pub const VARIABLE_SERVICE_ACTION: crate::Bits = crate::Bits { byte: 8, msb: 7, 
 /// "Target port asymmetric access states" (there are lists for standby, unavailable, offline and transitions).
 mod rules {
     use super::{
-        Alua, Attention, Direction, Medium, Overhaul, Place, Reservation, Row, Serialization, Timeouts,
+        Alua, Attention, Direction, Kind, Medium, Overhaul, Place, Reservation, Row, Serialization, Timeouts,
     };
     use crate::Bits;
 
     /// Reads blocks and hands them over.
     pub(super) const fn read(row: Row) -> Row {
+        Row { kind: Kind::Read, ..status(row) }
+    }
+
+    /// Tells of blocks.
+    pub(super) const fn status(row: Row) -> Row {
         Row { direction: Direction::In, ..look(row) }
     }
 
@@ -148,6 +153,7 @@ mod rules {
         Row {
             direction: Direction::Out,
             medium: Medium::Write,
+            kind: Kind::Write,
             serialization: Serialization::Write,
             reservation: Reservation::Write,
             place: Place::Local,
@@ -155,20 +161,31 @@ mod rules {
         }
     }
 
-    /// Reads, combines and writes as one step.
+    /// Tells of blocks that are not needed any more.
+    pub(super) const fn unmap(row: Row) -> Row {
+        Row { kind: Kind::Unmap, ..write(row) }
+    }
+
+    /// Writes, and what else there is to it, as one step.
     pub(super) const fn exclusive(row: Row) -> Row {
         Row { serialization: Serialization::Exclusive, place: Place::Home, ..write(row) }
     }
 
+    /// Reads, combines and writes as one step.
+    pub(super) const fn combine(row: Row) -> Row {
+        Row { kind: Kind::Combine, ..exclusive(row) }
+    }
+
     /// The same, and changes what the unit remembers for later commands.
     pub(super) const fn combine_alone(row: Row) -> Row {
-        Row { serialization: Serialization::Unit, ..exclusive(row) }
+        Row { serialization: Serialization::Unit, ..combine(row) }
     }
 
     /// Makes written blocks durable: changes none, so that it is done on a write protected unit too.
     pub(super) const fn synchronize(row: Row) -> Row {
         Row {
             medium: Medium::Read,
+            kind: Kind::Flush,
             reservation: Reservation::Write,
             place: Place::Local,
             timeouts: Some(Timeouts::CACHE),

@@ -2,7 +2,7 @@
 
 commands! {
     /// SBC-3 "UNMAP command".
-    unmap write "UNMAP" 0x42, 10 {
+    unmap unmap "UNMAP" 0x42, 10 {
         /// The blocks keep their space.
         ANCHOR: bool = 1, 0, 1;
         GROUP_NUMBER: u8 = 6, 5, 6;
@@ -38,7 +38,7 @@ commands! {
     }
 
     /// SBC-3 "GET LBA STATUS command".
-    get_lba_status read "GET LBA STATUS" 0x9e / 0x12, 16 {
+    get_lba_status status "GET LBA STATUS" 0x9e / 0x12, 16 {
         STARTING_LBA: u64 = 2, 7, 64;
         ALLOCATION_LENGTH: u32 = 10, 7, 32;
         /// SBC-4: which blocks to tell of; zero is all.

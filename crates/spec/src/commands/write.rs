@@ -45,7 +45,7 @@ commands! {
     }
 
     /// SBC-3 "COMPARE AND WRITE command". Data-Out holds the blocks twice: to compare, then to write.
-    compare_and_write exclusive "COMPARE AND WRITE" 0x89, 16 {
+    compare_and_write combine "COMPARE AND WRITE" 0x89, 16 {
         DPO: bool = 1, 4, 1;
         FUA: bool = 1, 3, 1;
         FUA_NV: bool = 1, 1, 1;
@@ -57,7 +57,7 @@ commands! {
     }
 
     /// SBC-3 "ORWRITE (16) command".
-    orwrite16 exclusive "ORWRITE (16)" 0x8b, 16 {
+    orwrite16 combine "ORWRITE (16)" 0x8b, 16 {
         DPO: bool = 1, 4, 1;
         FUA: bool = 1, 3, 1;
         FUA_NV: bool = 1, 1, 1;
