@@ -24,6 +24,7 @@ pub mod path;
 pub mod plan;
 mod refusal;
 pub mod save;
+pub mod stats;
 mod value;
 pub mod view;
 

@@ -7,6 +7,7 @@
 //! | `GET /v1/sessions` | | who is logged in |
 //! | `GET /v1/history` | | the ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970 |
 //! | `GET /v1/history/ID` | | an earlier configuration |
+//! | `GET /v1/stats` | | what was counted: [`felio_control::stats`] |
 //! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
 //! | `POST /v1/changes/piecemeal` | the same, where what belongs together (a name and its secret) comes one after the other | the same |
 //! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
@@ -93,6 +94,7 @@ fn router(desk: Desk) -> Router {
         .route("/v1/sessions", get(sessions))
         .route("/v1/history", get(history))
         .route("/v1/history/{id}", get(recall))
+        .route("/v1/stats", get(stats))
         .route("/v1/changes", post(changes))
         .route("/v1/changes/piecemeal", post(piecemeal))
         .route("/v1/save", post(save))
@@ -129,6 +131,10 @@ async fn history(State(desk): State<Desk>) -> Response {
 
 async fn recall(State(desk): State<Desk>, Place(id): Place<u64>) -> Response {
     answer(ask(&desk, |reply| Request::Recall { id, reply }).await)
+}
+
+async fn stats(State(desk): State<Desk>) -> Response {
+    answer(ask(&desk, Request::Sources).await.map(|sources| Ok(sources.read())))
 }
 
 async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {

@@ -8,6 +8,7 @@ use felio_backstore::{CacheMode, OpenError, Source, Spec, Store};
 use felio_control::{AluaGroup, Backing, Config, StorageKey, StorageObject};
 use felio_engine::{Access, Identity, PortGroup, Ports, UnitConfig};
 use felio_hal::StoreId;
+use felio_hal::meter::{Meters, UnitMeter};
 use felio_hal::state::{Saved, StateStore};
 use felio_hal::store::Limits;
 use felio_spec::alua::{AccessState, Tpgs};
@@ -30,6 +31,7 @@ pub(super) struct Disk {
     serial: String,
     naa: [u8; 16],
     saved: Saved,
+    pub(super) meters: Meters<UnitMeter>,
 }
 
 /// All that says how a storage object is opened, and what can change only by opening it anew.
@@ -91,6 +93,7 @@ impl Disk {
         object: &StorageObject,
         (place, birth): (u32, u64),
         state: &Arc<dyn StateStore>,
+        meters: Meters<UnitMeter>,
     ) -> Result<Self, String> {
         let opening = Opening::of(object);
         let (source, size, read_only) = match &object.backing {
@@ -130,7 +133,7 @@ impl Disk {
             .map_err(|failure| format!("what was saved of it cannot be read: {failure:?}"))?;
         let store: Arc<dyn Store> = Arc::new(Stateful::new(opened.store, naa, Arc::clone(state)));
         let (limits, block_bytes) = (store.limits(), spec.block_bytes);
-        Ok(Self { place, birth, store, opening, limits, block_bytes, serial, naa, saved })
+        Ok(Self { place, birth, store, opening, limits, block_bytes, serial, naa, saved, meters })
     }
 
     /// The unit, as the configuration wants it now. `ports` says in which of its groups each target port is through which it is reached.
@@ -170,6 +173,7 @@ impl Disk {
             },
             access: access(object, lu_group, ports),
             saved: self.saved.clone(),
+            meters: self.meters.clone(),
         }
     }
 }
@@ -194,6 +198,7 @@ pub(super) fn vacant(place: u32, birth: u64, limits: &Limits) -> UnitConfig {
         },
         access: Access::default(),
         saved: Saved::default(),
+        meters: Meters::default(),
     }
 }
 

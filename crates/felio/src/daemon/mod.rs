@@ -8,6 +8,7 @@ mod api;
 mod disk;
 mod iscsi;
 mod lines;
+mod metrics;
 mod plant;
 mod vault;
 
@@ -25,10 +26,12 @@ use felio_control::{
     Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, Tpg, TpgKey,
 };
 use felio_engine::TargetConfig;
+use felio_hal::meter::{Meter, Meters};
 use felio_hal::port::LoginKind;
 use felio_hal::state::StateStore;
 use felio_iscsi::limits::Limits;
 use felio_runtime::{Event, Late, Notice, Runtime, RuntimeConfig};
+use metrics::{SessionSource, Sources};
 use plant::{Mode, Plant, Prepared};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +63,7 @@ enum Request {
     History(oneshot::Sender<Result<Vec<u64>, Refusal>>),
     Recall { id: u64, reply: oneshot::Sender<Result<Config, Refusal>> },
     Apply { changes: Vec<Change>, manner: Manner, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
+    Sources(oneshot::Sender<Sources>),
     Save { file: Option<PathBuf>, reply: oneshot::Sender<Result<String, Refusal>> },
     Restore { what: Restoration, reply: oneshot::Sender<Result<Vec<String>, Refusal>> },
 }
@@ -116,6 +120,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         plant: Plant::new(runtime, state),
         vault,
         sessions: BTreeMap::new(),
+        since: Instant::now(),
         style: if args.json { Style::Json } else { Style::Text },
         shown: watch::Sender::default(),
     };
@@ -137,6 +142,8 @@ struct Desk {
     plant: Plant,
     vault: Vault,
     sessions: BTreeMap<u16, Session>,
+    /// When it was started.
+    since: Instant,
     style: Style,
     /// What everybody may look at, whatever the desk is doing.
     shown: watch::Sender<Arc<Snapshot>>,
@@ -221,6 +228,9 @@ impl Desk {
                     self.sessions.iter().map(|(id, session)| session.view(*id, &self.config)).collect(),
                 );
             }
+            Request::Sources(reply) => {
+                let _ = reply.send(self.sources());
+            }
             Request::History(reply) => {
                 let _ = reply.send(self.vault.history().map_err(unread));
             }
@@ -237,6 +247,13 @@ impl Desk {
                 let _ = reply.send(self.restore(&what));
             }
         }
+    }
+
+    /// Everything that is counted.
+    fn sources(&self) -> Sources {
+        let (storage, ports) = self.plant.meters();
+        let sessions = self.sessions.iter().filter_map(|(id, session)| session.source(*id)).collect();
+        Sources { since: self.since, storage, ports, sessions }
     }
 
     /// One transaction.
@@ -367,11 +384,18 @@ impl Desk {
     fn note(&mut self, notice: Notice) {
         match notice {
             Notice::Event(Event::Login {
-                peer, initiator, target, target_port_tag, kind, session, ..
+                peer,
+                initiator,
+                target,
+                target_port_tag,
+                kind,
+                session,
+                meters,
+                ..
             }) => {
                 self.say("login", &format!("{initiator} from {peer} at {target}"));
                 let tpg = (kind == LoginKind::Normal).then(|| TargetKey::iscsi(target).tpg(target_port_tag));
-                self.sessions.insert(session, Session { initiator, tpg, peer: peer.to_string() });
+                self.sessions.insert(session, Session { initiator, tpg, peer: peer.to_string(), meters });
             }
             Notice::Event(Event::Logout { initiator, session, reason, .. }) => {
                 self.say("logout", &format!("{initiator}: {reason:?}"));
@@ -401,9 +425,17 @@ struct Session {
     /// Where; nowhere for discovery.
     tpg: Option<TpgKey>,
     peer: String,
+    meters: Meters<Meter>,
 }
 
 impl Session {
+    /// Where it is counted; discovery is not.
+    fn source(&self, id: u16) -> Option<SessionSource> {
+        let Self { initiator, tpg, peer, meters } = self;
+        let (initiator, tpg, peer) = (initiator.clone(), tpg.clone()?, peer.clone());
+        Some(SessionSource { id, initiator, tpg, peer, meters: meters.clone() })
+    }
+
     /// The session, with what the configuration says of it.
     fn view(&self, id: u16, config: &Config) -> SessionView {
         let tpg = self.tpg.as_ref().and_then(|key| config.tpg(key));

@@ -15,6 +15,7 @@ use felio_control::{
 };
 use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
+use felio_hal::meter::{Meter, Meters, UnitMeter};
 use felio_hal::state::StateStore;
 use felio_runtime::{Families, Late, Portal, Retired, Runtime, Served};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +98,13 @@ impl Plant {
         self.runtime.reactors()
     }
 
+    /// What is counted of storage objects and of target ports.
+    pub(super) fn meters(&self) -> (Vec<(StorageKey, Meters<UnitMeter>)>, Vec<(TpgKey, Meters<Meter>)>) {
+        let storage = self.disks.iter().map(|(key, disk)| (key.clone(), disk.meters.clone())).collect();
+        let ports = self.ports.iter().flat_map(|(key, ports)| ports.iter().map(move |port| (key, port)));
+        (storage, ports.map(|(key, port)| (key.tpg(port.tag), port.meters.clone())).collect())
+    }
+
     pub(super) fn join(self) {
         self.runtime.join();
     }
@@ -156,7 +164,8 @@ impl Plant {
             }
             let place = self.place(prepared);
             self.births += 1;
-            match Disk::open(key, object, (place, self.births), &self.state) {
+            let meters = Meters::new(self.runtime.reactors());
+            match Disk::open(key, object, (place, self.births), &self.state, meters) {
                 Ok(disk) => {
                     prepared.disks.insert(key.clone(), disk);
                 }
@@ -290,12 +299,12 @@ impl Plant {
             let before = self.served.targets.get(key);
             let same = before.is_some_and(|before| Arc::ptr_eq(before, target));
             let leads_elsewhere = || !moved.is_empty() && exposed(target).any(|key| moved.contains(key));
-            let known = self.ports.remove(key).filter(|_| same && !leads_elsewhere());
-            let known = known.unwrap_or_else(|| {
+            let mut known = self.ports.remove(key).unwrap_or_default();
+            if !same || leads_elsewhere() {
                 let before = before.into_iter().flat_map(|before| exposed(before));
                 touched.extend(exposed(target).chain(before).cloned());
-                self.ports_of(key, target)
-            });
+                known = self.ports_of(key, target, &known);
+            }
             ports.insert(key.clone(), known);
         }
         let lost = core::mem::replace(&mut self.ports, ports);
@@ -332,13 +341,17 @@ impl Plant {
         units
     }
 
-    /// The target ports that reactors serve.
-    fn ports_of(&self, key: &TargetKey, target: &Target) -> Vec<PortConfig> {
+    /// The target ports that reactors serve. Those that were there before go on counting.
+    fn ports_of(&self, key: &TargetKey, target: &Target, before: &[PortConfig]) -> Vec<PortConfig> {
         let tpgs = target.tpgs.iter().filter(|_| key.fabric == Fabric::Iscsi);
-        tpgs.filter_map(|(tag, tpg)| self.port(&key.tpg(*tag), tpg)).collect()
+        let meters = |tag: u16| {
+            let known = before.iter().find(|port| port.tag == tag).map(|port| port.meters.clone());
+            known.unwrap_or_else(|| Meters::new(self.runtime.reactors()))
+        };
+        tpgs.filter_map(|(tag, tpg)| self.port(&key.tpg(*tag), tpg, meters(*tag))).collect()
     }
 
-    fn port(&self, key: &TpgKey, tpg: &Tpg) -> Option<PortConfig> {
+    fn port(&self, key: &TpgKey, tpg: &Tpg, meters: Meters<Meter>) -> Option<PortConfig> {
         let on = |name: &str| tpg.attribute(name).is_some_and(|value| value.is_on());
         let unit = |index: u16| self.disks.get(&tpg.luns.get(&index)?.storage).map(|disk| disk.place);
         let (demo, prod) = (on("demo_mode_write_protect"), on("prod_mode_write_protect"));
@@ -360,6 +373,7 @@ impl Plant {
             relative_port: tpg.rtpi?,
             luns: Arc::new(luns),
             initiators: tpg.acls.iter().map(|(wwn, acl)| (wwn.clone(), own(acl))).collect(),
+            meters,
         })
     }
 }

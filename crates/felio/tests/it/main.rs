@@ -20,6 +20,7 @@ mod daemon;
 mod hostile;
 mod identity;
 mod lifecycle;
+mod metrics;
 mod paths;
 mod protection;
 mod reservations;

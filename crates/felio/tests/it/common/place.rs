@@ -25,8 +25,13 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        Self::with(&["--cores", "1"])
+    }
+
+    /// With these words behind `felio daemon`.
+    pub(crate) fn with(words: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let felio = start(&folder, "1");
+        let felio = start(&folder, words);
         // Nobody listens there for now, and somebody else only by bad luck.
         let portal =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("loopback");
@@ -40,7 +45,7 @@ impl Place {
     /// Kills it and starts it again.
     pub(crate) fn crash(&mut self) {
         self.felio.kill();
-        self.felio = start(&self.folder, "2");
+        self.felio = start(&self.folder, &["--cores", "2"]);
     }
 
     pub(crate) fn snapshot(&self) -> Value {
@@ -78,9 +83,9 @@ impl Place {
     }
 }
 
-pub(crate) fn start(folder: &TempDir, cores: &str) -> Felio {
+pub(crate) fn start(folder: &TempDir, words: &[&str]) -> Felio {
     let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
-    command.arg("daemon").args(["--json", "--cores", cores]);
+    command.arg("daemon").arg("--json").args(words);
     command.arg("--config").arg(folder.path().join("saveconfig.json"));
     command.arg("--socket").arg(folder.path().join("socket"));
     command.arg("--state-dir").arg(folder.path().join("state"));
