@@ -96,6 +96,9 @@ fn a_session_has_counts_of_its_own_and_its_port_keeps_them() {
     let mut second = place.log_in("second");
     second.read(0, 0, 1);
     let after = counts(&place);
-    assert_eq!(after.session["commands"]["read"], 1, "it is another session");
-    assert_eq!(grown(&before.port, &after.port, "/commands/read"), 1, "the port has had both");
+    // Its first READ was told that the unit is new to it, and sent again.
+    assert_eq!(after.session["commands"]["read"], 2, "it is another session");
+    assert_eq!(after.session["check_conditions"]["unit_attention"], 1);
+    assert_eq!(grown(&before.port, &after.port, "/commands/read"), 2, "the port has had both");
+    assert_eq!(grown(&before.storage, &after.storage, "/attentions_told"), 1);
 }
