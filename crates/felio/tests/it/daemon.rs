@@ -81,7 +81,7 @@ fn a_crash_amid_changes_leaves_what_was_before_or_after_one_of_them() {
             names.push(true);
             names.push(answered);
         });
-        place.felio = start(&place.folder, "1");
+        place.felio = start(&place.folder, &["--cores", "1"]);
         let config = &place.snapshot()["config"];
         for (number, answered) in names.iter().enumerate() {
             let is_there = !config["storage"][format!("/backstores/fileio/d{number}")].is_null();
