@@ -10,7 +10,7 @@ use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
 use felio_spec::protection::Kind;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A SCSI target in user space: disks for any iSCSI initiator, from files, devices and memory.
@@ -130,6 +130,10 @@ pub(crate) struct DaemonArgs {
     /// Let the members of this group use the socket, too.
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Option<String>,
+
+    /// Where Prometheus finds the metrics (GET /metrics), and nothing else: ADDR:PORT, or a mere PORT of 127.0.0.1. Without this only the socket has them.
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_loopback)]
+    pub(crate) metrics_listen: Option<SocketAddr>,
 
     /// Where reservations, saved mode parameters, access states and earlier configurations are kept.
     #[arg(
@@ -336,6 +340,12 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
             address.map_err(|_| "not ADDR:PORT (127.0.0.1:3260, 0.0.0.0:3260, [::1]:3260)".to_owned())?;
         Ok(SocketAddr::new(address, PORT))
     })
+}
+
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let port = text.parse().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    port.or_else(|_| text.parse())
+        .map_err(|_| "not ADDR:PORT or PORT (127.0.0.1:9100, [::1]:9100, 9100)".to_owned())
 }
 
 /// The port that is iSCSI's own.

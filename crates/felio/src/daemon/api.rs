@@ -8,6 +8,7 @@
 //! | `GET /v1/history` | | the ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970 |
 //! | `GET /v1/history/ID` | | an earlier configuration |
 //! | `GET /v1/stats` | | what was counted: [`felio_control::stats`] |
+//! | `GET /metrics` | | the same as OpenMetrics text; `--metrics-listen` has it on TCP, and nothing else |
 //! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
 //! | `POST /v1/changes/piecemeal` | the same, where what belongs together (a name and its secret) comes one after the other | the same |
 //! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
@@ -18,16 +19,17 @@
 //! What is refused has status 409 (or 404, 400) and a body with `kind`, `what`, `hint` and `path`.
 
 use super::lines::{self, Cursor, Desk, Line, Typed};
-use super::{Manner, Request, Restoration};
+use super::{Manner, Request, Restoration, openmetrics};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::extract::{DefaultBodyLimit, Path as Place, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use felio_control::{Change, Refusal, RefusalKind};
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -75,6 +77,27 @@ pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(
     threads::spawn("api", serve)
 }
 
+/// Answers `GET /metrics` there from now on, to whoever comes, in a thread of its own. Where that is.
+pub(super) fn listen_for_metrics(address: SocketAddr, desk: Desk) -> Result<SocketAddr, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Kind::Listening, format!("cannot listen on {address}: {error}"))
+            .hint("--metrics-listen ADDR:PORT chooses another place")
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    let router = Router::new().route(METRICS, get(metrics)).with_state(desk);
+    let serve = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        let _ = runtime
+            .block_on(async move { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await });
+    };
+    threads::spawn("metrics", serve)?;
+    Ok(local)
+}
+
+const METRICS: &str = "/metrics";
+
 fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();
     let number = groups.lines().find_map(|line| {
@@ -95,6 +118,7 @@ fn router(desk: Desk) -> Router {
         .route("/v1/history", get(history))
         .route("/v1/history/{id}", get(recall))
         .route("/v1/stats", get(stats))
+        .route(METRICS, get(metrics))
         .route("/v1/changes", post(changes))
         .route("/v1/changes/piecemeal", post(piecemeal))
         .route("/v1/save", post(save))
@@ -135,6 +159,17 @@ async fn recall(State(desk): State<Desk>, Place(id): Place<u64>) -> Response {
 
 async fn stats(State(desk): State<Desk>) -> Response {
     answer(ask(&desk, Request::Sources).await.map(|sources| Ok(sources.read())))
+}
+
+async fn metrics(State(desk): State<Desk>) -> Response {
+    let text = match ask(&desk, Request::Sources).await {
+        Some(sources) => openmetrics::text(sources.read()),
+        None => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    };
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {

@@ -9,6 +9,7 @@ mod disk;
 mod iscsi;
 mod lines;
 mod metrics;
+mod openmetrics;
 mod plant;
 mod vault;
 
@@ -126,8 +127,13 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     };
     desk.bring_up()?;
     let others = lines::Desk { shown: desk.shown.subscribe(), requests: happenings_in };
+    let metrics =
+        args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     api::listen(&args.socket, args.group.as_deref(), others)?;
     desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
+    if let Some(address) = metrics {
+        desk.say("metrics", &format!("http://{address}/metrics"));
+    }
     notes.iter().for_each(|note| desk.say("note", note));
     desk.say_degraded();
     desk.serve(&happenings);

@@ -1,9 +1,12 @@
 //! What the daemon has counted: exactly what initiators did, whichever reactor did it.
 
+use crate::common::PATIENCE;
+use crate::common::place::{Place, TARGET, ask};
 use crate::common::wire::{Wire, pattern};
-use crate::common::place::{Place, ask};
 use felio_iscsi::peer::Data;
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 /// The counts of the only storage object, target port and session.
 struct Counts {
@@ -101,4 +104,37 @@ fn a_session_has_counts_of_its_own_and_its_port_keeps_them() {
     assert_eq!(after.session["check_conditions"]["unit_attention"], 1);
     assert_eq!(grown(&before.port, &after.port, "/commands/read"), 2, "the port has had both");
     assert_eq!(grown(&before.storage, &after.storage, "/attentions_told"), 1);
+}
+
+#[test]
+fn metrics_are_openmetrics_text_on_tcp_and_nothing_else_is_there() {
+    let place = Place::with(&["--metrics-listen", "0"]);
+    place.set_up();
+    work(&mut place.log_in("a"));
+    let address = place.felio.event("metrics")["text"].as_str().expect("text").to_owned();
+    let (address, path) = address.trim_start_matches("http://").split_once('/').expect("a path");
+    let get = |path: &str| {
+        let mut socket = TcpStream::connect(address).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: felio\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("text");
+        answer
+    };
+    let page = get(&format!("/{path}"));
+    assert!(page.contains("content-type: application/openmetrics-text; version=1.0.0"), "{page}");
+    assert!(page.contains("# EOF\n"), "{page}");
+    let place_of = format!("target=\"{TARGET}\",tpg=\"1\"");
+    for line in [
+        "felio_storage_commands_total{storage=\"/backstores/fileio/first\",kind=\"read\"} 5".to_owned(),
+        "felio_storage_received_bytes_total{storage=\"/backstores/fileio/first\"} 12288".to_owned(),
+        format!("felio_port_check_conditions_total{{{place_of},sense_key=\"illegal_request\"}} 1"),
+        format!(
+            "felio_session_commands_total{{{place_of},initiator=\"iqn.2026-11.org.example:a\",kind=\"flush\"}} 1"
+        ),
+    ] {
+        assert!(page.lines().any(|other| other == line), "no {line} in {page}");
+    }
+    assert!(get("/v1/snapshot").starts_with("HTTP/1.1 404"));
 }
