@@ -20,6 +20,10 @@ pub(crate) struct Args {
     only: String,
 }
 
+/// What the tests of the program run, and the Debian packages that have it.
+const PROGRAMS: &[(&str, &str)] =
+    &[("targetcli", "targetcli-fb"), ("dbus-daemon", "dbus-daemon"), ("iscsi-ls", "libiscsi-bin")];
+
 /// Name and `cargo` arguments.
 const STEPS: &[(&str, &[&str])] = &[
     ("format", &["fmt", "--all", "--check"]),
@@ -44,6 +48,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     host::install_cargo_tools(&["cargo-deny", "cargo-fuzz"])?;
+    host::install(PROGRAMS)?;
     let mut summary = Vec::new();
     for (name, command) in steps {
         say(&format!("==== {name}: cargo {}", command.join(" ")))?;

@@ -12,6 +12,7 @@
 mod access;
 mod cli;
 mod common;
+mod compat;
 mod config;
 mod copy;
 mod cores;
