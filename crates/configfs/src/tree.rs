@@ -29,7 +29,9 @@ impl Errno {
     #[must_use]
     pub const fn of_write(refusal: &Refusal) -> Self {
         match refusal.kind {
-            RefusalKind::InUse | RefusalKind::Busy | RefusalKind::Invalid => Self::INVALID,
+            RefusalKind::Exists | RefusalKind::InUse | RefusalKind::Busy | RefusalKind::Invalid => {
+                Self::INVALID
+            }
             RefusalKind::NotFound => Self::NO_DEVICE,
             kind => Self(kind.errno()),
         }
