@@ -10,6 +10,7 @@ mod qemu;
 mod sim;
 mod test;
 mod vm;
+mod web;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Command {
     Bench(bench::Args),
     /// Run a script in a virtual machine with Debian's kernel and its iSCSI initiator.
     Vm(vm::Args),
+    /// Use the daemon's web page in Chromium.
+    Web(web::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -49,5 +52,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Vm(args) => vm::run(&args),
+        Command::Web(args) => web::run(&args),
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// Installs what it needs and runs every test: style, lints, documentation, dependencies, unit and simulation tests,
-/// fuzzers for a short while, libiscsi's suite, QEMU's tools and the Linux kernel's initiator in a virtual machine.
+/// fuzzers for a short while, libiscsi's suite, QEMU's tools, the web page in Chromium and the Linux kernel's initiator in a virtual machine.
 ///
 /// Each step is a command of its own (`--list` shows them); a failed step does not keep the others from running.
 #[derive(clap::Args)]
@@ -33,6 +33,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("dependencies", &["deny", "check", "licenses", "bans", "sources"]),
     ("conformance", &["xtask", "conformance", "--trace"]),
     ("qemu", &["xtask", "qemu"]),
+    ("web page", &["xtask", "web"]),
     ("simulation", &["xtask", "sim", "--seeds", "200"]),
     ("fuzzers", &["xtask", "fuzz", "--seconds", "20"]),
     ("virtual machine", &["xtask", "vm", "--all"]),

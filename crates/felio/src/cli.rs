@@ -135,6 +135,10 @@ pub(crate) struct DaemonArgs {
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_loopback)]
     pub(crate) metrics_listen: Option<SocketAddr>,
 
+    /// Where browsers find the web page: a loopback address, or a mere PORT of 127.0.0.1. What is to be opened, with the token that lets in, is printed at the start.
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_loopback)]
+    pub(crate) web: Option<SocketAddr>,
+
     /// Where reservations, saved mode parameters, access states and earlier configurations are kept.
     #[arg(
         long,

@@ -110,7 +110,8 @@ fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
     std::os::unix::fs::chown(socket, None, Some(number)).map_err(|error| refused(error.to_string()))
 }
 
-fn router(desk: Desk) -> Router {
+/// Everything that can be asked.
+pub(super) fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/revision", get(revision))

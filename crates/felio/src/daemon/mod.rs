@@ -2,7 +2,8 @@
 //!
 //! One thread owns everything ([`Desk`]): requests, signals, news of the reactors and time come to it through one channel. A transaction
 //! is: apply to the configuration (a function), open what is new ([`plant`]), save ([`vault`]), carry out. It can fail until it is saved; a
-//! crash at any point leaves the old configuration or the new one. `api` is how requests get here.
+//! crash at any point leaves the old configuration or the new one. `api` is how requests get here, `web`
+//! the page that browsers are shown.
 
 mod api;
 mod disk;
@@ -12,6 +13,7 @@ mod metrics;
 mod openmetrics;
 mod plant;
 mod vault;
+mod web;
 
 pub(crate) use lines::{Cursor, Line, Told, Typed};
 
@@ -129,10 +131,14 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let others = lines::Desk { shown: desk.shown.subscribe(), requests: happenings_in };
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
+    let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
     api::listen(&args.socket, args.group.as_deref(), others)?;
     desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
     if let Some(address) = metrics {
         desk.say("metrics", &format!("http://{address}/metrics"));
+    }
+    if let Some(url) = page {
+        desk.say("web", &url);
     }
     notes.iter().for_each(|note| desk.say("note", note));
     desk.say_degraded();
