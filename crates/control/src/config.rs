@@ -9,7 +9,7 @@
 use crate::attr::{Attr, Scope, Value, Values};
 use crate::path::{AclKey, Fabric, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -429,6 +429,17 @@ impl Backing {
 }
 
 impl Config {
+    /// Gives every enabled portal group a relative target port identifier, which it keeps: initiators' reservations go by it.
+    pub fn number_ports(&mut self) {
+        let mut used: BTreeSet<u16> = self.tpgs().filter_map(|(_, tpg)| tpg.rtpi).collect();
+        let lacks = |tpg: &Tpg| tpg.enable && tpg.rtpi.is_none();
+        for target in self.targets.values_mut().filter(|target| target.tpgs.values().any(lacks)) {
+            for tpg in Arc::make_mut(target).tpgs.values_mut().filter(|tpg| lacks(tpg)) {
+                tpg.rtpi = (1..=u16::MAX).find(|number| used.insert(*number));
+            }
+        }
+    }
+
     /// A portal group.
     #[must_use]
     pub fn tpg(&self, key: &TpgKey) -> Option<&Tpg> {

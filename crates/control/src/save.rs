@@ -12,12 +12,14 @@ mod problems;
 mod read;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
 pub use problems::{Problem, problems};
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
+pub use text::Writer;
 
 /// Something that a reader should know and that did not stop it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

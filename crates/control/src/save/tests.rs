@@ -1,8 +1,9 @@
 //! What a file must hold to.
 
-use super::{problems, read, write};
+use super::{Writer, problems, read, write};
 use crate::{Config, arbitrary};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// As LIO writes it.
 const LIO: &str = include_str!("lio.json");
@@ -18,6 +19,20 @@ proptest! {
         let text = write(&config);
         let (again, _) = read(&text).expect("it was written");
         prop_assert_eq!(write(&again), text);
+    }
+
+    #[test]
+    fn what_has_not_changed_is_written_the_same(configs in prop::collection::vec(arbitrary::config(), 1..4)) {
+        let mut writer = Writer::default();
+        for config in configs {
+            prop_assert_eq!(writer.write(&config), write(&config));
+            let mut changed = config.clone();
+            changed.storage.pop_first();
+            if let Some((_, target)) = changed.targets.iter_mut().next() {
+                Arc::make_mut(target).tpgs.clear();
+            }
+            prop_assert_eq!(writer.write(&changed), write(&changed));
+        }
     }
 
     #[test]

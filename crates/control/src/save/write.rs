@@ -39,7 +39,7 @@ fn fabric_module(name: &Fabric, fabric: &FabricConfig) -> Json {
     with_extra(map, &fabric.extra)
 }
 
-fn storage(key: &StorageKey, object: &StorageObject) -> Json {
+pub(super) fn storage(key: &StorageKey, object: &StorageObject) -> Json {
     let mut map = backing(&object.backing);
     map.insert("name".to_owned(), key.name.as_str().into());
     map.insert("plugin".to_owned(), key.plugin.as_str().into());
@@ -104,7 +104,7 @@ fn alua_group(name: &str, group: &AluaGroup) -> Json {
     with_extra(map, &group.extra)
 }
 
-fn target(key: &TargetKey, target: &Target, config: &Config) -> Json {
+pub(super) fn target(key: &TargetKey, target: &Target, config: &Config) -> Json {
     let tpgs = target.tpgs.iter().map(|(tag, of)| tpg(*tag, of, &key.fabric, config));
     let mut map = Map::new();
     map.insert("fabric".to_owned(), key.fabric.as_str().into());

@@ -26,7 +26,7 @@ use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
 use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
 use felio_control::{
-    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, Tpg, TpgKey,
+    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, TpgKey,
 };
 use felio_engine::TargetConfig;
 use felio_hal::meter::{Meter, Meters};
@@ -37,7 +37,7 @@ use felio_runtime::{Event, Late, Notice, Runtime, RuntimeConfig};
 use metrics::{SessionSource, Sources};
 use plant::{Mode, Plant, Prepared};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +48,9 @@ use vault::{Vault, VaultError};
 
 /// How long initiators may take to log out when we stop.
 const LOGOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long nobody must ask for anything before what is only recorded is written to the file.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// How soon what could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -109,7 +112,7 @@ enum Happening {
 pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let (happenings_in, happenings) = channel();
     threads::watch_signals(&[SIGINT, SIGTERM], &[SIGHUP], happenings_in.clone(), Happening::Signal)?;
-    let vault = Vault::open(args.config.clone(), args.state_dir.join("history")).map_err(unusable)?;
+    let mut vault = Vault::open(args.config.clone(), args.state_dir.join("history")).map_err(unusable)?;
     let (config, notes) = vault.load().map_err(unusable)?;
     let folder = Folder::open(&args.state_dir).map_err(|error| {
         Failure::new(Kind::Backing, format!("--state-dir {}: {error}", args.state_dir.display()))
@@ -143,6 +146,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     notes.iter().for_each(|note| desk.say("note", note));
     desk.say_degraded();
     desk.serve(&happenings);
+    desk.catch_up();
     let _ = std::fs::remove_file(&args.socket);
     desk.plant.join();
     Ok(())
@@ -164,7 +168,7 @@ struct Desk {
 impl Desk {
     /// Serves what was saved. What cannot be opened keeps its place.
     fn bring_up(&mut self) -> Result<(), Failure> {
-        number_ports(&mut self.config);
+        self.config.number_ports();
         let failed = |what: String| Failure::new(Kind::Running, what);
         let prepared =
             self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
@@ -182,6 +186,16 @@ impl Desk {
         };
         self.shown.send_replace(Arc::new(Snapshot { config, conditions, revision }));
         done
+    }
+
+    /// Writes changes to the file that are only recorded.
+    fn catch_up(&mut self) {
+        if let Err(error) = self.vault.catch_up(&self.config) {
+            self.say(
+                "unsaved",
+                &format!("{error}; the last changes are kept in the history until it can be"),
+            );
+        }
     }
 
     fn say_not_durable(&mut self) {
@@ -206,7 +220,11 @@ impl Desk {
         let mut running = self.plant.reactors();
         let mut retry_at = Instant::now() + RETRY;
         while running > 0 {
-            let wait = if self.plant.conditions.iter().next().is_some() { RETRY } else { Duration::MAX };
+            let wait = match self.plant.conditions.iter().next() {
+                _ if self.vault.is_behind() => QUIET,
+                Some(_) => RETRY,
+                None => Duration::MAX,
+            };
             match happenings.recv_timeout(wait) {
                 Ok(Happening::Request(request)) => {
                     self.answer(request);
@@ -223,7 +241,7 @@ impl Desk {
                     std::process::exit(1);
                 }
                 Ok(Happening::Notice(notice)) => self.note(notice),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.catch_up(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if retry_at <= Instant::now() {
@@ -275,7 +293,7 @@ impl Desk {
             Manner::Whole => self.config.apply(&changes, &facts)?,
             Manner::Piecemeal => self.config.apply_piecemeal(&changes, &facts)?,
         };
-        self.become_(wanted, Mode::Strict)?;
+        self.become_(wanted, Mode::Strict, Some((changes, facts)))?;
         for Done { path, says } in &done {
             self.say("changed", &format!("{path}: {says}"));
         }
@@ -283,15 +301,23 @@ impl Desk {
     }
 
     /// From now on this is the configuration: opened, saved and served, or refused.
-    fn become_(&mut self, mut wanted: Config, mode: Mode) -> Result<(), Refusal> {
-        number_ports(&mut wanted);
+    fn become_(
+        &mut self,
+        mut wanted: Config,
+        mode: Mode,
+        by: Option<(Vec<Change>, Facts)>,
+    ) -> Result<(), Refusal> {
+        wanted.number_ports();
         let prepared = match self.plant.prepare(&wanted, mode) {
             Ok(prepared) => prepared,
             Err(refusal) => return Err(self.stay(refusal)),
         };
-        if wanted != self.config
-            && let Err(error) = self.vault.save(&wanted)
-        {
+        let saved = match by {
+            _ if wanted == self.config => Ok(()),
+            Some((changes, facts)) => self.vault.record(&self.config, &wanted, changes, facts),
+            None => self.vault.save(&self.config, &wanted),
+        };
+        if let Err(error) = saved {
             self.plant.discard(prepared);
             return Err(self.stay(error.into()));
         }
@@ -333,10 +359,12 @@ impl Desk {
         }
     }
 
-    fn save(&self, file: Option<PathBuf>) -> Result<String, Refusal> {
-        // The daemon's own file has it already: every change is saved before it takes effect.
+    fn save(&mut self, file: Option<PathBuf>) -> Result<String, Refusal> {
         let path = file.unwrap_or_else(|| self.vault.file().to_path_buf());
-        if path != self.vault.file() {
+        if path == self.vault.file() {
+            // Every change is saved before it takes effect: there is hardly ever anything to do.
+            self.vault.catch_up(&self.config)?;
+        } else {
             vault::replace(&path, &felio_control::save::write(&self.config))?;
         }
         Ok(format!("Configuration saved to {}", path.display()))
@@ -384,7 +412,7 @@ impl Desk {
         }
         wanted.check()?;
         // As at a start: what cannot be opened keeps its place and says why.
-        self.become_(wanted, Mode::Lenient)?;
+        self.become_(wanted, Mode::Lenient, None)?;
         let degraded = self.plant.conditions.iter().filter_map(|(path, condition)| match condition {
             Condition::Degraded { why } => Some(format!("{path}: {why}")),
             Condition::Up | Condition::Down => None,
@@ -506,17 +534,6 @@ fn merge<K: Ord + Clone + Into<Path>, V: PartialEq>(
         into.insert(key, object);
     }
     Ok(())
-}
-
-/// Every enabled portal group has a relative target port identifier, and keeps it: initiators' reservations go by it.
-fn number_ports(config: &mut Config) {
-    let mut used: BTreeSet<u16> = config.tpgs().filter_map(|(_, tpg)| tpg.rtpi).collect();
-    let lacks = |tpg: &Tpg| tpg.enable && tpg.rtpi.is_none();
-    for target in config.targets.values_mut().filter(|target| target.tpgs.values().any(lacks)) {
-        for tpg in Arc::make_mut(target).tpgs.values_mut().filter(|tpg| lacks(tpg)) {
-            tpg.rtpi = (1..=u16::MAX).find(|number| used.insert(*number));
-        }
-    }
 }
 
 /// A file that exists is as large as it is, unless somebody says otherwise.
