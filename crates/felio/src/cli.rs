@@ -36,6 +36,18 @@ pub(crate) enum Command {
     Configfs(ConfigfsArgs),
     /// Run a program that was written for LIO: targetcli, targetctl, cinder-rtstool …
     Compat(CompatArgs),
+    /// Print what completes felio's words in a shell.
+    #[command(hide = true)]
+    Completions {
+        /// Of this shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man {
+        /// Into this folder.
+        folder: PathBuf,
+    },
 }
 
 /// Mount the tree of files that LIO has in configfs.

@@ -3,7 +3,7 @@
 //! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
 //! [`client`]s change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`configfs`] and
 //! [`compat`] those for programs written for LIO, [`report`] is what is
-//! printed, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
+//! printed, [`manual`] what packages bring along, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
 
@@ -18,6 +18,7 @@ mod disks;
 mod export;
 mod failure;
 mod identity;
+mod manual;
 mod paths;
 mod printer;
 mod report;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         cli::Command::Config(args) => config::run(&args),
         cli::Command::Configfs(args) => configfs::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Compat(args) => compat::run(&args),
+        cli::Command::Completions { shell } => manual::completions(shell).map(|()| ExitCode::SUCCESS),
+        cli::Command::Man { folder } => manual::pages(&folder).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

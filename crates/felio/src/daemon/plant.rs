@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// How long what runs on a unit that goes may take.
 const RETIREMENT: Duration = Duration::from_secs(10);
 
+/// Objects, and what is counted of each.
+pub(super) type Metered<K, M> = Vec<(K, Meters<M>)>;
+
 /// What runs.
 pub(super) struct Plant {
     runtime: Runtime,
@@ -99,7 +102,7 @@ impl Plant {
     }
 
     /// What is counted of storage objects and of target ports.
-    pub(super) fn meters(&self) -> (Vec<(StorageKey, Meters<UnitMeter>)>, Vec<(TpgKey, Meters<Meter>)>) {
+    pub(super) fn meters(&self) -> (Metered<StorageKey, UnitMeter>, Metered<TpgKey, Meter>) {
         let storage = self.disks.iter().map(|(key, disk)| (key.clone(), disk.meters.clone())).collect();
         let ports = self.ports.iter().flat_map(|(key, ports)| ports.iter().map(move |port| (key, port)));
         (storage, ports.map(|(key, port)| (key.tpg(port.tag), port.meters.clone())).collect())

@@ -267,7 +267,7 @@ impl Vault {
     fn trim(&self) {
         let Ok(past) = self.past() else { return };
         let surplus = past.len().saturating_sub(HISTORY_MAX);
-        let oldest = past.iter().take(surplus + 1).filter(|(_, part)| part.whole).next_back();
+        let oldest = past.iter().take(surplus + 1).rfind(|(_, part)| part.whole);
         for (id, _) in past.iter().take_while(|(id, _)| oldest.is_some_and(|(oldest, _)| *id < oldest)) {
             for ending in [WHOLE, DONE] {
                 let _ = fs::remove_file(self.path(*id, ending));

@@ -211,22 +211,26 @@ fn targets_of_tgt_and_scst_are_taken_over_and_serve() {
     assert!(shown.out.contains("+ /iscsi/iqn.2024-01.org.example:a/tpg1/luns/lun1"), "{shown:?}");
     assert!(shown.err.starts_with("note: line 4: "), "{shown:?}");
     assert_eq!(place.snapshot(), before);
-    // Where tgt listens other tests may, too.
-    let mut changes = json(&config(&place, &["import", &tgt, "--json"]))["changes"].clone();
-    for change in changes.as_array_mut().expect("a list") {
-        if change["change"] == "create_portal" {
-            change["portal"] = place.portal.to_string().into();
+    // Where the files say others may listen: what is planned is done elsewhere.
+    for (file, name, lun, number) in [(&tgt, "a", 1, 1), (&scst, "b", 0, 2)] {
+        let mut changes = json(&config(&place, &["import", file, "--json"]))["changes"].clone();
+        for change in changes.as_array_mut().expect("a list") {
+            if change["change"] == "create_portal" {
+                change["portal"] = place.portal.to_string().into();
+            }
         }
+        place.change(changes).expect("it can be had");
+        let target = format!("iqn.2024-01.org.example:{name}");
+        let mut wire = Wire::log_in(place.portal, settings(&target, "i"));
+        assert_eq!(wire.read(lun, 0, 1), pattern(number, 512));
     }
-    place.change(changes).expect("it can be had");
-    let mut wire = Wire::log_in(place.portal, settings("iqn.2024-01.org.example:a", "i"));
-    assert_eq!(wire.read(1, 0, 1), pattern(1, 512));
-    let done = config(&place, &["import", &scst, "--apply"]);
-    assert_eq!(done.code, Some(0), "{done:?}");
-    let portal = "127.77.32.60:3260".parse().expect("an address");
-    let mut wire = Wire::log_in(portal, settings("iqn.2024-01.org.example:b", "i"));
-    assert_eq!(wire.read(0, 0, 1), pattern(2, 512));
-    // What was chosen for what the file leaves open stays.
-    says(&config(&place, &["import", &scst]), 0, "Nothing differs.\n");
+    let more = edited(&place, |file| {
+        file["targets"].as_array_mut().expect("a list").clear();
+        file["storage_objects"] = json!([disk(&place, "more")]);
+    });
+    let done = config(&place, &["import", &more, "--apply"]);
+    assert_eq!((done.code, done.out.lines().count()), (Some(0), 1), "{done:?}");
+    // What is there already stays, and what is taken over is no news any more.
+    says(&config(&place, &["import", &more]), 0, "Nothing differs.\n");
     assert!(place.snapshot()["config"]["targets"].to_string().contains(TARGET));
 }

@@ -21,6 +21,7 @@ mod daemon;
 mod hostile;
 mod identity;
 mod lifecycle;
+mod manual;
 mod metrics;
 mod paths;
 mod protection;
