@@ -21,8 +21,12 @@ pub(crate) struct Args {
 }
 
 /// What the tests of the program run, and the Debian packages that have it.
-const PROGRAMS: &[(&str, &str)] =
-    &[("targetcli", "targetcli-fb"), ("dbus-daemon", "dbus-daemon"), ("iscsi-ls", "libiscsi-bin")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("targetcli", "targetcli-fb"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("iscsi-ls", "libiscsi-bin"),
+    ("strace", "strace"),
+];
 
 /// Name and `cargo` arguments.
 const STEPS: &[(&str, &[&str])] = &[

@@ -27,7 +27,9 @@ proptest! {
         for config in configs {
             prop_assert_eq!(writer.write(&config), write(&config));
             let mut changed = config.clone();
-            changed.storage.pop_first();
+            if let Some((_, object)) = changed.storage.iter_mut().next() {
+                Arc::make_mut(object).wwn = "another".to_owned();
+            }
             if let Some((_, target)) = changed.targets.iter_mut().next() {
                 Arc::make_mut(target).tpgs.clear();
             }

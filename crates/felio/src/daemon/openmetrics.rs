@@ -307,8 +307,8 @@ mod tests {
         let bucket = "felio_storage_command_duration_seconds_bucket";
         let page = text(stats()).expect("text");
         let buckets: Vec<&str> = page.lines().filter(|line| line.starts_with(bucket)).collect();
-        assert!(buckets[0].contains("le=\"1.024e-6\"") && buckets[0].ends_with(" 2"), "{buckets:?}");
-        assert!(buckets[1].contains("le=\"4.096e-6\"") && buckets[1].ends_with(" 3"), "{buckets:?}");
+        assert!(buckets[0].contains("le=\"0.000001024\"") && buckets[0].ends_with(" 2"), "{buckets:?}");
+        assert!(buckets[1].contains("le=\"0.000004096\"") && buckets[1].ends_with(" 3"), "{buckets:?}");
         assert!(buckets.last().is_some_and(|last| last.contains("+Inf") && last.ends_with(" 3")));
     }
 

@@ -16,6 +16,7 @@ mod compat;
 mod config;
 mod copy;
 mod cores;
+mod crash;
 mod crowd;
 mod daemon;
 mod hostile;

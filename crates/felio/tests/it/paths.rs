@@ -36,12 +36,18 @@ fn ready(wire: &mut Wire) -> (u8, u8, u8) {
     if done.status == 0 { (0, 0, 0) } else { sense(&done) }
 }
 
-fn set(wire: &mut Wire, group: u8, state: u8) {
-    wire.good(0, &SET, &Data::Out(vec![0, 0, 0, 0, state, 0, 0, group]));
+pub(crate) fn set(wire: &mut Wire, group: u8, state: u8) {
+    let (cdb, list) = set_request(group, state);
+    wire.good(0, &cdb, &Data::Out(list));
+}
+
+/// SET TARGET PORT GROUPS for one group.
+pub(crate) fn set_request(group: u8, state: u8) -> ([u8; 12], Vec<u8>) {
+    (SET, vec![0, 0, 0, 0, state, 0, 0, group])
 }
 
 /// Group and state of each group.
-fn states(wire: &mut Wire) -> Vec<(u8, u8)> {
+pub(crate) fn states(wire: &mut Wire) -> Vec<(u8, u8)> {
     let data = wire.good(0, &REPORT, &Data::In(255));
     data[4..].chunks(12).map(|group| (group[3], group[0] & 0x0f)).collect()
 }

@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 const RESERVATION_CONFLICT: u8 = 0x18;
-const REGISTER_AND_IGNORE: u8 = 6;
-const RESERVE: u8 = 1;
+pub(crate) const REGISTER_AND_IGNORE: u8 = 6;
+pub(crate) const RESERVE: u8 = 1;
 const WRITE_EXCLUSIVE: u8 = 1;
 
 fn serve(folder: &TempDir) -> Felio {
@@ -20,14 +20,20 @@ fn log_in(felio: &Felio, name: &str) -> Wire {
     Wire::log_in(felio.portal(), settings(&felio.target(), name))
 }
 
-fn reserve_out(wire: &mut Wire, action: u8, key: u64, action_key: u64, flags: u8) {
+pub(crate) fn reserve_out(wire: &mut Wire, action: u8, key: u64, action_key: u64, flags: u8) {
+    let (cdb, list) = reserve_request(action, key, action_key, flags);
+    wire.good(0, &cdb, &Data::Out(list));
+}
+
+/// PERSISTENT RESERVE OUT.
+pub(crate) fn reserve_request(action: u8, key: u64, action_key: u64, flags: u8) -> ([u8; 10], Vec<u8>) {
     let mut list = [key.to_be_bytes(), action_key.to_be_bytes()].concat();
     list.extend([0, 0, 0, 0, flags, 0, 0, 0]);
-    wire.good(0, &[0x5f, action, WRITE_EXCLUSIVE, 0, 0, 0, 0, 0, 24, 0], &Data::Out(list));
+    ([0x5f, action, WRITE_EXCLUSIVE, 0, 0, 0, 0, 0, 24, 0], list)
 }
 
 /// READ KEYS or READ RESERVATION, without the generation.
-fn reserve_in(wire: &mut Wire, action: u8) -> Vec<u8> {
+pub(crate) fn reserve_in(wire: &mut Wire, action: u8) -> Vec<u8> {
     wire.good(0, &[0x5e, action, 0, 0, 0, 0, 0, 1, 0, 0], &Data::In(256))[4..].to_vec()
 }
 

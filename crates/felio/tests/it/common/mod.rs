@@ -107,6 +107,16 @@ impl Felio {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it ends by itself within `patience`.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> bool {
+        wait(&mut self.child, patience).is_some()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process");
