@@ -89,6 +89,7 @@ fn a_session_has_counts_of_its_own_and_its_port_keeps_them() {
     let place = Place::with(&[]);
     place.set_up();
     let mut first = place.log_in("first");
+    place.felio.event("login");
     work(&mut first);
     let before = counts(&place);
     assert_eq!(before.session["commands"]["read"], 5);
@@ -96,7 +97,9 @@ fn a_session_has_counts_of_its_own_and_its_port_keeps_them() {
     assert_eq!(before.storage["storage"], "/backstores/fileio/first");
     assert_eq!(before.port["sessions"], 1);
     first.log_out();
+    place.felio.event("logout");
     let mut second = place.log_in("second");
+    place.felio.event("login");
     second.read(0, 0, 1);
     let after = counts(&place);
     // Its first READ was told that the unit is new to it, and sent again.
