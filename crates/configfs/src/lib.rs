@@ -4,7 +4,7 @@
 //! a [`Step`]: the [`Change`]s to carry out, and what the tree has to remember of it once that is done ([`Tree::settle`]). A path has no
 //! leading slash; the root is the empty path. Attributes and parameters are the rows of [`felio_control::attr`].
 //!
-//! A tree remembers what the kernel's has and a configuration has not: devices that are not enabled yet ([`device`]), LUNs that lead
+//! A tree remembers what the kernel's has and a configuration has not: devices that are not enabled yet (`device`), LUNs that lead
 //! nowhere yet, and which number the folder of a device has.
 //!
 //! Nothing here opens a file or talks to a daemon. Not here either: statistics, and the content of `pr/` beyond the type of reservations; these
