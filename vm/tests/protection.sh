@@ -83,12 +83,12 @@ for type in 1 3; do
   esac
   say "type $type: data that changed on their way"
   exits 0 ddpt if="$sg" of=/run/protected bs=512 count=256 protect=1
-  printf X | dd of=/run/protected bs=1 seek=5300 conv=notrunc status=none
+  printf XXXXXXXX | dd of=/run/protected bs=1 seek=5300 conv=notrunc status=none
   refused 'guard check failed' ddpt if=/run/protected of="$sg" bs=512 count=256 protect=0,1 verbose=2
   exits 0 sg_dd if=/run/data of="$sg" bs=512 count=256
   say "type $type: data that changed where they lie"
   dd if=$image of=/run/kept bs=512 skip=77 count=1 status=none
-  printf X | dd of=$image bs=1 seek=$((77 * 512 + 3)) conv=notrunc status=none
+  printf XXXXXXXX | dd of=$image bs=1 seek=$((77 * 512 + 3)) conv=notrunc status=none
   refused 'guard check failed' sg_verify --verbose --count=256 --vrprotect=1 "$sg"
   refused 'guard check failed' sg_raw -r 520 "$sg" 28 20 00 00 00 4d 00 00 01 00
   dd if=/run/kept of=$image bs=512 seek=77 conv=notrunc status=none
