@@ -113,8 +113,10 @@ fn a_session_has_counts_of_its_own_and_its_port_keeps_them() {
 fn metrics_are_openmetrics_text_on_tcp_and_nothing_else_is_there() {
     let place = Place::with(&["--metrics-listen", "0"]);
     place.set_up();
-    work(&mut place.log_in("a"));
     let address = place.felio.event("metrics")["text"].as_str().expect("text").to_owned();
+    let mut wire = place.log_in("a");
+    place.felio.event("login");
+    work(&mut wire);
     let (address, path) = address.trim_start_matches("http://").split_once('/').expect("a path");
     let get = |path: &str| {
         let mut socket = TcpStream::connect(address).expect("it listens");
@@ -140,4 +142,6 @@ fn metrics_are_openmetrics_text_on_tcp_and_nothing_else_is_there() {
         assert!(page.lines().any(|other| other == line), "no {line} in {page}");
     }
     assert!(get("/v1/snapshot").starts_with("HTTP/1.1 404"));
+    // As long as it is logged in, its session is told of.
+    wire.log_out();
 }
