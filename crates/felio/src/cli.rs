@@ -50,20 +50,28 @@ pub(crate) enum Command {
     },
 }
 
-/// Mount the tree of files that LIO has in configfs.
-///
-/// What is made, linked and written there changes the daemon's configuration, each step by itself and at once. Ctrl-C unmounts it.
+/// Which daemon is meant.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct ConfigfsArgs {
+pub(crate) struct DaemonSocket {
     /// Where the daemon is asked.
     #[arg(
         long,
         value_name = "PATH",
         default_value = "/run/felio/felio.sock",
         env = "FELIO_SOCKET",
-        hide_env = true
+        hide_env = true,
+        global = true
     )]
     pub(crate) socket: PathBuf,
+}
+
+/// Mount the tree of files that LIO has in configfs.
+///
+/// What is made, linked and written there changes the daemon's configuration, each step by itself and at once. Ctrl-C unmounts it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigfsArgs {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonSocket,
 
     /// An empty folder.
     #[arg(value_name = "DIR")]
@@ -76,15 +84,8 @@ pub(crate) struct ConfigfsArgs {
 /// module is loaded. Needs root and /dev/fuse. The exit code is the program's.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CompatArgs {
-    /// Where the daemon is asked.
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "/run/felio/felio.sock",
-        env = "FELIO_SOCKET",
-        hide_env = true
-    )]
-    pub(crate) socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonSocket,
 
     /// The program and its arguments, such as: targetcli ls
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
@@ -97,15 +98,8 @@ pub(crate) struct CompatArgs {
 /// Tab completes. Under the name targetcli (a symbolic link) felio is this command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ShellArgs {
-    /// Where the daemon is asked.
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "/run/felio/felio.sock",
-        env = "FELIO_SOCKET",
-        hide_env = true
-    )]
-    pub(crate) socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonSocket,
 
     /// As with targetcli; without effect.
     #[arg(long, hide = true)]

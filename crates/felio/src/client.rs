@@ -1,5 +1,6 @@
 //! The other side of the daemon's socket: one request, one answer.
 
+use crate::failure::{Failure, Kind};
 use felio_control::{Refusal, RefusalKind};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -24,8 +25,9 @@ pub(crate) struct Client {
 
 impl Client {
     /// The daemon that answers on `socket`.
-    pub(crate) fn new(socket: &Path) -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_io().build()?;
+    pub(crate) fn new(socket: &Path) -> Result<Self, Failure> {
+        let runtime = Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.map_err(|error| Failure::new(Kind::Running, error.to_string()))?;
         Ok(Self { socket: socket.to_path_buf(), runtime, idle: Mutex::new(None) })
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &CompatArgs) -> anyhow::Result<ExitCode> {
             .hint("as root, or under `unshare --user --map-root-user --mount`")
     })?;
     // The daemon's socket may be anywhere: it is found before anything is covered.
-    let client = Client::new(&args.socket).map_err(|error| Failure::new(Kind::Running, error.to_string()))?;
+    let client = Client::new(&args.daemon.socket)?;
     let tree = cover().map_err(|error| {
         Failure::new(Kind::Backing, format!("cannot cover {CONFIGFS} in a mount namespace: {error}"))
     })?;

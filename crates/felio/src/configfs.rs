@@ -28,7 +28,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) fn run(args: &ConfigfsArgs) -> anyhow::Result<()> {
     let (ends_in, ends) = channel();
     threads::watch_signals(&[SIGINT, SIGTERM], &[], ends_in.clone(), Some)?;
-    let client = Client::new(&args.socket).map_err(|error| Failure::new(Kind::Running, error.to_string()))?;
+    let client = Client::new(&args.daemon.socket)?;
     let session = mount(client, &args.dir)?;
     let BackgroundSession { guard, .. } = session;
     threads::spawn("watcher", move || {

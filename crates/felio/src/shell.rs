@@ -25,7 +25,7 @@ use std::rc::Rc;
 /// Carries out the line of the command line, or else what is typed.
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<()> {
     let home = Home::find();
-    let client = Client::new(&args.socket).map_err(|error| Failure::new(Kind::Running, error.to_string()))?;
+    let client = Client::new(&args.daemon.socket)?;
     let seat = Seat { shell: Shell::new(home.load()?, screen()), client, folder: std::env::current_dir()? };
     if !args.line.is_empty() {
         one_line(seat, &home, &args.line)

@@ -56,8 +56,8 @@ pub struct Meter {
     pub failures: [Count; FAILURES.len()],
     /// Commands that ended without an answer: aborted, or their session was lost.
     pub abandoned: Count,
-    /// Task management functions, by [`FUNCTIONS`].
-    pub functions: [Count; FUNCTIONS.len()],
+    /// Task management functions, by [`TaskManagementFunction::ALL`].
+    pub functions: [Count; TaskManagementFunction::ALL.len()],
 }
 
 /// What is counted of a unit.
@@ -87,21 +87,6 @@ pub const FAILURES: [Status; 5] = [
     Status::RESERVATION_CONFLICT,
     Status::ACA_ACTIVE,
     Status::TASK_ABORTED,
-];
-
-/// The task management functions, in the order in which they are counted.
-pub const FUNCTIONS: [TaskManagementFunction; 11] = [
-    TaskManagementFunction::AbortTask,
-    TaskManagementFunction::AbortTaskSet,
-    TaskManagementFunction::ClearAca,
-    TaskManagementFunction::ClearTaskSet,
-    TaskManagementFunction::LogicalUnitReset,
-    TaskManagementFunction::TargetWarmReset,
-    TaskManagementFunction::TargetColdReset,
-    TaskManagementFunction::ITNexusReset,
-    TaskManagementFunction::QueryTask,
-    TaskManagementFunction::QueryTaskSet,
-    TaskManagementFunction::QueryAsynchronousEvent,
 ];
 
 /// How a command ended.
@@ -148,7 +133,7 @@ impl Meter {
 
     /// A task management function arrived.
     pub fn note_function(&self, function: TaskManagementFunction) {
-        if let Some(at) = FUNCTIONS.iter().position(|other| *other == function) {
+        if let Some(at) = TaskManagementFunction::ALL.iter().position(|other| *other == function) {
             self.functions[at].add(1);
         }
     }

@@ -64,6 +64,23 @@ pub enum TaskManagementFunction {
     QueryAsynchronousEvent,
 }
 
+impl TaskManagementFunction {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::AbortTask,
+        Self::AbortTaskSet,
+        Self::ClearAca,
+        Self::ClearTaskSet,
+        Self::LogicalUnitReset,
+        Self::TargetWarmReset,
+        Self::TargetColdReset,
+        Self::ITNexusReset,
+        Self::QueryTask,
+        Self::QueryTaskSet,
+        Self::QueryAsynchronousEvent,
+    ];
+}
+
 /// SAM-5 "Task management" service responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskManagementResponse {

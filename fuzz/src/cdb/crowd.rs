@@ -108,7 +108,7 @@ fn command(world: &mut World, script: &mut Script<'_>, who: usize) -> Option<(Ve
 }
 
 fn manage(world: &mut World, script: &mut Script<'_>, who: usize) {
-    let function = *script.pick(&FUNCTIONS);
+    let function = *script.pick(&TaskManagementFunction::ALL);
     let lun = if script.rarely(16) { Lun(script.array()) } else { LUNS[script.below(world.disks.len())] };
     let at = script.below(world.open.len().max(1));
     let referenced = world.open.keys().nth(at).map(|(_, tag)| *tag).filter(|_| !script.rarely(8));
@@ -137,17 +137,3 @@ fn failure(script: &mut Script<'_>) -> Failure {
 
 /// The addresses of the units.
 pub(super) const LUNS: [Lun; 2] = [Lun([0; 8]), Lun([0x41, 0x2c, 0, 0, 0, 0, 0, 0])];
-
-const FUNCTIONS: [TaskManagementFunction; 11] = [
-    TaskManagementFunction::AbortTask,
-    TaskManagementFunction::AbortTaskSet,
-    TaskManagementFunction::ClearAca,
-    TaskManagementFunction::ClearTaskSet,
-    TaskManagementFunction::LogicalUnitReset,
-    TaskManagementFunction::TargetWarmReset,
-    TaskManagementFunction::TargetColdReset,
-    TaskManagementFunction::ITNexusReset,
-    TaskManagementFunction::QueryTask,
-    TaskManagementFunction::QueryTaskSet,
-    TaskManagementFunction::QueryAsynchronousEvent,
-];

@@ -13,16 +13,8 @@ pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     pub(crate) verb: ConfigVerb,
 
-    /// Where the daemon is asked.
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "/run/felio/felio.sock",
-        env = "FELIO_SOCKET",
-        hide_env = true,
-        global = true
-    )]
-    pub(crate) socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) daemon: super::DaemonSocket,
 
     /// Print one JSON value instead of text.
     #[arg(long, global = true)]

@@ -28,7 +28,7 @@ const SUMMARY_MAX: usize = 2;
 
 /// Carries the command out.
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&args.socket).map_err(|error| Failure::new(Kind::Running, error.to_string()))?;
+    let client = Client::new(&args.daemon.socket)?;
     let answer = match &args.verb {
         ConfigVerb::Plan { file } => plan(&client, file)?,
         ConfigVerb::Apply { file } => apply(&client, file)?,

@@ -4,7 +4,7 @@
 
 use felio_control::stats::{Commands, PortStats, SessionStats, Stats, StorageStats, Times, Traffic};
 use felio_control::{StorageKey, TpgKey};
-use felio_hal::meter::{self, BUCKETS, Count, FAILURES, FUNCTIONS, Histogram, Meter, Meters, UnitMeter};
+use felio_hal::meter::{self, BUCKETS, Count, FAILURES, Histogram, Meter, Meters, UnitMeter};
 use felio_spec::cdb::Kind;
 use felio_spec::{Status, TaskManagementFunction};
 use std::collections::BTreeMap;
@@ -97,7 +97,9 @@ fn sum<'a>(meters: impl Iterator<Item = &'a Meter> + Clone) -> Traffic {
         check_conditions: named(SENSE_KEYS.map(str::to_owned).to_vec(), &|meter, at| meter.checks[at].get()),
         failures: named(FAILURES.map(status_name).to_vec(), &|meter, at| meter.failures[at].get()),
         abandoned: all(&|meter| &meter.abandoned),
-        functions: named(FUNCTIONS.map(function_name).to_vec(), &|meter, at| meter.functions[at].get()),
+        functions: named(TaskManagementFunction::ALL.map(function_name).to_vec(), &|meter, at| {
+            meter.functions[at].get()
+        }),
     }
 }
 
