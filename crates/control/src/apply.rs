@@ -18,6 +18,7 @@ use crate::config::{Acl, Config, Extra, StorageObject, Target, Tpg};
 use crate::facts::{Facts, Generator};
 use crate::path::{AclKey, Path, PortalKey, StorageKey, TargetKey, TpgKey};
 use crate::refusal::Refusal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -27,7 +28,7 @@ use std::sync::Arc;
 pub const DEFAULT_PORTAL: PortalKey = PortalKey { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: 3260 };
 
 /// Something that has been done, in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
     /// To which object.
     pub path: Path,

@@ -11,6 +11,7 @@ mod storage;
 
 use crate::config::Backing;
 use crate::refusal::{Kind as Why, Refusal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +20,7 @@ use std::fmt;
 pub type Values = BTreeMap<String, Value>;
 
 /// A value in its canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Value {
     /// A number, or 0 and 1 for no and yes.
@@ -95,6 +96,21 @@ pub enum Scope {
     DiscoveryAuth,
     /// A node ACL: group `attribute`.
     Acl,
+}
+
+impl Scope {
+    /// All.
+    pub const ALL: [Self; 9] = [
+        Self::Storage,
+        Self::Identity,
+        Self::Alua,
+        Self::Lun,
+        Self::Tpg,
+        Self::Parameter,
+        Self::Auth,
+        Self::DiscoveryAuth,
+        Self::Acl,
+    ];
 }
 
 /// What values look like.
@@ -319,18 +335,6 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use super::{Attr, Scope, Value, When, rows};
 
-    const SCOPES: [Scope; 9] = [
-        Scope::Storage,
-        Scope::Identity,
-        Scope::Alua,
-        Scope::Lun,
-        Scope::Tpg,
-        Scope::Parameter,
-        Scope::Auth,
-        Scope::DiscoveryAuth,
-        Scope::Acl,
-    ];
-
     #[track_caller]
     fn check(scope: Scope, name: &str, text: &str, want: Option<&str>) {
         let value = Attr::require(scope, name).and_then(|row| row.parse(text)).ok();
@@ -339,7 +343,7 @@ mod tests {
 
     #[test]
     fn rows_stand_in_order_and_belong_to_their_scope() {
-        for scope in SCOPES {
+        for scope in Scope::ALL {
             assert!(rows(scope).is_sorted_by(|one, other| one.name < other.name), "{scope:?}");
             assert!(rows(scope).iter().all(|row| row.scope == scope), "{scope:?}");
         }
@@ -347,7 +351,7 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_of_its_row() {
-        for row in SCOPES.into_iter().flat_map(rows).filter(|row| row.when != When::Once) {
+        for row in Scope::ALL.into_iter().flat_map(rows).filter(|row| row.when != When::Once) {
             let default = row.default_of(None);
             assert_eq!(
                 default.as_ref().and_then(|value| row.parse(&value.to_string()).ok()),
@@ -360,7 +364,7 @@ mod tests {
 
     #[test]
     fn every_row_says_what_it_is() {
-        for row in SCOPES.into_iter().flat_map(rows) {
+        for row in Scope::ALL.into_iter().flat_map(rows) {
             assert!(row.doc.ends_with('.') && row.doc.len() > 20, "{}", row.name);
         }
     }

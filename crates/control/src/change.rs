@@ -5,10 +5,11 @@
 use crate::attr::{Attr, Scope};
 use crate::config::Backing;
 use crate::path::{AclKey, Fabric, Path, PortalKey, StorageKey, TargetKey, TpgKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One change. Objects are named by their paths; what is left out is chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
     /// A new storage object.
@@ -303,7 +304,7 @@ impl Change {
 }
 
 /// What a portal group begins with. By default with nothing, as in configfs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewTpg {
     /// Whether initiators need no CHAP (`authentication=0`), until somebody wants it.
@@ -320,7 +321,7 @@ impl NewTpg {
 }
 
 /// What the shell calls a group of settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
     /// `attribute`.

@@ -8,6 +8,7 @@
 
 use crate::attr::{Attr, Scope, Value, Values};
 use crate::path::{AclKey, Fabric, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,7 +21,7 @@ pub type Extra = BTreeMap<String, serde_json::Value>;
 pub const DEFAULT_GROUP: &str = "default_tg_pt_gp";
 
 /// The whole desired configuration. A copy shares what does not change, so that it costs little.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
     /// Storage objects.
@@ -37,7 +38,7 @@ pub struct Config {
 }
 
 /// Something with blocks, or a device that answers for itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StorageObject {
     /// Where its blocks are.
     pub backing: Backing,
@@ -49,6 +50,7 @@ pub struct StorageObject {
     pub identity: Identity,
     /// Rows of [`Scope::Storage`].
     #[serde(default)]
+    #[schemars(schema_with = "crate::schema::storage")]
     pub attributes: Values,
     /// Its target port groups; without any, ALUA is the device's own business.
     #[serde(default)]
@@ -62,7 +64,7 @@ pub struct StorageObject {
 }
 
 /// Where blocks are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Backing {
     /// In a file.
@@ -116,7 +118,7 @@ const fn yes() -> bool {
 }
 
 /// What a storage object calls itself. Unset means felio's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
     /// T10 vendor identification.
@@ -134,13 +136,14 @@ pub struct Identity {
 }
 
 /// A target port group of a storage object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AluaGroup {
     /// Its number, once it has one: 0 for the default group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<u16>,
     /// Rows of [`Scope::Alua`].
+    #[schemars(schema_with = "crate::schema::alua")]
     pub parameters: Values,
     /// What else was found.
     #[serde(flatten)]
@@ -148,7 +151,7 @@ pub struct AluaGroup {
 }
 
 /// A logical unit group.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LuGroup {
     /// Its number, once it has one.
@@ -157,7 +160,7 @@ pub struct LuGroup {
 }
 
 /// What belongs to a fabric as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FabricConfig {
     /// Who may discover.
@@ -168,7 +171,7 @@ pub struct FabricConfig {
 }
 
 /// Who may discover targets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Discovery {
     /// Whether discovery needs CHAP.
@@ -178,7 +181,7 @@ pub struct Discovery {
 }
 
 /// CHAP names and secrets, either way. Empty means unset.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// The name by which an initiator is known to us.
@@ -235,7 +238,7 @@ impl fmt::Debug for Auth {
 }
 
 /// A target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Target {
     /// Its portal groups by tag.
@@ -246,7 +249,7 @@ pub struct Target {
 }
 
 /// A target portal group.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Tpg {
     /// Whether initiators may log in.
@@ -255,8 +258,10 @@ pub struct Tpg {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtpi: Option<u16>,
     /// Rows of [`Scope::Tpg`].
+    #[schemars(schema_with = "crate::schema::tpg")]
     pub attributes: Values,
     /// Rows of [`Scope::Parameter`].
+    #[schemars(schema_with = "crate::schema::parameter")]
     pub parameters: Values,
     /// For initiators without an ACL of their own.
     pub auth: Auth,
@@ -272,7 +277,7 @@ pub struct Tpg {
 }
 
 /// A storage object behind a portal group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lun {
     /// Which.
     pub storage: StorageKey,
@@ -288,7 +293,7 @@ pub struct Lun {
 }
 
 /// What is special about a portal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Portal {
     /// Whether it speaks iSER.
@@ -301,13 +306,14 @@ pub struct Portal {
 }
 
 /// What one initiator may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Acl {
     /// A name for several initiators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Rows of [`Scope::Acl`].
+    #[schemars(schema_with = "crate::schema::acl")]
     pub attributes: Values,
     /// How it proves who it is.
     pub auth: Auth,
@@ -319,7 +325,7 @@ pub struct Acl {
 }
 
 /// A LUN that an initiator sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MappedLun {
     /// The portal group's LUN.
     pub tpg_lun: u16,

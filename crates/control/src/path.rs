@@ -14,13 +14,14 @@ use crate::config::Config;
 use crate::key::component;
 pub use crate::key::{AclKey, Fabric, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};
 use crate::refusal::Refusal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 /// A place in the tree.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 pub enum Path {
     /// Above everything.

@@ -1,10 +1,11 @@
 //! Why a change is not made: what kind of reason, in words, where, and what to type next.
 
 use crate::path::Path;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A change that is refused; nothing of it has happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{what}")]
 pub struct Refusal {
     /// What a program matches on.
@@ -20,8 +21,9 @@ pub struct Refusal {
 }
 
 /// Kinds of refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RefusalKind")]
 pub enum Kind {
     /// There is one already.
     Exists,
@@ -39,6 +41,8 @@ pub enum Kind {
     ReadOnly,
     /// More than there can be.
     TooMany,
+    /// It is not any more as whoever asks has seen it.
+    Changed,
 }
 
 impl Kind {
@@ -53,6 +57,7 @@ impl Kind {
             Self::NotSupported => 38,
             Self::ReadOnly => 13,
             Self::TooMany => 28,
+            Self::Changed => 11,
         }
     }
 }

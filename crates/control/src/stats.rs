@@ -4,12 +4,13 @@
 //! the difference of two readings. Sums of what LIO counts for SCSI's MIB (`num_cmds`, `read_mbytes`, `resets` …) are in it.
 
 use crate::path::{StorageKey, TpgKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Sub;
 
 /// Everything that was counted.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// When it was read: nanoseconds since the daemon was started.
     pub at_nanos: u64,
@@ -26,7 +27,7 @@ pub struct Stats {
 }
 
 /// What was counted of a storage object since it was opened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StorageStats {
     /// Which.
     pub storage: StorageKey,
@@ -46,7 +47,7 @@ pub struct StorageStats {
 }
 
 /// What was counted of a target port since it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PortStats {
     /// Which.
     pub tpg: TpgKey,
@@ -58,7 +59,7 @@ pub struct PortStats {
 }
 
 /// What was counted of a session since its login.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionStats {
     /// Its number, as in the list of sessions.
     pub id: u16,
@@ -74,7 +75,7 @@ pub struct SessionStats {
 }
 
 /// What was counted of commands.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Traffic {
     /// Commands that are not answered, or of which an operation is not finished.
     pub in_flight: u64,
@@ -97,7 +98,7 @@ pub struct Traffic {
 }
 
 /// Commands by what they do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Commands {
     /// READ.
     pub read: u64,
@@ -114,7 +115,7 @@ pub struct Commands {
 }
 
 /// How long things took.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Times {
     /// All together, nanoseconds.
     pub total_nanos: u64,

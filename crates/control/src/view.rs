@@ -2,11 +2,12 @@
 
 use crate::condition::Conditions;
 use crate::config::Config;
-use crate::path::{StorageKey, TpgKey};
+use crate::path::{Path, StorageKey, TpgKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A session of an initiator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
     /// Its number, unique among those that are there.
     pub id: u16,
@@ -29,7 +30,7 @@ pub struct SessionView {
 }
 
 /// A connection of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionView {
     /// Its number in the session.
     pub cid: u16,
@@ -42,7 +43,7 @@ pub struct ConnectionView {
 }
 
 /// A LUN that a session sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionLun {
     /// Its number there.
     pub index: u16,
@@ -53,7 +54,7 @@ pub struct SessionLun {
 }
 
 /// Everything that is wanted, and what is not up of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// What is wanted.
     pub config: Config,
@@ -61,5 +62,19 @@ pub struct Snapshot {
     pub conditions: Conditions,
     /// Another number for whatever is shown later.
     #[serde(default)]
+    pub revision: u64,
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// What kind of thing: `changed`, `login`, `logout`, `refused`, `degraded`, `up`, `lost`, `saved` and others; `watching` is the first.
+    pub event: String,
+    /// In words.
+    pub text: String,
+    /// To which object, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
+    /// The revision of what is shown by then.
     pub revision: u64,
 }

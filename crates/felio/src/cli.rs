@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Configfs(ConfigfsArgs),
     /// Run a program that was written for LIO: targetcli, targetctl, cinder-rtstool …
     Compat(CompatArgs),
+    /// Print the document of the daemon's HTTP interface (OpenAPI 3.1).
+    Openapi,
     /// Print what completes felio's words in a shell.
     #[command(hide = true)]
     Completions {

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         cli::Command::Config(args) => config::run(&args),
         cli::Command::Configfs(args) => configfs::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Compat(args) => compat::run(&args),
+        cli::Command::Openapi => manual::openapi().map(|()| ExitCode::SUCCESS),
         cli::Command::Completions { shell } => manual::completions(shell).map(|()| ExitCode::SUCCESS),
         cli::Command::Man { folder } => manual::pages(&folder).map(|()| ExitCode::SUCCESS),
     };

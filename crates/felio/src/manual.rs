@@ -6,11 +6,18 @@ use clap_complete::Shell;
 use clap_mangen::roff::{Roff, bold, roman};
 use felio_control::attr::{Default, Scope, rows};
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 /// Prints what completes felio's words in a shell.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
     clap_complete::generate(shell, &mut Cli::command(), "felio", &mut std::io::stdout());
+    Ok(())
+}
+
+/// Prints the document of the daemon's HTTP interface.
+pub(crate) fn openapi() -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{:#}", crate::daemon::document())?;
     Ok(())
 }
 

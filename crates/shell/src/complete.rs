@@ -9,11 +9,12 @@ use crate::verbs::{Kind, Parameter, Rest, Verb, settings};
 use felio_control::attr::Kind as Looks;
 use felio_control::view::Snapshot;
 use felio_control::{Attr, Path};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// What can stand at a place of the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completion {
     /// The byte from which on a candidate replaces what was typed.
     pub start: usize,
@@ -22,7 +23,7 @@ pub struct Completion {
 }
 
 /// Something that can stand there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// What is typed.
     pub text: String,

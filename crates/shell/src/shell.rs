@@ -10,10 +10,11 @@ use crate::preferences::Preferences;
 use crate::verbs::{self, Args, Call, Verb};
 use felio_control::view::Snapshot;
 use felio_control::{Path, Refusal, RefusalKind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The interpreter: what the user prefers and where the user is. It can be sent to where the lines are carried out, and back.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Shell {
     pub(crate) preferences: Preferences,
     pub(crate) screen: Screen,
@@ -23,7 +24,7 @@ pub struct Shell {
 }
 
 /// What text is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Screen {
     /// Characters in a line.
     pub width: usize,
@@ -32,7 +33,7 @@ pub struct Screen {
 }
 
 /// What a line has come to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
     /// What there is to say, without a line feed at its end.
     pub text: String,
@@ -196,7 +197,7 @@ fn complain(refusal: &Refusal) -> String {
 }
 
 /// Where the user has been; the last is where the user is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Trail {
     before: Path,
     at: Path,

@@ -1,43 +1,32 @@
-//! The daemon's HTTP interface, on a Unix socket.
+//! The daemon's HTTP interface, on a Unix socket: what can be asked is in the table [`ROUTES`], which `GET /v1/openapi.json` tells as
+//! well. Here is how it is carried out.
 //!
-//! | request | body | answer |
-//! |---|---|---|
-//! | `GET /v1/snapshot` | | the configuration and the conditions of what is not up |
-//! | `GET /v1/revision` | | the number of that: the same as long as nothing of it has changed |
-//! | `GET /v1/sessions` | | who is logged in |
-//! | `GET /v1/history` | | the ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970 |
-//! | `GET /v1/history/ID` | | an earlier configuration |
-//! | `GET /v1/stats` | | what was counted: [`felio_control::stats`] |
-//! | `GET /metrics` | | the same as OpenMetrics text; `--metrics-listen` has it on TCP, and nothing else |
-//! | `POST /v1/changes` | a list of changes: one transaction | what was done, in words |
-//! | `POST /v1/changes/piecemeal` | the same, where what belongs together (a name and its secret) comes one after the other | the same |
-//! | `POST /v1/save` | `{"file": …}` or `{}` | where it was saved |
-//! | `POST /v1/shell` | a line of the shell, and where it is typed | what it says, and where the user is then |
-//! | `POST /v1/complete` | a line of the shell, and the cursor's place | what can stand there |
-//! | `POST /v1/restore` | `{"file", "clear_existing", "target", "storage_object"}`, all optional | notes |
-//!
-//! What is refused has status 409 (or 404, 400) and a body with `kind`, `what`, `hint` and `path`.
+//! What is refused has a status (see [`answer`]) and a body with `kind`, `what`, `hint` and `path`.
 
+use super::answer::{self, Body, Revisions, Right};
 use super::lines::{self, Cursor, Desk, Line, Typed};
-use super::{Manner, Request, Restoration, openmetrics};
+use super::routes::{METRICS, ROUTES};
+use super::{Manner, Request, Restoration, openapi, openmetrics};
 use crate::failure::{Failure, Kind};
 use crate::threads;
-use axum::extract::{DefaultBodyLimit, Path as Place, State};
-use axum::http::{StatusCode, header};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Extension, Path as Place, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use felio_control::{Change, Refusal, RefusalKind};
+use axum::routing::get;
+use felio_control::{Change, Done, Refusal};
+use schemars::JsonSchema;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 /// Where to save.
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Saving {
     /// The file; the daemon's own if there is none.
@@ -70,9 +59,10 @@ pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(
     }
     listener.set_nonblocking(true).map_err(failed)?;
     let serve = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
-        let _ = runtime
-            .block_on(async move { axum::serve(UnixListener::from_std(listener)?, router(desk)).await });
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let _ = runtime.block_on(async move {
+            axum::serve(UnixListener::from_std(listener)?, router(desk, Right::Write)).await
+        });
     };
     threads::spawn("api", serve)
 }
@@ -88,15 +78,13 @@ pub(super) fn listen_for_metrics(address: SocketAddr, desk: Desk) -> Result<Sock
     let local = listener.local_addr().map_err(failed)?;
     let router = Router::new().route(METRICS, get(metrics)).with_state(desk);
     let serve = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let _ = runtime
             .block_on(async move { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await });
     };
     threads::spawn("metrics", serve)?;
     Ok(local)
 }
-
-const METRICS: &str = "/metrics";
 
 fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();
@@ -110,62 +98,81 @@ fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
     std::os::unix::fs::chown(socket, None, Some(number)).map_err(|error| refused(error.to_string()))
 }
 
-/// Everything that can be asked.
-pub(super) fn router(desk: Desk) -> Router {
-    Router::new()
-        .route("/v1/snapshot", get(snapshot))
-        .route("/v1/revision", get(revision))
-        .route("/v1/sessions", get(sessions))
-        .route("/v1/history", get(history))
-        .route("/v1/history/{id}", get(recall))
-        .route("/v1/stats", get(stats))
-        .route(METRICS, get(metrics))
-        .route("/v1/changes", post(changes))
-        .route("/v1/changes/piecemeal", post(piecemeal))
-        .route("/v1/save", post(save))
-        .route("/v1/restore", post(restore))
-        .route("/v1/shell", post(shell))
-        .route("/v1/complete", post(complete))
+/// Everything that can be asked, by somebody with this right.
+pub(super) fn router(desk: Desk, right: Right) -> Router {
+    let refuse = |status| {
+        let refusal =
+            Refusal::new(felio_control::RefusalKind::NotFound, "there is nothing of that kind here");
+        let refusal = refusal.hint("GET /v1/openapi.json tells what there is");
+        move || core::future::ready(answer::refuse(status, &refusal))
+    };
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+        .fallback(refuse(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(refuse(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(Extension(right))
         .with_state(desk)
 }
 
-async fn snapshot(State(desk): State<Desk>) -> Response {
-    Json(&**desk.shown.borrow()).into_response()
+pub(super) async fn document() -> Response {
+    axum::Json(openapi::document()).into_response()
 }
 
-async fn revision(State(desk): State<Desk>) -> Response {
-    Json(desk.shown.borrow().revision).into_response()
+pub(super) async fn snapshot(
+    State(desk): State<Desk>,
+    Extension(right): Extension<Right>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = Arc::clone(&desk.shown.borrow());
+    Revisions::of(&headers).answer(shown.revision, || right.show(&*shown))
 }
 
-async fn sessions(State(desk): State<Desk>) -> Response {
-    answer(ask(&desk, Request::Sessions).await.map(Ok))
+pub(super) async fn revision(State(desk): State<Desk>, headers: HeaderMap) -> Response {
+    let revision = desk.shown.borrow().revision;
+    Revisions::of(&headers).answer(revision, || axum::Json(revision).into_response())
 }
 
-async fn shell(State(desk): State<Desk>, Json(typed): Json<Typed<Line>>) -> Response {
-    answer(tokio::task::spawn_blocking(|| lines::run(typed, desk)).await.ok().map(Ok))
+pub(super) async fn sessions(State(desk): State<Desk>) -> Response {
+    answer::answer(ask(&desk, Request::Sessions).await.map(Ok))
 }
 
-async fn complete(State(desk): State<Desk>, Json(typed): Json<Typed<Cursor>>) -> Response {
-    answer(tokio::task::spawn_blocking(|| lines::complete(typed, desk)).await.ok().map(Ok))
+pub(super) async fn shell(State(desk): State<Desk>, Body(typed): Body<Typed<Line>>) -> Response {
+    answer::answer(tokio::task::spawn_blocking(|| lines::run(typed, desk)).await.ok().map(Ok))
 }
 
-async fn history(State(desk): State<Desk>) -> Response {
-    answer(ask(&desk, Request::History).await)
+pub(super) async fn complete(State(desk): State<Desk>, Body(typed): Body<Typed<Cursor>>) -> Response {
+    answer::answer(tokio::task::spawn_blocking(|| lines::complete(typed, desk)).await.ok().map(Ok))
 }
 
-async fn recall(State(desk): State<Desk>, Place(id): Place<u64>) -> Response {
-    answer(ask(&desk, |reply| Request::Recall { id, reply }).await)
+pub(super) async fn history(State(desk): State<Desk>) -> Response {
+    answer::answer(ask(&desk, Request::History).await)
 }
 
-async fn stats(State(desk): State<Desk>) -> Response {
-    answer(ask(&desk, Request::Sources).await.map(|sources| Ok(sources.read())))
+pub(super) async fn recall(
+    State(desk): State<Desk>,
+    Extension(right): Extension<Right>,
+    Place(id): Place<String>,
+) -> Response {
+    let Ok(id) = id.parse() else {
+        let refusal = Refusal::invalid(format!("{id:?} is no number of an earlier configuration"));
+        return answer::refuse(StatusCode::NOT_FOUND, &refusal.hint("GET /v1/history lists them"));
+    };
+    match ask(&desk, |reply| Request::Recall { id, reply }).await {
+        Some(Ok(config)) => right.show(&config),
+        other => answer::answer(other),
+    }
 }
 
-async fn metrics(State(desk): State<Desk>) -> Response {
+pub(super) async fn stats(State(desk): State<Desk>) -> Response {
+    answer::answer(ask(&desk, Request::Sources).await.map(|sources| Ok(sources.read())))
+}
+
+pub(super) async fn metrics(State(desk): State<Desk>) -> Response {
     let text = match ask(&desk, Request::Sources).await {
         Some(sources) => openmetrics::text(sources.read()),
-        None => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        None => return answer::gone(),
     };
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], text).into_response(),
@@ -173,41 +180,42 @@ async fn metrics(State(desk): State<Desk>) -> Response {
     }
 }
 
-async fn changes(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {
-    answer(ask(&desk, |reply| Request::Apply { changes, manner: Manner::Whole, reply }).await)
+pub(super) async fn changes(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    Body(changes): Body<Vec<Change>>,
+) -> Response {
+    answer::changed(&desk, apply(&desk, &headers, changes, Manner::Whole).await)
 }
 
-async fn piecemeal(State(desk): State<Desk>, Json(changes): Json<Vec<Change>>) -> Response {
-    answer(ask(&desk, |reply| Request::Apply { changes, manner: Manner::Piecemeal, reply }).await)
+pub(super) async fn piecemeal(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    Body(changes): Body<Vec<Change>>,
+) -> Response {
+    answer::changed(&desk, apply(&desk, &headers, changes, Manner::Piecemeal).await)
 }
 
-async fn save(State(desk): State<Desk>, Json(Saving { file }): Json<Saving>) -> Response {
-    answer(ask(&desk, |reply| Request::Save { file, reply }).await)
+pub(super) async fn save(State(desk): State<Desk>, Body(Saving { file }): Body<Saving>) -> Response {
+    answer::answer(ask(&desk, |reply| Request::Save { file, reply }).await)
 }
 
-async fn restore(State(desk): State<Desk>, Json(what): Json<Restoration>) -> Response {
-    answer(ask(&desk, |reply| Request::Restore { what, reply }).await)
+pub(super) async fn restore(State(desk): State<Desk>, Body(what): Body<Restoration>) -> Response {
+    answer::answer(ask(&desk, |reply| Request::Restore { what, reply }).await)
+}
+
+/// One transaction, if nothing has changed that must not have.
+pub(super) async fn apply(
+    desk: &Desk,
+    headers: &HeaderMap,
+    changes: Vec<Change>,
+    manner: Manner,
+) -> Option<Result<Vec<Done>, Refusal>> {
+    let only_at = Revisions::of(headers).only_at;
+    ask(desk, |reply| Request::Apply { changes, manner, only_at, reply }).await
 }
 
 /// Asks the desk; `None` when it is gone.
 async fn ask<T>(desk: &Desk, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
     desk.hand_in(request)?.await.ok()
-}
-
-fn answer<T: serde::Serialize>(answer: Option<Result<T, Refusal>>) -> Response {
-    match answer {
-        Some(Ok(value)) => Json(value).into_response(),
-        Some(Err(refusal)) => (status(refusal.kind), Json(refusal)).into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
-}
-
-const fn status(kind: RefusalKind) -> StatusCode {
-    match kind {
-        RefusalKind::NotFound => StatusCode::NOT_FOUND,
-        RefusalKind::Invalid | RefusalKind::NotSupported | RefusalKind::ReadOnly => StatusCode::BAD_REQUEST,
-        RefusalKind::Exists | RefusalKind::InUse | RefusalKind::Busy | RefusalKind::TooMany => {
-            StatusCode::CONFLICT
-        }
-    }
 }

@@ -2,17 +2,18 @@
 //! types than to do what the line says.
 
 use super::{Happening, Manner, Request, Restoration};
-use felio_control::view::{SessionView, Snapshot};
+use felio_control::view::{Event, SessionView, Snapshot};
 use felio_control::{Change, Done, Refusal, RefusalKind};
 use felio_shell::{Completion, Daemon, Output, Shell};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// Something typed: the body of `POST /v1/shell`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Typed<T> {
     /// Where the user is and what the user prefers.
     pub(crate) shell: Shell,
@@ -23,7 +24,7 @@ pub(crate) struct Typed<T> {
 }
 
 /// A line, in one of the ways in which it comes.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
     /// As it was typed.
@@ -35,7 +36,7 @@ pub(crate) enum Line {
 }
 
 /// What a line has come to.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Told {
     /// Where the user is now, and what the user prefers.
     pub(crate) shell: Shell,
@@ -44,7 +45,7 @@ pub(crate) struct Told {
 }
 
 /// Where the cursor is in a line: what is to be completed by `POST /v1/complete`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Cursor {
     pub(crate) line: String,
     pub(crate) position: usize,
@@ -72,6 +73,7 @@ pub(super) fn complete(typed: Typed<Cursor>, desk: Desk) -> Completion {
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) shown: watch::Receiver<Arc<Snapshot>>,
+    pub(super) events: broadcast::Sender<Event>,
     pub(super) requests: Sender<Happening>,
 }
 
@@ -110,7 +112,7 @@ impl Daemon for Clerk {
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
-        self.ask(|reply| Request::Apply { changes, manner: Manner::Whole, reply })?
+        self.ask(|reply| Request::Apply { changes, manner: Manner::Whole, only_at: None, reply })?
     }
 
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {

@@ -5,17 +5,23 @@
 //! crash at any point leaves the old configuration or the new one. `api` is how requests get here, `web`
 //! the page that browsers are shown.
 
+mod answer;
 mod api;
 mod disk;
+mod events;
 mod iscsi;
 mod lines;
 mod metrics;
+mod openapi;
 mod openmetrics;
 mod plant;
+mod routes;
+mod tree;
 mod vault;
 mod web;
 
 pub(crate) use lines::{Cursor, Line, Told, Typed};
+pub(crate) use openapi::document;
 
 use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
@@ -24,7 +30,7 @@ use crate::threads;
 use core::time::Duration;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
-use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
+use felio_control::view::{ConnectionView, Event as Happened, SessionLun, SessionView, Snapshot};
 use felio_control::{
     Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, TpgKey,
 };
@@ -43,7 +49,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use vault::{Vault, VaultError};
 
 /// How long initiators may take to log out when we stop.
@@ -60,6 +66,9 @@ const CONNECTIONS_MAX: usize = 4096;
 const LOGINS_MAX: usize = 256;
 const SESSIONS_MAX: usize = 4096;
 
+/// Events that somebody who watches may not have taken yet.
+const EVENTS_MAX: usize = 1024;
+
 /// Commands that a reactor executes at a time, at the most.
 const TASKS_MAX: u32 = 8192;
 
@@ -67,11 +76,26 @@ const TASKS_MAX: u32 = 8192;
 enum Request {
     Sessions(oneshot::Sender<Vec<SessionView>>),
     History(oneshot::Sender<Result<Vec<u64>, Refusal>>),
-    Recall { id: u64, reply: oneshot::Sender<Result<Config, Refusal>> },
-    Apply { changes: Vec<Change>, manner: Manner, reply: oneshot::Sender<Result<Vec<Done>, Refusal>> },
+    Recall {
+        id: u64,
+        reply: oneshot::Sender<Result<Config, Refusal>>,
+    },
+    Apply {
+        changes: Vec<Change>,
+        manner: Manner,
+        /// The revisions at which that is wanted; any, if none are said.
+        only_at: Option<Vec<u64>>,
+        reply: oneshot::Sender<Result<Vec<Done>, Refusal>>,
+    },
     Sources(oneshot::Sender<Sources>),
-    Save { file: Option<PathBuf>, reply: oneshot::Sender<Result<String, Refusal>> },
-    Restore { what: Restoration, reply: oneshot::Sender<Result<Vec<String>, Refusal>> },
+    Save {
+        file: Option<PathBuf>,
+        reply: oneshot::Sender<Result<String, Refusal>>,
+    },
+    Restore {
+        what: Restoration,
+        reply: oneshot::Sender<Result<Vec<String>, Refusal>>,
+    },
 }
 
 /// How changes come.
@@ -84,7 +108,7 @@ enum Manner {
 }
 
 /// A configuration to take from a file.
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Restoration {
     /// The file; the daemon's own if there is none.
@@ -129,9 +153,11 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         since: Instant::now(),
         style: if args.json { Style::Json } else { Style::Text },
         shown: watch::Sender::default(),
+        events: broadcast::Sender::new(EVENTS_MAX),
     };
     desk.bring_up()?;
-    let others = lines::Desk { shown: desk.shown.subscribe(), requests: happenings_in };
+    let (shown, events) = (desk.shown.subscribe(), desk.events.clone());
+    let others = lines::Desk { shown, events, requests: happenings_in };
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
@@ -163,6 +189,8 @@ struct Desk {
     style: Style,
     /// What everybody may look at, whatever the desk is doing.
     shown: watch::Sender<Arc<Snapshot>>,
+    /// What is told to everybody who watches.
+    events: broadcast::Sender<Happened>,
 }
 
 impl Desk {
@@ -200,17 +228,14 @@ impl Desk {
 
     fn say_not_durable(&mut self) {
         while let Some(key) = self.plant.poll_not_durable() {
-            self.say(
-                "lost",
-                &format!("{key}: its last flush failed; what initiators wrote last may be lost"),
-            );
+            self.say_of("lost", &key.into(), "its last flush failed; what initiators wrote last may be lost");
         }
     }
 
     fn say_degraded(&self) {
         for (path, condition) in self.plant.conditions.iter() {
             if let Condition::Degraded { why } = condition {
-                self.say("degraded", &format!("{path}: {why}"));
+                self.say_of("degraded", path, why);
             }
         }
     }
@@ -267,8 +292,9 @@ impl Desk {
             Request::Recall { id, reply } => {
                 let _ = reply.send(self.vault.recall(id).map_err(unread));
             }
-            Request::Apply { changes, manner, reply } => {
-                let _ = reply.send(self.apply(&changes, manner));
+            Request::Apply { changes, manner, only_at, reply } => {
+                let done = self.require(only_at.as_deref()).and_then(|()| self.apply(&changes, manner));
+                let _ = reply.send(done);
             }
             Request::Save { file, reply } => {
                 let _ = reply.send(self.save(file));
@@ -286,6 +312,18 @@ impl Desk {
         Sources { since: self.since, storage, ports, sessions }
     }
 
+    /// Refuses what is wanted only at other revisions.
+    fn require(&self, only_at: Option<&[u64]>) -> Result<(), Refusal> {
+        let revision = self.shown.borrow().revision;
+        match only_at {
+            Some(only) if !only.contains(&revision) => {
+                let what = format!("the configuration has changed meanwhile: it is at revision {revision}");
+                Err(Refusal::new(RefusalKind::Changed, what).hint("look at it again, and then change it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// One transaction.
     fn apply(&mut self, changes: &[Change], manner: Manner) -> Result<Vec<Done>, Refusal> {
         let (changes, facts) = (with_sizes(changes)?, facts()?);
@@ -295,7 +333,7 @@ impl Desk {
         };
         self.become_(wanted, Mode::Strict, Some((changes, facts)))?;
         for Done { path, says } in &done {
-            self.say("changed", &format!("{path}: {says}"));
+            self.say_of("changed", path, says);
         }
         Ok(done)
     }
@@ -348,13 +386,10 @@ impl Desk {
             && prepared.conditions != before
             && self.carry_out(prepared).is_ok()
         {
-            let up: Vec<String> = before
-                .iter()
-                .filter(|(path, _)| *self.plant.conditions.of(path) == Condition::Up)
-                .map(|(path, _)| path.to_string())
-                .collect();
-            for path in up {
-                self.say("up", &path);
+            for (path, _) in
+                before.iter().filter(|(path, _)| *self.plant.conditions.of(path) == Condition::Up)
+            {
+                self.tell("up", &path.to_string(), &path.to_string(), Some(path.clone()));
             }
         }
     }
@@ -433,13 +468,15 @@ impl Desk {
                 meters,
                 ..
             }) => {
-                self.say("login", &format!("{initiator} from {peer} at {target}"));
+                let text = format!("{initiator} from {peer} at {target}");
                 let tpg = (kind == LoginKind::Normal).then(|| TargetKey::iscsi(target).tpg(target_port_tag));
+                self.tell("login", &text, &text, tpg.as_ref().map(Path::from));
                 self.sessions.insert(session, Session { initiator, tpg, peer: peer.to_string(), meters });
             }
             Notice::Event(Event::Logout { initiator, session, reason, .. }) => {
-                self.say("logout", &format!("{initiator}: {reason:?}"));
-                self.sessions.remove(&session);
+                let tpg = self.sessions.remove(&session).and_then(|session| session.tpg);
+                let text = format!("{initiator}: {reason:?}");
+                self.tell("logout", &text, &text, tpg.map(Path::from));
             }
             Notice::Event(event) => self.say("event", &format!("{event:?}")),
             Notice::LoginRefused { peer, why } => self.say("refused", &format!("{peer}: {why}")),
@@ -447,15 +484,27 @@ impl Desk {
         }
     }
 
-    /// One line for whoever reads the log.
+    /// Something has happened.
     fn say(&self, what: &str, text: &str) {
+        self.tell(what, text, text, None);
+    }
+
+    /// Something has happened to an object.
+    fn say_of(&self, what: &str, path: &Path, text: &str) {
+        self.tell(what, &format!("{path}: {text}"), text, Some(path.clone()));
+    }
+
+    /// One line for whoever reads the log, and the same for whoever watches.
+    fn tell(&self, what: &str, line: &str, text: &str, path: Option<Path>) {
         let mut out = std::io::stdout().lock();
         // Where nobody reads there is nobody to tell.
         let _ = match self.style {
-            Style::Json => writeln!(out, "{}", serde_json::json!({ "event": what, "text": text })),
-            Style::Text => writeln!(out, "{what}: {text}"),
+            Style::Json => writeln!(out, "{}", serde_json::json!({ "event": what, "text": line })),
+            Style::Text => writeln!(out, "{what}: {line}"),
         };
         let _ = out.flush();
+        let revision = self.shown.borrow().revision;
+        let _ = self.events.send(Happened { event: what.to_owned(), text: text.to_owned(), path, revision });
     }
 }
 

@@ -4,6 +4,7 @@
 //! be meant for a loopback address (not for a name that somebody made lead here), a page that it comes from must be ours, and whoever asks for
 //! anything but the page has to know the token, which is made and printed at the start.
 
+use super::answer::Right;
 use super::api;
 use super::lines::Desk;
 use crate::failure::{Failure, Kind};
@@ -71,7 +72,7 @@ pub(super) fn listen(address: SocketAddr, desk: Desk) -> Result<String, Failure>
     let url = format!("http://{here}/#{token}");
     let router = router(desk, token.into());
     let serve = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let _ = runtime.block_on(async move { axum::serve(TcpListener::from_std(listener)?, router).await });
     };
     threads::spawn("web", serve)?;
@@ -89,7 +90,7 @@ fn router(desk: Desk, token: Arc<str>) -> Router {
     let page = ASSETS.iter().fold(Router::new(), |router, (path, kind, content)| {
         router.route(path, get(move || async move { ([(header::CONTENT_TYPE, *kind)], *content) }))
     });
-    page.merge(api::router(desk)).layer(middleware::from_fn_with_state(token, guard))
+    page.merge(api::router(desk, Right::Write)).layer(middleware::from_fn_with_state(token, guard))
 }
 
 /// Lets through who may ask.

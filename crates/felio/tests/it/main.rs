@@ -27,4 +27,5 @@ mod metrics;
 mod paths;
 mod protection;
 mod reservations;
+mod rest;
 mod shell;
