@@ -157,6 +157,11 @@ pub(crate) struct DaemonArgs {
     )]
     pub(crate) state_dir: PathBuf,
 
+    /// Who has changed what, and when: a line of JSON for each change that was made or refused, without secrets. A file of 8 MiB becomes FILE.1, and so on up to
+    /// FILE.4 [default: audit.log in --state-dir]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit_log: Option<PathBuf>,
+
     /// Reactors: threads that serve connections.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Performance")]
     pub(crate) cores: u16,
@@ -172,6 +177,15 @@ pub(crate) struct DaemonArgs {
     /// Data buffers, at the most.
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "256M", help_heading = "Performance")]
     pub(crate) memory: u64,
+
+    /// Let disks be in this folder, too; repeat for several. Without this they may be anywhere but in the system's own folders: /dev, /var/lib, /var/tmp, /var/target
+    /// and whatever is at the top beside /etc, /home, /root, /run, /usr and the like. What the configuration names at the start is always served.
+    #[arg(long, value_name = "DIR", help_heading = "Sandbox")]
+    pub(crate) allow_path: Vec<PathBuf>,
+
+    /// Keep all rights. Without this the daemon gives up capabilities, system calls and files that it does not need before it serves anybody.
+    #[arg(long, help_heading = "Sandbox", conflicts_with = "allow_path")]
+    pub(crate) no_sandbox: bool,
 
     /// Say everything as one JSON object a line.
     #[arg(long)]

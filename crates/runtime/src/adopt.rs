@@ -21,9 +21,10 @@ use felio_hal::meter::Meters;
 use felio_hal::port::Login;
 use felio_hal::store::Op;
 use felio_iscsi::config::Config;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Instant;
@@ -72,6 +73,38 @@ impl Portal {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.1
+    }
+}
+
+impl TryFrom<TcpListener> for Portal {
+    type Error = io::Error;
+
+    /// A socket that somebody else has bound and listens on.
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let local = listener.local_addr()?;
+        Ok(Self(Listener::from(OwnedFd::from(listener)), local))
+    }
+}
+
+impl AsFd for Portal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The reactors' answers to [`Runtime::feel_pulse`].
+#[derive(Debug)]
+pub struct Pulse {
+    answers: Receiver<u16>,
+    reactors: usize,
+}
+
+impl Pulse {
+    /// Whether all have answered.
+    #[must_use]
+    pub fn is_felt(self) -> bool {
+        self.answers.try_iter().count() == self.reactors
     }
 }
 
@@ -176,6 +209,18 @@ impl Runtime {
             Ok(()) => Retired::NotDurable,
             Err(Late { .. }) => Retired::Stuck,
         }
+    }
+
+    /// Asks every reactor for a sign that it takes its turns.
+    #[must_use]
+    pub fn feel_pulse(&self) -> Pulse {
+        let (done, answers) = sync_channel(self.mailboxes.len());
+        for mailbox in &*self.mailboxes {
+            // To retire nothing is to answer. Where the box is full no answer comes, as from one that does not read.
+            let _ = mailbox.push(Letter::Retire(Retirement { units: Vec::new(), done: done.clone() }));
+            mailbox.wake();
+        }
+        Pulse { answers, reactors: self.mailboxes.len() }
     }
 
     /// Fills in what the operator does not decide.

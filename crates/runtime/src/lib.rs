@@ -19,6 +19,6 @@ pub mod start;
 mod sync;
 mod sys;
 
-pub use adopt::{Families, Late, Portal, Retired, Served};
+pub use adopt::{Families, Late, Portal, Pulse, Retired, Served};
 pub use hub::Event;
 pub use start::{Notice, Runtime, RuntimeConfig, StartError};

@@ -188,6 +188,13 @@ impl Listener {
     }
 }
 
+impl From<OwnedFd> for Listener {
+    /// A socket that listens, non-blocking.
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

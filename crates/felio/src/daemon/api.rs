@@ -4,6 +4,7 @@
 //! What is refused has a status (see [`answer`]) and a body with `kind`, `what`, `hint` and `path`.
 
 use super::answer::{self, Body, Revisions, Right};
+use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
 use super::{Manner, Request, Restoration, openapi, openmetrics};
@@ -19,10 +20,9 @@ use schemars::JsonSchema;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 /// Where to save.
@@ -36,8 +36,8 @@ pub(super) struct Saving {
 /// The longest body of a request: a whole configuration's changes.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
-/// Answers on `socket` from now on, in a thread of its own. Only its owner can connect, and the group if one is given.
-pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(), Failure> {
+/// Listens there: nobody is answered yet, but may wait. Only its owner can connect, and the group if one is given.
+pub(super) fn bind(socket: &Path, group: Option<&str>) -> Result<UnixListener, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Listening, format!("cannot listen on {}: {error}", socket.display()))
             .hint("--socket PATH chooses another place")
@@ -51,17 +51,24 @@ pub(super) fn listen(socket: &Path, group: Option<&str>, desk: Desk) -> Result<(
     {
         fs::remove_file(socket).map_err(failed)?;
     }
-    let listener = std::os::unix::net::UnixListener::bind(socket).map_err(failed)?;
+    let listener = UnixListener::bind(socket).map_err(failed)?;
     fs::set_permissions(socket, fs::Permissions::from_mode(if group.is_some() { 0o660 } else { 0o600 }))
         .map_err(failed)?;
     if let Some(group) = group {
         give_to(socket, group)?;
     }
+    Ok(listener)
+}
+
+/// Answers from now on, in a thread of its own.
+pub(super) fn serve(listener: UnixListener, desk: Desk) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Kind::Listening, format!("cannot listen on the socket: {error}"));
     listener.set_nonblocking(true).map_err(failed)?;
     let serve = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let _ = runtime.block_on(async move {
-            axum::serve(UnixListener::from_std(listener)?, router(desk, Right::Write)).await
+            let service = router(desk, Right::Write).into_make_service_with_connect_info::<Who>();
+            axum::serve(tokio::net::UnixListener::from_std(listener)?, service).await
         });
     };
     threads::spawn("api", serve)
@@ -138,7 +145,7 @@ pub(super) async fn sessions(State(desk): State<Desk>) -> Response {
     answer::answer(ask(&desk, Request::Sessions).await.map(Ok))
 }
 
-pub(super) async fn shell(State(desk): State<Desk>, Body(typed): Body<Typed<Line>>) -> Response {
+pub(super) async fn shell(Asked(desk): Asked, Body(typed): Body<Typed<Line>>) -> Response {
     answer::answer(tokio::task::spawn_blocking(|| lines::run(typed, desk)).await.ok().map(Ok))
 }
 
@@ -181,7 +188,7 @@ pub(super) async fn metrics(State(desk): State<Desk>) -> Response {
 }
 
 pub(super) async fn changes(
-    State(desk): State<Desk>,
+    Asked(desk): Asked,
     headers: HeaderMap,
     Body(changes): Body<Vec<Change>>,
 ) -> Response {
@@ -189,19 +196,19 @@ pub(super) async fn changes(
 }
 
 pub(super) async fn piecemeal(
-    State(desk): State<Desk>,
+    Asked(desk): Asked,
     headers: HeaderMap,
     Body(changes): Body<Vec<Change>>,
 ) -> Response {
     answer::changed(&desk, apply(&desk, &headers, changes, Manner::Piecemeal).await)
 }
 
-pub(super) async fn save(State(desk): State<Desk>, Body(Saving { file }): Body<Saving>) -> Response {
-    answer::answer(ask(&desk, |reply| Request::Save { file, reply }).await)
+pub(super) async fn save(Asked(desk): Asked, Body(Saving { file }): Body<Saving>) -> Response {
+    answer::answer(ask(&desk, |reply| Request::Save { who: desk.who.clone(), file, reply }).await)
 }
 
-pub(super) async fn restore(State(desk): State<Desk>, Body(what): Body<Restoration>) -> Response {
-    answer::answer(ask(&desk, |reply| Request::Restore { what, reply }).await)
+pub(super) async fn restore(Asked(desk): Asked, Body(what): Body<Restoration>) -> Response {
+    answer::answer(ask(&desk, |reply| Request::Restore { who: desk.who.clone(), what, reply }).await)
 }
 
 /// One transaction, if nothing has changed that must not have.
@@ -212,7 +219,8 @@ pub(super) async fn apply(
     manner: Manner,
 ) -> Option<Result<Vec<Done>, Refusal>> {
     let only_at = Revisions::of(headers).only_at;
-    ask(desk, |reply| Request::Apply { changes, manner, only_at, reply }).await
+    let who = desk.who.clone();
+    ask(desk, |reply| Request::Apply { who, changes, manner, only_at, reply }).await
 }
 
 /// Asks the desk; `None` when it is gone.

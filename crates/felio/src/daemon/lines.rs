@@ -1,6 +1,7 @@
 //! The shell's lines, carried out where the configuration is: with thousands of targets it would take longer to send it to whoever
 //! types than to do what the line says.
 
+use super::audit::Who;
 use super::{Happening, Manner, Request, Restoration};
 use felio_control::view::{Event, SessionView, Snapshot};
 use felio_control::{Change, Done, Refusal, RefusalKind};
@@ -75,6 +76,8 @@ pub(super) struct Desk {
     pub(super) shown: watch::Receiver<Arc<Snapshot>>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) requests: Sender<Happening>,
+    /// Who it is.
+    pub(super) who: Who,
 }
 
 impl Desk {
@@ -112,7 +115,8 @@ impl Daemon for Clerk {
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
-        self.ask(|reply| Request::Apply { changes, manner: Manner::Whole, only_at: None, reply })?
+        let who = self.desk.who.clone();
+        self.ask(|reply| Request::Apply { who, changes, manner: Manner::Whole, only_at: None, reply })?
     }
 
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {
@@ -120,8 +124,8 @@ impl Daemon for Clerk {
     }
 
     fn save(&mut self, file: Option<&str>) -> Result<String, Refusal> {
-        let file = self.path(file);
-        self.ask(|reply| Request::Save { file, reply })?
+        let (who, file) = (self.desk.who.clone(), self.path(file));
+        self.ask(|reply| Request::Save { who, file, reply })?
     }
 
     fn restore(
@@ -137,6 +141,7 @@ impl Daemon for Clerk {
             target: target.map(ToOwned::to_owned),
             storage_object: storage_object.map(ToOwned::to_owned),
         };
-        self.ask(|reply| Request::Restore { what, reply })?
+        let who = self.desk.who.clone();
+        self.ask(|reply| Request::Restore { who, what, reply })?
     }
 }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod api;
+mod audit;
 mod disk;
 mod events;
 mod iscsi;
@@ -15,7 +16,11 @@ mod metrics;
 mod openapi;
 mod openmetrics;
 mod plant;
+mod restore;
 mod routes;
+mod sandbox;
+mod service;
+mod session;
 mod tree;
 mod vault;
 mod web;
@@ -27,21 +32,23 @@ use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
 use crate::report::Style;
 use crate::threads;
+use audit::{Audit, Deed, Who};
 use core::time::Duration;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
-use felio_control::view::{ConnectionView, Event as Happened, SessionLun, SessionView, Snapshot};
-use felio_control::{
-    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey, TpgKey,
-};
+use felio_control::view::{Event as Happened, SessionView, Snapshot};
+use felio_control::{Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey};
 use felio_engine::TargetConfig;
-use felio_hal::meter::{Meter, Meters};
 use felio_hal::port::LoginKind;
 use felio_hal::state::StateStore;
 use felio_iscsi::limits::Limits;
 use felio_runtime::{Event, Late, Notice, Runtime, RuntimeConfig};
-use metrics::{SessionSource, Sources};
+use metrics::Sources;
 use plant::{Mode, Plant, Prepared};
+use restore::{Restoration, unread};
+use sandbox::Fence;
+use service::{CONTROL, Inherited, Supervisor, Watch};
+use session::Session;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -81,6 +88,7 @@ enum Request {
         reply: oneshot::Sender<Result<Config, Refusal>>,
     },
     Apply {
+        who: Who,
         changes: Vec<Change>,
         manner: Manner,
         /// The revisions at which that is wanted; any, if none are said.
@@ -89,10 +97,12 @@ enum Request {
     },
     Sources(oneshot::Sender<Sources>),
     Save {
+        who: Who,
         file: Option<PathBuf>,
         reply: oneshot::Sender<Result<String, Refusal>>,
     },
     Restore {
+        who: Who,
         what: Restoration,
         reply: oneshot::Sender<Result<Vec<String>, Refusal>>,
     },
@@ -107,24 +117,6 @@ enum Manner {
     Piecemeal,
 }
 
-/// A configuration to take from a file.
-#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Restoration {
-    /// The file; the daemon's own if there is none.
-    #[serde(default)]
-    file: Option<PathBuf>,
-    /// Whether what is not in the file goes.
-    #[serde(default)]
-    clear_existing: bool,
-    /// Only this target.
-    #[serde(default)]
-    target: Option<String>,
-    /// Only this storage object.
-    #[serde(default)]
-    storage_object: Option<String>,
-}
-
 /// What happens to the desk.
 enum Happening {
     Request(Request),
@@ -134,34 +126,49 @@ enum Happening {
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
-    let (happenings_in, happenings) = channel();
-    threads::watch_signals(&[SIGINT, SIGTERM], &[SIGHUP], happenings_in.clone(), Happening::Signal)?;
     let mut vault = Vault::open(args.config.clone(), args.state_dir.join("history")).map_err(unusable)?;
-    let (config, notes) = vault.load().map_err(unusable)?;
+    let (config, mut notes) = vault.load().map_err(unusable)?;
     let folder = Folder::open(&args.state_dir).map_err(|error| {
         Failure::new(Kind::Backing, format!("--state-dir {}: {error}", args.state_dir.display()))
     })?;
     let state: Arc<dyn StateStore> = Arc::new(folder);
+    let (supervisor, mut inherited) = (Supervisor::from_env(), Inherited::from_env());
+    let socket = match inherited.take_control(&args.socket) {
+        Some(socket) => socket,
+        None => api::bind(&args.socket, args.group.as_deref())?,
+    };
+    supervisor.keep(CONTROL, &socket);
+    let log = args.audit_log.clone().unwrap_or_else(|| args.state_dir.join("audit.log"));
+    let audit = Audit::open(log.clone()).map_err(|error| {
+        Failure::new(Kind::Backing, format!("cannot write {}: {error}", log.display()))
+            .hint("--audit-log FILE chooses another place")
+    })?;
+    // Before there are threads: they have what we have.
+    let fence = confine(args, &log, &config, &mut notes)?;
+    let (happenings_in, happenings) = channel();
+    threads::watch_signals(&[SIGINT, SIGTERM], &[SIGHUP], happenings_in.clone(), Happening::Signal)?;
     let (runtime, news) = Runtime::start(runtime_config(args))
         .map_err(|error| Failure::new(Kind::Running, format!("cannot start: {error}")))?;
     threads::hand_on(news, happenings_in.clone(), Happening::Notice)?;
     let mut desk = Desk {
         config,
-        plant: Plant::new(runtime, state),
+        plant: Plant::new(runtime, (supervisor, inherited), fence, state),
         vault,
+        audit,
         sessions: BTreeMap::new(),
         since: Instant::now(),
+        watch: Watch::from_env(Instant::now()),
         style: if args.json { Style::Json } else { Style::Text },
         shown: watch::Sender::default(),
         events: broadcast::Sender::new(EVENTS_MAX),
     };
     desk.bring_up()?;
     let (shown, events) = (desk.shown.subscribe(), desk.events.clone());
-    let others = lines::Desk { shown, events, requests: happenings_in };
+    let others = lines::Desk { shown, events, requests: happenings_in, who: Who::Unknown };
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
-    api::listen(&args.socket, args.group.as_deref(), others)?;
+    api::serve(socket, others)?;
     desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
     if let Some(address) = metrics {
         desk.say("metrics", &format!("http://{address}/metrics"));
@@ -171,11 +178,35 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     }
     notes.iter().for_each(|note| desk.say("note", note));
     desk.say_degraded();
+    desk.plant.supervisor.tell_ready();
     desk.serve(&happenings);
     desk.catch_up();
-    let _ = std::fs::remove_file(&args.socket);
+    // What a supervisor keeps leads to the next felio.
+    if !desk.plant.supervisor.is_there() {
+        let _ = std::fs::remove_file(&args.socket);
+    }
     desk.plant.join();
     Ok(())
+}
+
+/// Gives up what is not needed.
+fn confine(
+    args: &DaemonArgs,
+    log: &PathBuf,
+    config: &Config,
+    notes: &mut Vec<String>,
+) -> Result<Fence, Failure> {
+    if args.no_sandbox {
+        return Ok(Fence::default());
+    }
+    let parents = [&args.config, &args.socket, log].map(|file| vault::parent(file));
+    let own = [args.state_dir.as_path()].into_iter().chain(parents);
+    let (fence, warnings) = sandbox::enter(config, own, &args.allow_path).map_err(|error| {
+        Failure::new(Kind::Running, format!("cannot give up rights: {error}"))
+            .hint("--no-sandbox goes on with all of them")
+    })?;
+    notes.extend(warnings);
+    Ok(fence)
 }
 
 /// Everything that there is one of.
@@ -183,9 +214,11 @@ struct Desk {
     config: Config,
     plant: Plant,
     vault: Vault,
+    audit: Audit,
     sessions: BTreeMap<u16, Session>,
     /// When it was started.
     since: Instant,
+    watch: Watch,
     style: Style,
     /// What everybody may look at, whatever the desk is doing.
     shown: watch::Sender<Arc<Snapshot>>,
@@ -200,7 +233,9 @@ impl Desk {
         let failed = |what: String| Failure::new(Kind::Running, what);
         let prepared =
             self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
-        self.carry_out(prepared).map_err(|late| failed(late.to_string()))
+        self.carry_out(prepared).map_err(|late| failed(late.to_string()))?;
+        self.plant.handle_started();
+        Ok(())
     }
 
     /// Serves the configuration, and shows what has become of it.
@@ -213,6 +248,7 @@ impl Desk {
             last => last + 1,
         };
         self.shown.send_replace(Arc::new(Snapshot { config, conditions, revision }));
+        self.plant.tell_status();
         done
     }
 
@@ -250,7 +286,8 @@ impl Desk {
                 Some(_) => RETRY,
                 None => Duration::MAX,
             };
-            match happenings.recv_timeout(wait) {
+            self.watch.handle_time(Instant::now(), &self.plant);
+            match happenings.recv_timeout(wait.min(self.watch.wait(Instant::now()))) {
                 Ok(Happening::Request(request)) => {
                     self.answer(request);
                     self.say_not_durable();
@@ -258,6 +295,7 @@ impl Desk {
                 Ok(Happening::Signal(SIGHUP)) => self.reload(),
                 Ok(Happening::Signal(_)) => {
                     self.say("stopping", "asking initiators to log out");
+                    self.plant.supervisor.tell_stopping();
                     self.plant.stop(LOGOUT_GRACE);
                 }
                 Ok(Happening::Notice(Notice::Ended { panicked: false, .. })) => running -= 1,
@@ -292,17 +330,42 @@ impl Desk {
             Request::Recall { id, reply } => {
                 let _ = reply.send(self.vault.recall(id).map_err(unread));
             }
-            Request::Apply { changes, manner, only_at, reply } => {
-                let done = self.require(only_at.as_deref()).and_then(|()| self.apply(&changes, manner));
-                let _ = reply.send(done);
+            Request::Apply { who, changes, manner, only_at, reply } => {
+                let deed = Deed::of(&changes);
+                let _ = reply.send(self.audited(&who, &deed, |desk| {
+                    desk.require(only_at.as_deref())?;
+                    desk.apply(&changes, manner)
+                }));
             }
-            Request::Save { file, reply } => {
-                let _ = reply.send(self.save(file));
+            // Every change is saved already.
+            Request::Save { file: None, reply, .. } => {
+                let _ = reply.send(self.save(None));
             }
-            Request::Restore { what, reply } => {
-                let _ = reply.send(self.restore(&what));
+            Request::Save { who, file: Some(file), reply } => {
+                let deed = Deed::Save(file.clone());
+                let _ = reply.send(self.audited(&who, &deed, |desk| desk.save(Some(file))));
+            }
+            Request::Restore { who, what, reply } => {
+                let deed = Deed::Restore(what.file.clone());
+                let _ = reply.send(self.audited(&who, &deed, |desk| desk.restore(&what)));
             }
         }
+    }
+
+    /// Does something that is told in the audit log, whatever comes of it.
+    fn audited<T>(
+        &mut self,
+        who: &Who,
+        deed: &Deed,
+        act: impl FnOnce(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let before = self.shown.borrow().revision;
+        let done = act(self);
+        let after = self.shown.borrow().revision;
+        if let Err(error) = self.audit.record(who, deed, [before, after], done.as_ref().err()) {
+            self.say("unaudited", &format!("the audit log cannot be written: {error}"));
+        }
+        done
     }
 
     /// Everything that is counted.
@@ -394,68 +457,6 @@ impl Desk {
         }
     }
 
-    fn save(&mut self, file: Option<PathBuf>) -> Result<String, Refusal> {
-        let path = file.unwrap_or_else(|| self.vault.file().to_path_buf());
-        if path == self.vault.file() {
-            // Every change is saved before it takes effect: there is hardly ever anything to do.
-            self.vault.catch_up(&self.config)?;
-        } else {
-            vault::replace(&path, &felio_control::save::write(&self.config))?;
-        }
-        Ok(format!("Configuration saved to {}", path.display()))
-    }
-
-    fn reload(&mut self) {
-        match self.restore(&Restoration {
-            file: None,
-            clear_existing: true,
-            target: None,
-            storage_object: None,
-        }) {
-            Ok(notes) => {
-                self.say("reloaded", &self.vault.file().display().to_string());
-                notes.iter().for_each(|note| self.say("note", note));
-            }
-            Err(refusal) => self.say("refused", &refusal.to_string()),
-        }
-    }
-
-    /// Takes up what a file says. What stays as it is is not touched: sessions live on.
-    fn restore(&mut self, what: &Restoration) -> Result<Vec<String>, Refusal> {
-        let path = what.file.clone().unwrap_or_else(|| self.vault.file().to_path_buf());
-        let (found, mut notes) = vault::read(&path).map_err(unread)?;
-        let mut wanted = if what.clear_existing { Config::default() } else { self.config.clone() };
-        let is_meant = |name: &str, only: &Option<String>, other: &Option<String>| match only {
-            Some(only) => only == name,
-            None => other.is_none(),
-        };
-        let replaces = what.clear_existing;
-        let meant = found
-            .storage
-            .into_iter()
-            .filter(|(key, _)| is_meant(&key.name, &what.storage_object, &what.target));
-        merge(&mut wanted.storage, meant, replaces)?;
-        let meant = found
-            .targets
-            .into_iter()
-            .filter(|(key, _)| is_meant(&key.wwn, &what.target, &what.storage_object));
-        merge(&mut wanted.targets, meant, replaces)?;
-        if what.target.is_none() && what.storage_object.is_none() {
-            wanted.lu_groups.extend(found.lu_groups);
-            wanted.fabrics.extend(found.fabrics);
-            wanted.extra.extend(found.extra);
-        }
-        wanted.check()?;
-        // As at a start: what cannot be opened keeps its place and says why.
-        self.become_(wanted, Mode::Lenient, None)?;
-        let degraded = self.plant.conditions.iter().filter_map(|(path, condition)| match condition {
-            Condition::Degraded { why } => Some(format!("{path}: {why}")),
-            Condition::Up | Condition::Down => None,
-        });
-        notes.extend(degraded);
-        Ok(notes)
-    }
-
     fn note(&mut self, notice: Notice) {
         match notice {
             Notice::Event(Event::Login {
@@ -508,83 +509,6 @@ impl Desk {
     }
 }
 
-/// Who is logged in.
-struct Session {
-    initiator: String,
-    /// Where; nowhere for discovery.
-    tpg: Option<TpgKey>,
-    peer: String,
-    meters: Meters<Meter>,
-}
-
-impl Session {
-    /// Where it is counted; discovery is not.
-    fn source(&self, id: u16) -> Option<SessionSource> {
-        let Self { initiator, tpg, peer, meters } = self;
-        let (initiator, tpg, peer) = (initiator.clone(), tpg.clone()?, peer.clone());
-        Some(SessionSource { id, initiator, tpg, peer, meters: meters.clone() })
-    }
-
-    /// The session, with what the configuration says of it.
-    fn view(&self, id: u16, config: &Config) -> SessionView {
-        let tpg = self.tpg.as_ref().and_then(|key| config.tpg(key));
-        let acl = tpg.and_then(|tpg| tpg.acls.get(&self.initiator));
-        let storage = |index: u16| Some(tpg?.luns.get(&index)?.storage.clone());
-        let own = acl.into_iter().flat_map(|acl| &acl.mapped_luns).filter_map(|(index, mapped)| {
-            Some(SessionLun {
-                index: *index,
-                storage: storage(mapped.tpg_lun)?,
-                write_protect: mapped.write_protect,
-            })
-        });
-        let protect =
-            tpg.and_then(|tpg| tpg.attribute("demo_mode_write_protect")).is_some_and(|on| on.is_on());
-        let all = tpg.filter(|_| acl.is_none()).into_iter().flat_map(|tpg| &tpg.luns);
-        let all = all.map(|(index, lun)| SessionLun {
-            index: *index,
-            storage: lun.storage.clone(),
-            write_protect: protect,
-        });
-        let demanded = |value: Option<felio_control::Value>| value.and_then(|value| value.number());
-        let authenticated = match acl.and_then(|acl| demanded(acl.attribute("authentication"))) {
-            Some(own @ (0 | 1)) => own == 1,
-            _ => tpg.is_some_and(|tpg| demanded(tpg.attribute("authentication")) == Some(1)),
-        };
-        let state = "LOGGED_IN".to_owned();
-        SessionView {
-            id,
-            initiator: self.initiator.clone(),
-            alias: None,
-            tag: acl.and_then(|acl| acl.tag.clone()),
-            tpg: self.tpg.clone(),
-            authenticated,
-            connections: vec![ConnectionView {
-                cid: 0,
-                peer: self.peer.clone(),
-                transport: "TCP".to_owned(),
-                state: state.clone(),
-            }],
-            state,
-            luns: own.chain(all).collect(),
-        }
-    }
-}
-
-/// Adds objects; one that is there and is another is replaced, or a reason to refuse.
-fn merge<K: Ord + Clone + Into<Path>, V: PartialEq>(
-    into: &mut BTreeMap<K, V>,
-    found: impl Iterator<Item = (K, V)>,
-    replaces: bool,
-) -> Result<(), Refusal> {
-    for (key, object) in found {
-        if !replaces && into.get(&key).is_some_and(|own| *own != object) {
-            return Err(Refusal::exists(key).hint("restore with clear_existing=true replaces everything"));
-        }
-        into.insert(key, object);
-    }
-    Ok(())
-}
-
 /// A file that exists is as large as it is, unless somebody says otherwise.
 fn with_sizes(changes: &[Change]) -> Result<Vec<Change>, Refusal> {
     let mut changes = changes.to_vec();
@@ -626,14 +550,6 @@ fn runtime_config(args: &DaemonArgs) -> RuntimeConfig {
         target: TargetConfig { ports: Vec::new(), epoch_millis: 0, units: Vec::new(), token_seed: [0; 32] },
         stores: Vec::new(),
         lane: LaneConfig::default(),
-    }
-}
-
-/// A configuration that is asked for cannot be had.
-fn unread(error: VaultError) -> Refusal {
-    match error {
-        VaultError::Io { .. } => Refusal::new(RefusalKind::NotFound, error.to_string()),
-        other => Refusal::invalid(other.to_string()),
     }
 }
 

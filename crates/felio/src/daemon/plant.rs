@@ -6,6 +6,8 @@
 
 use super::disk::{Disk, Opening, lu_group, vacant};
 use super::iscsi;
+use super::sandbox::Fence;
+use super::service::{Inherited, Supervisor, portal_name};
 use core::cmp::Ordering;
 use core::time::Duration;
 use felio_backstore::Store;
@@ -17,7 +19,7 @@ use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::meter::{Meter, Meters, UnitMeter};
 use felio_hal::state::StateStore;
-use felio_runtime::{Families, Late, Portal, Retired, Runtime, Served};
+use felio_runtime::{Families, Late, Portal, Pulse, Retired, Runtime, Served};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io;
@@ -33,6 +35,9 @@ pub(super) type Metered<K, M> = Vec<(K, Meters<M>)>;
 /// What runs.
 pub(super) struct Plant {
     runtime: Runtime,
+    pub(super) supervisor: Supervisor,
+    inherited: Inherited,
+    fence: Fence,
     state: Arc<dyn StateStore>,
     disks: BTreeMap<StorageKey, Disk>,
     /// Where it listens.
@@ -77,9 +82,17 @@ impl Prepared {
 }
 
 impl Plant {
-    pub(super) fn new(runtime: Runtime, state: Arc<dyn StateStore>) -> Self {
+    pub(super) fn new(
+        runtime: Runtime,
+        (supervisor, inherited): (Supervisor, Inherited),
+        fence: Fence,
+        state: Arc<dyn StateStore>,
+    ) -> Self {
         Self {
             runtime,
+            supervisor,
+            inherited,
+            fence,
             state,
             disks: BTreeMap::new(),
             portals: BTreeSet::new(),
@@ -99,6 +112,31 @@ impl Plant {
 
     pub(super) fn reactors(&self) -> usize {
         self.runtime.reactors()
+    }
+
+    pub(super) fn feel_pulse(&self) -> Pulse {
+        self.runtime.feel_pulse()
+    }
+
+    /// All that is wanted at the start is open: sockets of an earlier felio that are left are not.
+    pub(super) fn handle_started(&mut self) {
+        self.inherited.let_go(&self.supervisor);
+    }
+
+    /// Says what is served.
+    pub(super) fn tell_status(&mut self) {
+        let count =
+            |what: &str, number: usize| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let degraded =
+            self.conditions.iter().filter(|(_, is)| matches!(is, Condition::Degraded { .. })).count();
+        let of = |number| if number == 0 { String::new() } else { format!("; {number} degraded") };
+        self.supervisor.tell_status(format!(
+            "Serving {} in {} at {}{}",
+            count("disk", self.disks.len()),
+            count("target", self.served.targets.len()),
+            count("portal", self.portals.len()),
+            of(degraded)
+        ));
     }
 
     /// What is counted of storage objects and of target ports.
@@ -177,11 +215,24 @@ impl Plant {
                     // What could not be opened before is no reason to refuse something else.
                     let known = self.served.storage.get(key) == Some(object);
                     let mode = if known { Mode::Lenient } else { mode };
+                    let reason = object.backing.dev().and_then(|dev| self.fence.explain(dev.as_ref()));
+                    let why = match reason {
+                        Some(reason) => format!("{why}: {reason}"),
+                        None => why,
+                    };
                     degrade(key.into(), why, mode, &mut prepared.conditions)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// A refusal about a file, with what to do if it is the sandbox's.
+    pub(super) fn hinted(&self, file: &std::path::Path, refusal: Refusal) -> Refusal {
+        match self.fence.explain(file) {
+            Some(reason) => refusal.hint(reason),
+            None => refusal,
+        }
     }
 
     fn prepare_portals(
@@ -199,7 +250,8 @@ impl Plant {
             // As with LIO, all of IPv6 is all of IPv4 as well, unless that is a portal of its own.
             let four = PortalKey { address: Ipv4Addr::UNSPECIFIED.into(), port: portal.port };
             let families = if all.contains(&four) { Families::Own } else { Families::Both };
-            match Portal::bind(address, families) {
+            let inherited = self.inherited.take_portal(address);
+            match inherited.unwrap_or_else(|| Portal::bind(address, families)) {
                 Ok(open) => prepared.portals.push((*portal, open)),
                 Err(error) => {
                     let users =
@@ -236,6 +288,9 @@ impl Plant {
         self.conditions = conditions;
         let needed = wanted_portals(wanted);
         let close: Vec<PortalKey> = self.portals.difference(&needed).copied().collect();
+        let address = |key: &PortalKey| SocketAddr::new(key.address, key.port);
+        close.iter().for_each(|key| self.supervisor.let_go(&portal_name(address(key))));
+        portals.iter().for_each(|(key, socket)| self.supervisor.keep(&portal_name(address(key)), socket));
         self.portals.retain(|portal| needed.contains(portal));
         self.portals.extend(portals.iter().map(|(key, _)| *key));
         let served = Served {
@@ -243,7 +298,7 @@ impl Plant {
             target: self.target(wanted, touched, &moved),
             stores,
             open: portals.into_iter().map(|(_, portal)| portal).collect(),
-            close: close.iter().map(|key| SocketAddr::new(key.address, key.port)).collect(),
+            close: close.iter().map(address).collect(),
         };
         self.served.clone_from(wanted);
         self.runtime.adopt(served)?;

@@ -5,6 +5,7 @@
 //! cannot be carried out as it is (422).
 
 use super::answer::{self, Body, Right};
+use super::audit::Asked;
 use super::lines::Desk;
 use super::{Manner, api};
 use axum::Json;
@@ -35,7 +36,7 @@ pub(super) async fn read(
 }
 
 pub(super) async fn write(
-    State(desk): State<Desk>,
+    Asked(desk): Asked,
     method: Method,
     at: At,
     headers: HeaderMap,
@@ -44,7 +45,7 @@ pub(super) async fn write(
     carry_out(&desk, &method, at, &headers, &body).await.unwrap_or_else(|refused| refused)
 }
 
-pub(super) async fn delete(State(desk): State<Desk>, at: At, headers: HeaderMap) -> Response {
+pub(super) async fn delete(Asked(desk): Asked, at: At, headers: HeaderMap) -> Response {
     carry_out(&desk, &Method::DELETE, at, &headers, &Members::new()).await.unwrap_or_else(|refused| refused)
 }
 

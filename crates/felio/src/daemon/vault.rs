@@ -354,7 +354,8 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), VaultError> {
     write().map_err(|source| VaultError::Io { path: path.to_path_buf(), source })
 }
 
-fn parent(path: &Path) -> &Path {
+/// The folder that a file is in.
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -6,6 +6,7 @@
 
 use super::answer::Right;
 use super::api;
+use super::audit::Who;
 use super::lines::Desk;
 use crate::failure::{Failure, Kind};
 use crate::threads;
@@ -73,7 +74,8 @@ pub(super) fn listen(address: SocketAddr, desk: Desk) -> Result<String, Failure>
     let router = router(desk, token.into());
     let serve = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        let _ = runtime.block_on(async move { axum::serve(TcpListener::from_std(listener)?, router).await });
+        let service = router.into_make_service_with_connect_info::<Who>();
+        let _ = runtime.block_on(async move { axum::serve(TcpListener::from_std(listener)?, service).await });
     };
     threads::spawn("web", serve)?;
     Ok(url)

@@ -31,7 +31,7 @@ fn log_in(felio: &Felio, name: &str) -> Wire {
 }
 
 /// Waits for the target's wish that we log out.
-fn asked_to_log_out(wire: &mut Wire) {
+pub(crate) fn asked_to_log_out(wire: &mut Wire) {
     loop {
         match wire.event(PATIENCE) {
             Some(PeerEvent::Async(message)) if message.event == AsyncEvent::LOGOUT_REQUESTED => return,

@@ -10,6 +10,7 @@
 #![allow(clippy::print_stderr, reason = "a check that cannot be made here says so")]
 
 mod access;
+mod audit;
 mod cli;
 mod common;
 mod compat;
@@ -28,4 +29,7 @@ mod paths;
 mod protection;
 mod reservations;
 mod rest;
+mod sandbox;
+mod service;
 mod shell;
+mod signals;

@@ -4,6 +4,8 @@ pub(crate) mod cdb;
 pub(crate) mod chap;
 pub(crate) mod load;
 pub(crate) mod place;
+pub(crate) mod supervisor;
+pub(crate) mod sys;
 pub(crate) mod wire;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -46,8 +48,13 @@ impl Felio {
     }
 
     /// Starts a command that becomes a felio with `--json`.
-    pub(crate) fn launch(mut command: Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn launch(command: Command) -> Self {
+        Self::launch_with(command, Stdio::null())
+    }
+
+    /// The same, with something on its standard input.
+    pub(crate) fn launch_with(mut command: Command, stdin: Stdio) -> Self {
+        let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("felio starts");
         let lines = lines(child.stdout.take().expect("piped"));
         let errors = Some(collect(child.stderr.take().expect("piped")));

@@ -32,6 +32,11 @@ impl Place {
     pub(crate) fn with(words: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let felio = start(&folder, words);
+        Self::of(folder, felio)
+    }
+
+    /// Of a daemon that was started there.
+    pub(crate) fn of(folder: TempDir, felio: Felio) -> Self {
         // Nobody listens there for now, and somebody else only by bad luck.
         let portal =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("loopback");
@@ -84,12 +89,17 @@ impl Place {
 }
 
 pub(crate) fn start(folder: &TempDir, words: &[&str]) -> Felio {
+    Felio::launch(command(folder, words))
+}
+
+/// What starts a daemon there.
+pub(crate) fn command(folder: &TempDir, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
     command.arg("daemon").arg("--json").args(words);
     command.arg("--config").arg(folder.path().join("saveconfig.json"));
     command.arg("--socket").arg(folder.path().join("socket"));
     command.arg("--state-dir").arg(folder.path().join("state"));
-    Felio::launch(command)
+    command
 }
 
 /// What the daemon shows, but for the number of it: that is another after each start.
