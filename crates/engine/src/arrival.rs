@@ -124,7 +124,7 @@ impl Engine {
         handed: Handed,
         pool: &mut Pool,
     ) {
-        let Handed { buf, before } = handed;
+        let Handed { buf, before, .. } = handed;
         let checked = match self.barred(nexus, unit, command) {
             Some(status) => Err(Refused(Outcome::status(status, 0))),
             None => self.check(nexus, unit, command),
@@ -352,7 +352,7 @@ impl Engine {
     }
 
     /// Answers a command to a unit that does not become a task.
-    fn refuse(&mut self, nexus: NexusId, unit: u32, command: &Command, outcome: Outcome) {
+    pub(crate) fn refuse(&mut self, nexus: NexusId, unit: u32, command: &Command, outcome: Outcome) {
         let trouble = Trouble::new(outcome.status, &command.cdb, command.attribute);
         self.count_refused(nexus, Some(unit), command, &outcome);
         let descriptor = self.units[index(unit)].mode.descriptor_sense();

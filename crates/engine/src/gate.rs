@@ -90,6 +90,8 @@ pub(crate) struct Raised {
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     pub(crate) shadows: Vec<Shadow>,
+    /// The number of Home's last function for which tasks were ended here.
+    pub(crate) ended: u32,
 }
 
 /// A task of Home, as guests know it.
@@ -116,8 +118,8 @@ pub(crate) struct Peers {
     pub(crate) voiding: u32,
     /// Acknowledgements that wait for tasks here.
     pub(crate) promises: Vec<Promise>,
-    /// Tasks of other engines that are to end for functions here: a name for each function and engine.
-    pub(crate) endings: Vec<TaskId>,
+    /// Tasks of other engines that are to end for functions here, for each function and engine.
+    pub(crate) endings: Vec<Calling>,
     /// Those of the function that is being begun.
     pub(crate) called: Vec<TaskId>,
     /// At Home: tasks of guests that were ended while their stores write, with the slots of their doubles.
@@ -136,6 +138,18 @@ pub(crate) struct Promise {
     pub(crate) waits_for: Vec<TaskId>,
 }
 
+/// A function of Home's that ends tasks at a guest.
+#[derive(Debug)]
+pub(crate) struct Calling {
+    /// Its name at that guest.
+    pub(crate) function: TaskId,
+    pub(crate) unit: u32,
+    /// Whose tasks end, or everybody's.
+    pub(crate) whom: Option<Vec<NexusId>>,
+    /// They are told TASK ABORTED.
+    pub(crate) tas: bool,
+}
+
 /// From one engine to another.
 #[derive(Debug)]
 pub struct Letter(pub(crate) Content);
@@ -144,7 +158,7 @@ pub struct Letter(pub(crate) Content);
 #[derive(Debug)]
 pub(crate) enum Content {
     /// To Home: a command, which the guest may have begun to serve.
-    Command { nexus: NexusId, command: Command, handed: Option<Handed> },
+    Command { nexus: NexusId, command: Command, handed: Option<Box<Handed>> },
     /// To every home: what became of a ROD token.
     Token(Box<News>),
     /// To Home: a function for a unit.
@@ -187,6 +201,8 @@ pub(crate) struct Handed {
     /// Commands of the same nexus that were sent after it, and that must not begin before it, in their order. Home may have
     /// answered the first of them.
     pub(crate) before: Vec<PortTag>,
+    /// The number of the last function for which tasks were ended where it comes from.
+    pub(crate) ended: u32,
 }
 
 impl Peers {
@@ -198,6 +214,17 @@ impl Peers {
     /// Whether what `of` names waits for a task here.
     pub(crate) fn has_promised(&self, of: TaskId, task: TaskId) -> bool {
         self.promises.iter().any(|promise| promise.of == of && promise.waits_for.contains(&task))
+    }
+}
+
+impl Calling {
+    /// Whether it ends a task that a guest handed over before it heard of the function.
+    pub(crate) fn overtakes(&self, nexus: NexusId, unit: u32, handed: &Handed) -> bool {
+        let newer = self.function.generation.wrapping_sub(handed.ended);
+        self.function.reactor == nexus.reactor
+            && self.unit == unit
+            && self.whom.as_ref().is_none_or(|whom| whom.contains(&nexus))
+            && (1..=u32::MAX / 2).contains(&newer)
     }
 }
 

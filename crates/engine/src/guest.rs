@@ -74,8 +74,12 @@ impl Engine {
         let newer = |abroad: &&Abroad| abroad.older.contains(&id);
         let abroad = self.nexuses.get(nexus).map_or(&[][..], |nexus| &nexus.abroad);
         let before = abroad.iter().filter(newer).map(|abroad| abroad.tag).collect();
-        self.peers
-            .write(config.home, Content::Command { nexus, command, handed: Some(Handed { buf, before }) });
+        let ended = match &self.units[index(task.unit)].role {
+            Role::Guest(gate) => gate.ended,
+            Role::Home(_) => 0,
+        };
+        let handed = Some(Box::new(Handed { buf, before, ended }));
+        self.peers.write(config.home, Content::Command { nexus, command, handed });
         self.let_go(slot);
     }
 
@@ -170,6 +174,9 @@ impl Engine {
                 }
             }
             Content::End { unit, function, by, whom, tas } => {
+                if let Role::Guest(gate) = &mut self.units[index(unit)].role {
+                    gate.ended = function.generation;
+                }
                 let is_meant = |nexus| whom.as_ref().is_none_or(|whom| whom.contains(&nexus));
                 let slots = self.select(|task| task.unit == unit && is_meant(task.nexus));
                 let waits_for = self.end_for_peer(now, from, unit, (by, tas), slots, pool);

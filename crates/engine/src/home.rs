@@ -7,18 +7,19 @@ use crate::arrival::Addressee;
 use crate::attention::{Attention, Attentions};
 use crate::commands::TABLE;
 use crate::engine::{Engine, index};
-use crate::gate::{Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
+use crate::gate::{Calling, Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
 use crate::geometry::Extent;
 use crate::order::needs_fence;
 use crate::progress::give_back;
 use crate::table::{Course, Effort, Fate, NIL, State, Task};
+use crate::work::Outcome;
 use felio_hal::port::{PortRequest, TaskManagement};
 use felio_hal::{Command, NexusId, Pool, PortTag, TaskId, Time};
 use felio_spec::cdb::{Alua, Reservation, Serialization};
 use felio_spec::commands::read16;
 use felio_spec::reservation::Verdict;
 use felio_spec::status::TaskManagementFunction as Function;
-use felio_spec::{Cdb, Sense, TaskAttribute};
+use felio_spec::{Cdb, Sense, Status, TaskAttribute};
 
 impl Engine {
     /// Another engine wrote.
@@ -26,7 +27,7 @@ impl Engine {
         self.now = now;
         match letter.0 {
             Content::Command { nexus, command, handed } => {
-                self.receive(now, nexus, command, handed, pool);
+                self.receive(now, nexus, command, handed.map(|handed| *handed), pool);
             }
             Content::TaskManagement { nexus, function } => {
                 self.handle_task_management(now, nexus, function, pool);
@@ -168,9 +169,9 @@ impl Engine {
         self.peers.functions = self.peers.functions.wrapping_add(1);
         for reactor in keeper.guests.iter().copied() {
             let function = TaskId { reactor, slot: NIL, generation: self.peers.functions };
-            self.peers.endings.push(function);
             self.peers.called.push(function);
             let whom = whom.map(<[NexusId]>::to_vec);
+            self.peers.endings.push(Calling { function, unit, whom: whom.clone(), tas });
             self.peers.write(reactor, Content::End { unit, function, by, whom, tas });
         }
         self.void_passes(unit);
@@ -198,9 +199,32 @@ impl Engine {
         };
         match handed {
             None => self.arrive(now, nexus, unit, &command, pool),
-            Some(handed) => self.arrive_with(now, nexus, unit, &command, handed, pool),
+            Some(handed) => match self.overtaken(nexus, unit, &handed) {
+                Some(tas) => {
+                    pool.give(handed.buf);
+                    self.end_arriving(nexus, unit, &command, tas);
+                }
+                None => self.arrive_with(now, nexus, unit, &command, handed, pool),
+            },
         }
         self.consider(nexus, unit);
+    }
+
+    /// Whether a task was handed over while a function of another nexus that ends it was on its way to the guest, and then TAS.
+    fn overtaken(&self, nexus: NexusId, unit: u32, handed: &Handed) -> Option<bool> {
+        let mut endings = self.peers.endings.iter();
+        endings.find(|calling| calling.overtakes(nexus, unit, handed)).map(|calling| calling.tas)
+    }
+
+    /// It ends here as it would have there.
+    //= SAM-5 "Aborting commands"
+    fn end_arriving(&mut self, nexus: NexusId, unit: u32, command: &Command, tas: bool) {
+        if tas {
+            return self.refuse(nexus, unit, command, Outcome::status(Status::TASK_ABORTED, 0));
+        }
+        self.count_abandoned(nexus, command.tag, unit);
+        self.tell(nexus, PortRequest::Abandon { tag: command.tag });
+        self.nexuses.attend(unit, Attention::CommandsCleared, |id| id == nexus);
     }
 
     /// Gives a nexus the pass that it may have, if it has not got it.
@@ -276,7 +300,7 @@ impl Engine {
 
     /// The tasks of a guest that a function waits for have ended.
     fn end_ended(&mut self, function: TaskId) {
-        self.peers.endings.retain(|ending| *ending != function);
+        self.peers.endings.retain(|ending| ending.function != function);
         self.conclude();
     }
 }

@@ -159,7 +159,11 @@ impl Engine {
         for pending in &mut self.functions.pending {
             // Only the last is looked at: however many functions wait for however many tasks, each task counts once.
             let endings = &self.peers.endings;
-            while pending.waits_for.pop_if(|id| is_over(table, *id) && !endings.contains(id)).is_some() {}
+            while pending
+                .waits_for
+                .pop_if(|id| is_over(table, *id) && !endings.iter().any(|ending| ending.function == *id))
+                .is_some()
+            {}
         }
         let mut at = 0;
         while let Some(pending) = self.functions.pending.get(at) {

@@ -422,6 +422,56 @@ fn nobody_writes_where_a_write_that_was_ended_at_a_guest_is_not_home() {
     assert!(!cores.engines[HOME].holds(CAROL));
 }
 
+/// A write at the guest is handed over while a function to end it is on its way there.
+fn check_handed_over_too_late(set_up: impl Fn(&mut Cores), function: Function, want: &[&str]) {
+    let mut cores = Cores::new();
+    set_up(&mut cores);
+    (cores.tags, cores.said) = (0, Vec::new());
+    cores.write(CAROL, 7);
+    cores.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    let write = cores.wanted.remove(0);
+    cores.give_data(&[]);
+    cores.carry();
+    cores.manage(ALICE, function);
+    cores.wanted.push(write);
+    cores.give_data(&[]);
+    cores.carry();
+    assert_eq!(cores.under_way(), [1, 0], "the comparison");
+    cores.settle();
+    cores.send(CAROL, &TEST_UNIT_READY);
+    cores.settle();
+    cores.check_said(want);
+    assert!(cores.engines.iter().all(Engine::is_idle));
+}
+
+#[test]
+fn a_function_ends_what_is_on_its_way_from_a_guest() {
+    for (function, next) in
+        [(Function::LogicalUnitReset, "3 sense [29, 03]"), (Function::ClearTaskSet, "3 good")]
+    {
+        let want = ["2 abandoned", "1 status 0x40", "managed", next];
+        check_handed_over_too_late(|_| {}, function, &want);
+    }
+}
+
+#[test]
+fn a_function_ends_what_is_on_its_way_from_a_guest_without_a_word_where_tas_is_off() {
+    let set_up = |cores: &mut Cores| {
+        cores.send(ALICE, &MODE_SENSE);
+        let mut page = core::mem::take(&mut cores.data);
+        (page[0], page[9]) = (0, page[9] & !0x40);
+        cores.send_as(TaskAttribute::Simple, ALICE, &MODE_SELECT, page.len());
+        cores.give_data(&page);
+        cores.settle();
+        for _ in 0..2 {
+            cores.send(CAROL, &TEST_UNIT_READY);
+            cores.settle();
+        }
+    };
+    let want = ["2 abandoned", "1 abandoned", "managed", "3 sense [2f, 00]"];
+    check_handed_over_too_late(set_up, Function::ClearTaskSet, &want);
+}
+
 #[test]
 fn clear_task_set_ends_what_waits_for_data_at_a_guest() {
     let mut cores = Cores::new();
