@@ -6,7 +6,9 @@
 //!
 //! Invariant: what `hal::store` promises as durable is on the medium, and nothing else need be.
 
+use crate::initiator::DATA_BLOCKS;
 use crate::random::Random;
+use crate::referee::witness::{Event, Sighting};
 use felio_hal::state::Saved;
 use felio_hal::store::{
     Completion, Done, Durability, Failure, Limits, Mapping, Op, StoreQueue, Submission, UnmapLimits,
@@ -59,6 +61,8 @@ pub struct Disk {
     depth: usize,
     /// The reactor that asks now.
     reactor: u16,
+    /// What nobody has asked for yet.
+    events: Vec<Event>,
 }
 
 #[derive(Debug)]
@@ -86,6 +90,7 @@ impl Disk {
             arrivals: 0,
             depth: 64,
             reactor: 0,
+            events: Vec::new(),
         }
     }
 
@@ -130,6 +135,12 @@ impl Disk {
     /// From now on the queue is that of this reactor: each hears of its own operations.
     pub fn serve(&mut self, reactor: u16) {
         self.reactor = reactor;
+    }
+
+    /// What it saw since it was last asked.
+    #[must_use]
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Somebody makes it so long, at most as long as it was made: what is beyond is out of reach, and comes back with the room.
@@ -241,6 +252,7 @@ impl Disk {
                 (Ok(Done::Done), Some(buf))
             }
             Op::Write { at, buf, durability } | Op::WriteAtomic { at, buf, durability } => {
+                self.events.extend(sighting(at, &buf).map(Event::Landed));
                 let durable = durability == Durability::Durable || self.write_cache == WriteCache::Off;
                 for (sector, data) in (sector_of(at)..).zip(buf.chunks_exact(SECTOR_BYTES)) {
                     self.write_sector(sector, data, durable);
@@ -315,6 +327,11 @@ impl StoreQueue for Disk {
             Op::Flush => self.cached.iter().filter_map(|(s, v)| Some((*s, *v.last()?))).collect(),
             _ => BTreeMap::new(),
         };
+        if let Some(write) = sighting_of(&submission.op) {
+            let beside =
+                self.under_way.values().filter_map(|other| sighting_of(&other.submission.op)).collect();
+            self.events.push(Event::Begun { write, beside });
+        }
         self.arrivals += 1;
         self.under_way.insert((self.now + delay, self.arrivals), InFlight { submission, covers });
         Ok(())
@@ -331,6 +348,23 @@ impl StoreQueue for Disk {
             self.under_way.extract_if(.., is_due).map(|(_, in_flight)| in_flight).collect();
         done.extend(due.into_iter().map(|in_flight| self.finish(in_flight)));
     }
+}
+
+fn sighting_of(op: &Op) -> Option<Sighting> {
+    match op {
+        Op::Write { at, buf, .. } => sighting(*at, buf),
+        _ => None,
+    }
+}
+
+/// What is written, by the first block's stamp. What only COMPARE AND WRITE and ORWRITE change has none.
+fn sighting(at: u64, bytes: &[u8]) -> Option<Sighting> {
+    let first = sector_of(at);
+    if first >= DATA_BLOCKS {
+        return None;
+    }
+    let stamp = u64::from_le_bytes(*bytes.first_chunk()?);
+    Some(Sighting { blocks: first..first + bytes.len() / SECTOR_BYTES, stamp })
 }
 
 fn sector_of(at: u64) -> usize {

@@ -6,6 +6,7 @@
 
 use crate::bits::Bits;
 use crate::random::Random;
+use crate::referee::witness::Event;
 use crate::referee::{Moment, Referee, Sender, Sent, WriteId};
 use felio_hal::Time;
 use felio_iscsi::pdu::{
@@ -20,12 +21,16 @@ mod access;
 mod change;
 mod commands;
 mod habits;
+mod kind;
+mod news;
 pub(crate) mod size;
 
 pub use access::Access;
 pub(crate) use access::port_of;
 pub use change::Promises;
 pub use habits::Habits;
+use kind::Kind;
+use news::{Answer, Ear};
 pub use size::{Length, TAIL_BLOCKS};
 
 /// Initiators, at the most.
@@ -72,6 +77,10 @@ pub struct Shared {
     pub length: Length,
     /// Somebody changes that.
     pub resizing: bool,
+    /// When the target had sent what an initiator reads now.
+    pub answered: Time,
+    /// When a write last changed a block.
+    pub landed: Time,
     /// How many commands ended.
     pub completed: u64,
     /// How many of them GOOD.
@@ -127,6 +136,7 @@ pub struct Initiator {
     /// What we last saw in the data blocks.
     seen: Vec<u64>,
     registration: change::Registration,
+    ear: Ear,
     /// What it does, if somebody wants to know.
     pub story: Option<Vec<String>>,
 }
@@ -146,67 +156,6 @@ struct Function {
     of_all: bool,
     since: Time,
     sent: Moment,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Read {
-        first: usize,
-        sent: Sent,
-    },
-    /// A comparison that finds these stamps, if it ends well.
-    Verify {
-        first: usize,
-        sent: Sent,
-        stamps: Vec<u64>,
-    },
-    Write {
-        write: WriteId,
-        durable: bool,
-    },
-    /// COMPARE AND WRITE of a counter.
-    Swap {
-        write: WriteId,
-        counter: usize,
-        from: u64,
-        durable: bool,
-    },
-    /// ORWRITE of a bit.
-    SetBit {
-        block: usize,
-        bit: usize,
-        durable: bool,
-    },
-    Flush {
-        sent: Sent,
-    },
-    /// MODE SELECT with WCE=0.
-    CacheOff {
-        sent: Sent,
-    },
-    /// MODE SELECT with SWP; how often protection may have ended before.
-    Protect {
-        on: bool,
-        ends: u64,
-    },
-    /// PERSISTENT RESERVE OUT.
-    Register,
-    Reserve,
-    Preempt {
-        victim: u8,
-        sent: Moment,
-    },
-    /// SET TARGET PORT GROUPS.
-    Access {
-        shuts: bool,
-    },
-    /// READ CAPACITY.
-    Capacity,
-    /// A read or write where the unit's end may be.
-    Tail {
-        end: usize,
-    },
-    Other,
 }
 
 impl Initiator {
@@ -249,6 +198,7 @@ impl Initiator {
             counters: [0; COUNTER_BLOCKS],
             seen: vec![0; DATA_BLOCKS],
             registration: change::Registration::default(),
+            ear: Ear::default(),
             story: None,
             random,
         }
@@ -364,6 +314,7 @@ impl Initiator {
             PeerEvent::LoggedIn { .. } => {
                 // Nothing of the session before this one is left: the standards, and our register of sessions, say so.
                 self.settle_orphans(shared);
+                self.ear = Ear::begin(now);
                 self.standing = Standing::Working;
                 self.next_action = now;
                 Ok(Wish::None)
@@ -374,7 +325,7 @@ impl Initiator {
             PeerEvent::Managed(itt, code) => {
                 self.tell(|| format!("is answered {:#x} {code:?}", itt.0));
                 if let Some(function) = self.functions.remove(&itt.0) {
-                    self.end_function(function, code, shared);
+                    self.end_function(now, function, code, shared);
                 }
                 Ok(Wish::None)
             }
@@ -408,6 +359,10 @@ impl Initiator {
         shared.completed += 1;
         self.tell(|| format!("is answered {:#x} status {:#x}", completed.itt.0, completed.status));
         Self::check_length(now, task.since, &task.kind, completed, &mut shared.length)?;
+        let oldest = self.tasks.values().map(|task| task.since).min();
+        let (status, sense) = (Status(completed.status), completed.sense.as_slice());
+        self.check_news(now, &Answer { status, sense, sent: task.since, oldest }, shared)
+            .map_err(|foul| format!("initiator {}: {foul}", self.number))?;
         if Status(completed.status) != Status::GOOD {
             self.note_refusal(Status(completed.status));
             let is_miscompare =
@@ -432,7 +387,7 @@ impl Initiator {
         if task.kind.touches_blocks() {
             shared.access.check(port_of(self.number), task.since)?;
         }
-        self.end_change(now, &task.kind, shared);
+        self.end_change(now, &task.kind, shared)?;
         match task.kind {
             Kind::Read { first, sent } => self.check_read(first, sent, &completed.data, shared)?,
             Kind::Verify { first, sent, stamps } => self.check_stamps(first, sent, &stamps, shared)?,
@@ -464,6 +419,14 @@ impl Initiator {
             | Kind::Other => {}
         }
         Ok(())
+    }
+
+    fn check_news(&mut self, now: Time, answer: &Answer<'_>, shared: &Shared) -> Result<(), String> {
+        self.ear.check_length(now, answer, &shared.length.change)?;
+        if shared.write_through {
+            return Ok(()); // Anybody may change mode parameters.
+        }
+        self.ear.check_mode(now, answer, &shared.promises.mode_change(self.number))
     }
 
     fn check_read(
@@ -514,13 +477,26 @@ impl Initiator {
 
     /// A function was answered: what it ended happens no more. Of others' tasks it surely ended those for whose data the target had asked
     /// before it was sent.
-    fn end_function(&mut self, function: Function, code: TaskManagementResponseCode, shared: &mut Shared) {
+    fn end_function(
+        &mut self,
+        now: Time,
+        function: Function,
+        code: TaskManagementResponseCode,
+        shared: &mut Shared,
+    ) {
         if function.of_all && code == TaskManagementResponseCode::COMPLETE {
             shared.referee.give_up_arrived(function.sent);
         }
         for itt in function.aborted {
+            // What the target does not know any more another function may have ended that still waits for the disk.
+            let waits = code != TaskManagementResponseCode::COMPLETE
+                && self.functions.values().any(|other| other.aborted.contains(&itt));
+            if waits {
+                continue;
+            }
             if let Some(task) = self.tasks.remove(&itt) {
                 self.peer.forget(TaskTag(itt));
+                self.ear.miss(now);
                 give_up(&task.kind, shared);
             }
         }
@@ -582,40 +558,6 @@ impl Initiator {
     }
 }
 
-impl Kind {
-    const fn write(&self) -> Option<WriteId> {
-        match self {
-            Self::Write { write, .. } | Self::Swap { write, .. } => Some(*write),
-            Self::Read { .. }
-            | Self::Verify { .. }
-            | Self::SetBit { .. }
-            | Self::Flush { .. }
-            | Self::CacheOff { .. }
-            | Self::Protect { .. }
-            | Self::Register
-            | Self::Reserve
-            | Self::Preempt { .. }
-            | Self::Access { .. }
-            | Self::Capacity
-            | Self::Tail { .. }
-            | Self::Other => None,
-        }
-    }
-
-    /// Whether it reads or writes blocks.
-    const fn touches_blocks(&self) -> bool {
-        self.write().is_some()
-            || matches!(
-                self,
-                Self::Read { .. }
-                    | Self::Verify { .. }
-                    | Self::SetBit { .. }
-                    | Self::Flush { .. }
-                    | Self::Tail { .. }
-            )
-    }
-}
-
 impl Shared {
     fn end_flush(&mut self, sent: Sent) {
         self.referee.end_flush(sent);
@@ -630,6 +572,14 @@ impl Shared {
         let now = self.referee.tick();
         let first_bits = first.max(FIRST_BITS) - FIRST_BITS;
         (first_bits..).zip(values).try_for_each(|(at, value)| self.bits.check_read(now, sent, at, *value))
+    }
+
+    /// The disk saw something.
+    pub fn check_event(&mut self, now: Time, event: &Event) -> Result<(), String> {
+        if matches!(event, Event::Landed(_)) {
+            self.landed = now;
+        }
+        self.referee.check_event(event)
     }
 
     /// The power failed, and the blocks hold these stamps now.

@@ -11,10 +11,21 @@ use std::time::Duration;
 /// One direction.
 #[derive(Debug, Default)]
 pub struct Stream {
-    chunks: VecDeque<(Time, Vec<u8>)>,
+    chunks: VecDeque<Chunk>,
     /// Bytes on the way.
     bytes: usize,
     last_arrival: Time,
+    /// Of a thousand pieces so many take very long.
+    stalls: u64,
+    /// When the last byte that was received had been sent.
+    pub sent: Time,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    sent: Time,
+    arrival: Time,
+    bytes: Vec<u8>,
 }
 
 /// A connection.
@@ -35,6 +46,15 @@ pub struct Link {
 /// Bytes on the way in one direction, at the most.
 pub const WINDOW_BYTES: usize = 128 << 10;
 
+impl Link {
+    /// A connection on which of a thousand pieces so many take very long.
+    #[must_use]
+    pub fn new(stalls: u64) -> Self {
+        let stream = || Stream { stalls, ..Stream::default() };
+        Self { up: stream(), down: stream(), ..Self::default() }
+    }
+}
+
 impl Stream {
     /// Bytes that would still be taken.
     #[must_use]
@@ -48,9 +68,9 @@ impl Stream {
         while !rest.is_empty() {
             let most = if random.chance(300) { 64 } else { 16 << 10 };
             let (piece, behind) = rest.split_at((1 + random.index(most)).min(rest.len()));
-            let delay = if random.chance(2) { 50_000 } else { 10 + random.below(150) };
+            let delay = if random.chance(self.stalls) { 50_000 } else { 10 + random.below(150) };
             self.last_arrival = self.last_arrival.max(now + Duration::from_micros(delay));
-            self.chunks.push_back((self.last_arrival, piece.to_vec()));
+            self.chunks.push_back(Chunk { sent: now, arrival: self.last_arrival, bytes: piece.to_vec() });
             rest = behind;
         }
         self.bytes += bytes.len();
@@ -60,12 +80,13 @@ impl Stream {
     pub fn receive(&mut self, now: Time, bytes_max: usize) -> Vec<u8> {
         let mut taken = Vec::new();
         while taken.len() < bytes_max {
-            let Some((_, chunk)) = self.chunks.front_mut().filter(|(arrival, _)| *arrival <= now) else {
+            let Some(chunk) = self.chunks.front_mut().filter(|chunk| chunk.arrival <= now) else {
                 break;
             };
-            let count = chunk.len().min(bytes_max - taken.len());
-            taken.extend(chunk.drain(..count));
-            if chunk.is_empty() {
+            let count = chunk.bytes.len().min(bytes_max - taken.len());
+            taken.extend(chunk.bytes.drain(..count));
+            self.sent = chunk.sent;
+            if chunk.bytes.is_empty() {
                 self.chunks.pop_front();
             }
         }
@@ -76,13 +97,13 @@ impl Stream {
     /// Whether something has arrived.
     #[must_use]
     pub fn is_readable(&self, now: Time) -> bool {
-        self.chunks.front().is_some_and(|(arrival, _)| *arrival <= now)
+        self.chunks.front().is_some_and(|chunk| chunk.arrival <= now)
     }
 
     /// When the next chunk arrives.
     #[must_use]
     pub fn next_arrival(&self) -> Option<Time> {
-        self.chunks.front().map(|(arrival, _)| *arrival)
+        self.chunks.front().map(|chunk| chunk.arrival)
     }
 
     /// Turns over one bit of what is on the way.
@@ -90,7 +111,7 @@ impl Stream {
         let Some(at) = self.chunks.len().checked_sub(1).map(|last| random.index(last + 1)) else {
             return false;
         };
-        let chunk = &mut self.chunks[at].1;
+        let chunk = &mut self.chunks[at].bytes;
         let byte = random.index(chunk.len());
         chunk[byte] ^= 1 << random.below(8);
         true
@@ -100,6 +121,6 @@ impl Stream {
     pub fn cut(&mut self, random: &mut Random) {
         let keep = random.index(self.chunks.len() + 1);
         self.chunks.truncate(keep);
-        self.bytes = self.chunks.iter().map(|(_, chunk)| chunk.len()).sum();
+        self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
     }
 }

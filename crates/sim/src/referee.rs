@@ -16,6 +16,8 @@ use felio_spec::TaskAttribute;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+pub mod witness;
+
 /// An instant of the referee's counter.
 pub type Moment = u64;
 
@@ -55,6 +57,8 @@ struct Write {
     sent: Sent,
     /// When the target is known to have had it.
     arrived: Option<Moment>,
+    /// No other write of its blocks may happen while it does.
+    apart: bool,
     fate: Fate,
 }
 
@@ -81,6 +85,8 @@ enum Fate {
 pub struct Referee {
     now: Moment,
     writes: BTreeMap<WriteId, Write>,
+    /// By stamp: the last write of it.
+    stamps: BTreeMap<u64, WriteId>,
     /// By block: the writes that a read may see.
     visible: Vec<Vec<Trace>>,
 }
@@ -106,7 +112,8 @@ impl Referee {
     /// Blocks of zeros, durable.
     #[must_use]
     pub fn new(blocks: usize) -> Self {
-        let mut referee = Self { now: 0, writes: BTreeMap::new(), visible: Vec::new() };
+        let mut referee =
+            Self { now: 0, writes: BTreeMap::new(), stamps: BTreeMap::new(), visible: Vec::new() };
         referee.restart(&vec![0; blocks]);
         referee
     }
@@ -118,7 +125,9 @@ impl Referee {
         for block in blocks.clone() {
             self.visible[block].push(Trace { id, outlived: None });
         }
-        self.writes.insert(id, Write { stamp, blocks, sent, arrived: None, fate: Fate::UnderWay });
+        let write = Write { stamp, blocks, sent, arrived: None, apart: false, fate: Fate::UnderWay };
+        self.writes.insert(id, write);
+        self.stamps.insert(stamp, id);
         id
     }
 
@@ -255,7 +264,7 @@ impl Referee {
 
     /// Forgets writes that a durable write has hidden for good, so that a long run stays quick.
     fn forget(&mut self) {
-        let Self { writes, visible, .. } = self;
+        let Self { writes, stamps, visible, .. } = self;
         let oldest_under_way = writes
             .values()
             .filter(|write| write.fate == Fate::UnderWay)
@@ -286,10 +295,12 @@ impl Referee {
                 writes.remove(&id);
             }
         }
+        stamps.retain(|_, id| writes.contains_key(id));
     }
 
     fn restart(&mut self, stamps: &[u64]) {
         self.writes.clear();
+        self.stamps.clear();
         self.visible = vec![Vec::new(); stamps.len()];
         for (block, stamp) in stamps.iter().enumerate() {
             let id = self.send_write(NOBODY, block..block + 1, *stamp);

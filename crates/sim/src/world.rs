@@ -99,6 +99,11 @@ impl World {
         let faults = if faulty { Faults { medium: 5, no_space: 5, slow: 5 } } else { Faults::NONE };
         let disk = Disk::new(BLOCKS + TAIL_BLOCKS, write_cache, faults, random.fork());
         let crowd = random.chance(400);
+        let leader = match random.below(4) {
+            0 => Habits::SURVEYOR,
+            1 => Habits::WARDEN,
+            _ => Habits::LEADER,
+        };
         let reactors: u16 = narrow(if crowd { 3 + random.below(2) } else { 1 + random.below(4) });
         let home = narrow(random.below(u64::from(reactors)));
         let transition = Duration::from_micros(if random.chance(500) { 0 } else { random.below(3_000) });
@@ -106,7 +111,7 @@ impl World {
         let count = if crowd { INITIATORS_MAX } else { narrow(1 + random.below(3)) };
         let habits = |number| match number {
             _ if !crowd => Habits::SCATTERED,
-            0 => Habits::LEADER,
+            0 => leader,
             _ => Habits::FOLLOWER,
         };
         let initiators: Vec<Initiator> =
@@ -118,10 +123,12 @@ impl World {
             moved: vec![Vec::new(); COUNTER_BLOCKS],
             cached: write_cache == WriteCache::On,
             write_through: random.chance(300),
-            promises: Promises::new(&mut random),
+            promises: Promises::new(crowd && leader == Habits::WARDEN, &mut random),
             access: Access::new(&mut random),
             length: Length::whole(),
-            resizing: random.chance(300),
+            resizing: (crowd && leader == Habits::SURVEYOR) || random.chance(300),
+            answered: Time(0),
+            landed: Time(0),
             completed: 0,
             good: 0,
         };
@@ -138,7 +145,7 @@ impl World {
         };
         let crash_at = Time(0) + Duration::from_millis(20 + random.below(400));
         let resize_at = Time(0) + if shared.resizing { Duration::from_millis(5) } else { NEVER };
-        let end_at = Time(0) + Duration::from_millis(if crowd { 250 } else { 600 });
+        let end_at = Time(0) + Duration::from_millis(if crowd { 120 } else { 600 });
         let summary = Summary::default();
         Self {
             random,
@@ -220,7 +227,9 @@ impl World {
         readable.into_iter().for_each(|conn| self.program.hub(conn.reactor).handle_readable(conn));
         let writable: Vec<NexusId> = self.outside.writable();
         writable.into_iter().for_each(|conn| self.program.hub(conn.reactor).handle_writable(conn));
-        (0..self.program.reactors()).try_for_each(|reactor| self.turn(reactor))
+        (0..self.program.reactors()).try_for_each(|reactor| self.turn(reactor))?;
+        let events = self.outside.disk.take_events();
+        events.iter().try_for_each(|event| self.shared.check_event(self.now, event))
     }
 
     /// A reactor reads its letters and takes its turns.
@@ -253,6 +262,7 @@ impl World {
         if bytes.is_empty() && link.closed && link.down.next_arrival().is_none() {
             return self.break_link(who, "the target closed the link");
         }
+        self.shared.answered = link.down.sent;
         let initiator = &mut self.initiators[who];
         initiator.story = self.outside.log.is_some().then(Vec::new);
         let mut wish = initiator.handle_input(self.now, &bytes, &mut self.shared)?;
@@ -289,7 +299,7 @@ impl World {
         let config = Config::new(target);
         let seed = std::array::from_fn(|_| u8::try_from(self.random.below(256)).unwrap_or(0));
         let connection = Connection::new(Arc::new(config), Limits::default(), peer, local, seed, self.now);
-        self.outside.links[who] = Link::default();
+        self.outside.links[who] = Link::new(if self.is_crowd() { 0 } else { 2 });
         // Where there is no room the initiator comes again.
         let reactor = self.draw_reactor(who);
         self.outside.turn_to(reactor);
@@ -304,11 +314,14 @@ impl World {
     /// Where an initiator arrives: anywhere, or if they are many, mostly each elsewhere.
     fn draw_reactor(&mut self, who: usize) -> u16 {
         let reactors = self.program.reactors();
-        let many = self.initiators.len() == usize::from(INITIATORS_MAX);
-        if many && self.random.chance(800) {
+        if self.is_crowd() && self.random.chance(800) {
             return (self.home + u16::try_from(who).unwrap_or(0)) % reactors;
         }
         narrow(self.random.below(u64::from(reactors)))
+    }
+
+    fn is_crowd(&self) -> bool {
+        self.initiators.len() == usize::from(INITIATORS_MAX)
     }
 
     fn break_link(&mut self, who: usize, why: &str) -> Result<(), String> {
@@ -359,7 +372,8 @@ impl World {
             initiator.settle_after_crash(&mut self.shared);
         }
         // A new program knows nothing of a write cache that was switched off.
-        self.shared.promises.end_protection();
+        self.shared.promises.restart();
+        self.shared.length.note_start(self.now);
         self.shared.cached = self.outside.disk.limits().write_cache == WriteCache::On;
         if power {
             let stamps = self.stamps()?;

@@ -7,6 +7,7 @@
 //!   registered again meanwhile.
 
 use super::commands::{cdb, narrow};
+use super::news::Change;
 use super::{INITIATORS_MAX, Initiator, Kind, Sender, Shared};
 use crate::random::Random;
 use crate::referee::{Moment, WriteId};
@@ -40,6 +41,10 @@ pub struct Promises {
     given_up: Vec<Moment>,
     /// How often protection may have ended.
     ends: u64,
+    /// SWP, while that is certain.
+    swp: Option<bool>,
+    /// When initiator 0 last changed it.
+    mode: Change,
     /// By initiator: REGISTER commands without an answer, and when there was last one sent or answered.
     registers: BTreeMap<u8, (u32, Moment)>,
 }
@@ -52,24 +57,37 @@ pub(super) struct Registration {
 }
 
 impl Promises {
-    /// Nothing was promised yet.
+    /// Nothing was promised yet. Initiator 0 surely protects the unit, or perhaps.
     #[must_use]
-    pub fn new(random: &mut Random) -> Self {
+    pub fn new(guarded: bool, random: &mut Random) -> Self {
         Self {
             reserving: random.chance(400),
-            protecting: random.chance(400),
+            protecting: guarded || random.chance(400),
             protected: None,
             given_up: Vec::new(),
             ends: 0,
+            swp: Some(false),
+            mode: Change::NEVER,
             registers: BTreeMap::new(),
         }
     }
 
     /// Protection may end from now on.
-    pub fn end_protection(&mut self) {
+    fn end_protection(&mut self) {
         self.protected = None;
         self.given_up.clear();
         self.ends += 1;
+    }
+
+    /// A new program is there: it knows nothing of protection.
+    pub fn restart(&mut self) {
+        self.end_protection();
+        self.swp = Some(false);
+    }
+
+    /// What an initiator must be told of mode parameters, if nobody but initiator 0 changes them.
+    pub(super) const fn mode_change(&self, initiator: u8) -> Change {
+        if initiator == 0 { Change::NEVER } else { self.mode }
     }
 
     /// Somebody else, if possible who has registered.
@@ -92,17 +110,7 @@ impl Promises {
 impl Initiator {
     /// Asks for a change, if it is time. Whether it did.
     pub(super) fn change(&mut self, now: Time, shared: &mut Shared) -> bool {
-        let is_change = |kind: &Kind| {
-            matches!(
-                kind,
-                Kind::Protect { .. }
-                    | Kind::Register
-                    | Kind::Reserve
-                    | Kind::Preempt { .. }
-                    | Kind::Access { .. }
-            )
-        };
-        if self.tasks.values().any(|task| is_change(&task.kind)) {
+        if self.tasks.values().any(|task| task.kind.is_change()) {
             return false;
         }
         let first = self.number == 0;
@@ -127,13 +135,23 @@ impl Initiator {
     }
 
     /// A change was answered GOOD.
-    pub(super) fn end_change(&mut self, now: Time, kind: &Kind, shared: &mut Shared) {
+    pub(super) fn end_change(&mut self, now: Time, kind: &Kind, shared: &mut Shared) -> Result<(), String> {
         match kind {
             Kind::Access { shuts } => Self::end_access(now, *shuts, shared),
-            Kind::Protect { on: true, ends } if *ends == shared.promises.ends => {
-                shared.promises.protected = Some(shared.referee.tick());
-                let all = (0..INITIATORS_MAX).map(|initiator| shared.referee.give_up_writes_of(initiator));
-                shared.promises.given_up = all.collect();
+            Kind::Protect { on, ends, changes } if *ends == shared.promises.ends => {
+                shared.promises.swp = Some(*on);
+                if *changes {
+                    shared.promises.mode.note(now);
+                }
+                if *on {
+                    if shared.landed > shared.answered {
+                        return Err("a block was written after the unit was write protected".to_owned());
+                    }
+                    shared.promises.protected = Some(shared.referee.tick());
+                    let all =
+                        (0..INITIATORS_MAX).map(|initiator| shared.referee.give_up_writes_of(initiator));
+                    shared.promises.given_up = all.collect();
+                }
             }
             Kind::Register => {
                 self.registration.registered = true;
@@ -149,6 +167,7 @@ impl Initiator {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// A command was not answered GOOD: what was reserved may be gone.
@@ -174,6 +193,8 @@ impl Initiator {
             shared.referee.take_back(*moment);
         }
         shared.promises.end_protection();
+        let changes = shared.promises.swp.take().is_some_and(|swp| swp != on);
+        shared.promises.mode = if changes { Change::certain(now) } else { Change::possible(now) };
         let Some(control_page) = PAGES.iter().find(|page| (page.page, page.subpage) == (CONTROL_PAGE, 0))
         else {
             return;
@@ -187,7 +208,7 @@ impl Initiator {
         mode_select6::PF.set(&mut cdb, true);
         mode_select6::PARAMETER_LIST_LENGTH.set(&mut cdb, narrow(list.len()));
         let by = self.sender();
-        let kind = Kind::Protect { on, ends: shared.promises.ends };
+        let kind = Kind::Protect { on, ends: shared.promises.ends, changes };
         self.send(now, by, &cdb, Data::Out(list), kind);
     }
 

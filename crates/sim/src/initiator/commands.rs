@@ -32,7 +32,9 @@ impl Initiator {
             _ if shared.write_through && shared.cached && self.random.chance(10) => {
                 self.send_cache_off(now, by, shared);
             }
-            _ if shared.resizing && self.random.chance(100) => self.send_near_end(now, by, shared),
+            _ if shared.resizing && self.random.chance(self.habits.inspecting) => {
+                self.send_near_end(now, by, shared)
+            }
             _ if self.random.chance(self.habits.verified) => self.send_write_and_verify(now, by, shared),
             0..30 => self.send_read(now, by, shared),
             30..58 => self.send_write(now, by, shared),
@@ -83,6 +85,7 @@ impl Initiator {
         write_and_verify16::TRANSFER_LENGTH.set(&mut cdb, narrow(blocks.len()));
         write_and_verify16::BYTCHK.set(&mut cdb, u8::from(self.random.chance(700)));
         let write = shared.referee.send_write(by, blocks, shared.stamp);
+        shared.referee.keep_apart(write);
         self.send(now, by, &cdb, Data::Out(data), Kind::Write { write, durable: true });
     }
 

@@ -1,9 +1,10 @@
 //! How initiators behave: mostly each as it likes. In some worlds they are a crowd, which meets on few blocks: most of it reads and
-//! writes and does little else, so that its reactors do that by themselves, and one asks for what concerns them all. What one
-//! reactor forgets to wait for is noticed there.
+//! writes and does little else, so that its reactors do that by themselves, and one asks for what concerns them all: for a
+//! bit of everything, for nothing but the unit's length, or for write protection again and again. What one reactor forgets to wait for, or to
+//! tell, is noticed there.
 
 /// How often an initiator does what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habits {
     /// Of ten ranges, so many are where others are too, or of all blocks.
     pub(super) meetings: u64,
@@ -15,6 +16,8 @@ pub struct Habits {
     pub(super) ordered: u64,
     /// Of a thousand of the others, so many are WRITE AND VERIFY, besides those that anybody sends.
     pub(super) verified: u64,
+    /// Of a thousand of the others, so many look where the unit ends, if that moves.
+    pub(super) inspecting: u64,
     /// Of a thousand occasions, it uses so many for a task management function.
     pub(super) managing: u64,
     /// How many times as often as usual it asks for changes.
@@ -31,6 +34,7 @@ impl Habits {
         plain: 0,
         ordered: 4,
         verified: 0,
+        inspecting: 100,
         managing: 8,
         eager: 1,
         away_micros: 200_000,
@@ -48,4 +52,9 @@ impl Habits {
     /// Who meets it.
     pub const LEADER: Self =
         Self { plain: 0, ordered: 10, verified: 200, managing: 40, eager: 4, ..Self::FOLLOWER };
+    /// Who asks the unit again and again how long it is, and nothing else of its home: the crowd is left to itself, but for what it must be told.
+    pub const SURVEYOR: Self =
+        Self { plain: 0, ordered: 0, inspecting: 1000, eager: 0, managing: 0, ..Self::FOLLOWER };
+    /// Who write protects the unit and lets go of it again, all the time.
+    pub const WARDEN: Self = Self { plain: 900, ordered: 0, eager: 20, managing: 0, ..Self::FOLLOWER };
 }

@@ -5,6 +5,7 @@
 //! is sent past the end is refused as out of range and does not fail at the disk, and nothing before it is refused as out of range.
 
 use super::commands::{cdb, fill, narrow, wide};
+use super::news::Change;
 use super::{BLOCK_BYTES, BLOCKS, Initiator, Kind, Sender, Shared};
 use crate::random::Random;
 use felio_hal::Time;
@@ -23,29 +24,35 @@ pub const TAIL_BLOCKS: usize = 32;
 pub struct Length {
     /// Blocks.
     blocks: usize,
-    /// Since when.
-    since: Time,
-    /// When READ CAPACITY first told it.
-    told: Option<Time>,
+    /// Since when, and since when READ CAPACITY tells it.
+    pub(super) change: Change,
 }
 
 impl Length {
     /// All blocks are there.
     #[must_use]
     pub const fn whole() -> Self {
-        Self { blocks: BLOCKS + TAIL_BLOCKS, since: Time(0), told: None }
+        Self { blocks: BLOCKS + TAIL_BLOCKS, change: Change::NEVER }
     }
 
     /// The disk has another length now.
     pub fn change(&mut self, now: Time, blocks: usize) {
-        *self = Self { blocks, since: now, told: None };
+        // Whether the target will find it to be another one than before is clear where it knows the last one.
+        let certain = self.change.is_noticed() && blocks != self.blocks;
+        let change = if certain { Change::certain(now) } else { Change::possible(now) };
+        *self = Self { blocks, change };
+    }
+
+    /// A new program has looked.
+    pub fn note_start(&mut self, now: Time) {
+        self.change.note(now);
     }
 
     fn check_capacity(&mut self, now: Time, sent: Time, told: u64) -> Result<(), String> {
-        if sent <= self.since {
+        if !self.change.precedes(sent) {
             return Ok(());
         }
-        self.told.get_or_insert(now);
+        self.change.note(now);
         if told == wide(self.blocks) {
             Ok(())
         } else {
@@ -54,10 +61,10 @@ impl Length {
     }
 
     fn check_tail(&self, sent: Time, end: usize, completed: &Completed) -> Result<(), String> {
-        if sent <= self.since {
+        if !self.change.precedes(sent) {
             return Ok(());
         }
-        let is_told = self.told.is_some_and(|at| at < sent);
+        let is_told = self.change.is_noticed_before(sent);
         let key = completed.sense.get(2).map(|byte| SenseKey(byte & 0x0f));
         let out_of_range = completed.sense.get(12..14)
             == Some(&[code::LBA_OUT_OF_RANGE.asc, code::LBA_OUT_OF_RANGE.ascq][..]);
