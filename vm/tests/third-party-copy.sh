@@ -187,8 +187,28 @@ is "given back" $((before - $(allocated /root/two.img))) $((22528 * 512))
 fresh
 is "what was given back" "$(dd if="$two" bs=1M skip=16 count=8 iflag=direct status=none | tr -d '\0' | wc -c)" 0
 
-say "no more space: told, survived, and over once some is given back"
+say "little space: every host is told once when 6 MiB are used"
 sg_thin=$(sg_of "$thin")
+find_device other 2; sg_their_thin=$(sg_of "$device")
+# used MIB ENABLED: the second threshold of the mode page, in sets of 1 MiB.
+used() { sg_wr_mode --page=0x1c,2 --contents=5c,2,0,1c,0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,0,"$2",2,0,0,0,0,0,"$1" "$sg_thin"; }
+reaches() { sg_raw "$1" 00 00 00 00 00 00 2>&1 | grep -q 'Thin provisioning soft threshold reached'; }
+exits 0 sg_vpd -p lbpv "$sg_thin"
+has "a set of 2048 blocks" "$(cat /run/said)" 'Threshold exponent: 11'
+settle_attention "$sg_thin"
+exits 0 used 6 81
+settle_attention "$sg_their_thin"
+exits 0 sg_dd if=/dev/urandom of="$sg_thin" bs=512 count=10240 bpt=256
+exits 0 sg_logs --page=0xc "$sg_thin"
+exits 0 ready_unit "$sg_their_thin"
+exits 0 sg_dd if=/dev/urandom of="$sg_thin" bs=512 seek=10240 count=4096 bpt=256
+eventually 30 reaches "$sg_their_thin"
+exits 0 ready_unit "$sg_their_thin"
+exits 0 sg_logs --page=0xc "$sg_thin"
+has "what is used" "$(cat /run/said)" 'Used LBA mapping.*: 7$'
+exits 0 used 6 1
+
+say "no more space: told, survived, and over once some is given back"
 exits 0 sg_dd if=/dev/urandom of="$sg_thin" bs=512 count=16384 bpt=256
 exits 7 sg_dd if=/dev/urandom of="$sg_thin" bs=512 seek=16384 count=16384 bpt=256
 has "why not" "$(cat /run/said)" 'Space allocation failed write protect'
