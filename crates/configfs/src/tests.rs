@@ -22,7 +22,7 @@ impl World {
     }
 
     pub(crate) fn of(config: Config) -> Self {
-        let snapshot = Snapshot { config, ..Snapshot::default() };
+        let snapshot = Snapshot { config: config.into(), ..Snapshot::default() };
         Self { tree: Tree::new("felio"), snapshot, sessions: Vec::new(), count: 0 }
     }
 
@@ -42,7 +42,7 @@ impl World {
         let facts = Facts { host: "host".to_owned(), machine: "x86_64".to_owned(), seed };
         let (config, _) =
             self.snapshot.config.apply_piecemeal(&step.changes, &facts).map_err(|refusal| errno(&refusal))?;
-        self.snapshot.config = config;
+        self.snapshot.config = config.into();
         self.tree.settle(step);
         let view = View { snapshot: &self.snapshot, sessions: &self.sessions };
         self.tree.follow(view);
@@ -291,7 +291,7 @@ fn folders_have_the_names_that_they_can_have() {
 #[test]
 fn what_others_made_stands_in_a_folder_of_its_own() {
     let world = everything();
-    let mut fresh = World::of(world.snapshot.config.clone());
+    let mut fresh = World::of(Config::clone(&world.snapshot.config));
     fresh.tree.follow(View { snapshot: &fresh.snapshot, sessions: &[] });
     assert_eq!(fresh.read("core/iblock_0/block/enable").as_deref(), Ok("1\n"));
     assert_eq!(fresh.read("core/fileio_1/disk/enable").as_deref(), Ok("1\n"));

@@ -54,7 +54,7 @@ impl Config {
         for change in changes {
             draft.make(change)?;
         }
-        draft.config.check()?;
+        draft.config.check_since(self)?;
         Ok((draft.config, draft.done))
     }
 }

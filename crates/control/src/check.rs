@@ -2,6 +2,7 @@
 
 use crate::attr::{Attr, Scope, Value, Values};
 use crate::config::{Acl, Auth, Backing, Config, DEFAULT_GROUP, Identity, StorageObject, Target, Tpg};
+use crate::in_step::InStep;
 use crate::key::component;
 use crate::path::{AclKey, Fabric, Path, StorageKey, TargetKey, TpgKey};
 use crate::refusal::{Kind, Refusal};
@@ -12,13 +13,39 @@ use std::hash::Hash;
 impl Config {
     /// Whether all rules hold; the first that does not.
     pub fn check(&self) -> Result<(), Refusal> {
-        self.storage.iter().try_for_each(|(key, object)| self.check_storage(key, object))?;
+        self.check_since(&Self::default())
+    }
+
+    /// As [`check`](Self::check), for one that came from a configuration of which all rules hold: an object that both share, and that leads to
+    /// nothing that has changed, is not looked at again. What may be there once only is.
+    pub(crate) fn check_since(&self, before: &Self) -> Result<(), Refusal> {
+        let regrouped = self.lu_groups != before.lu_groups;
+        let mut known = InStep::new(&before.storage);
+        for (key, object) in &self.storage {
+            if !known.shares(key, object) || regrouped {
+                self.check_storage(key, object)?;
+            }
+        }
+        let mut kept = InStep::new(&self.storage);
+        let changed = before.storage.iter().filter(|(key, object)| !kept.shares(key, object));
+        let changed: BTreeSet<&StorageKey> = changed.map(|(key, _)| key).collect();
+        let mut known = InStep::new(&before.targets);
+        for (key, target) in &self.targets {
+            let luns = || target.tpgs.values().flat_map(|tpg| tpg.luns.values());
+            let leads_elsewhere = || luns().any(|lun| changed.contains(&lun.storage));
+            if !known.shares(key, target) || (!changed.is_empty() && leads_elsewhere()) {
+                self.check_target(key, target)?;
+            }
+        }
+        self.check_unique()
+    }
+
+    fn check_unique(&self) -> Result<(), Refusal> {
         self.check_backings()?;
         let serials = self.storage.iter().filter(|(_, object)| !object.wwn.is_empty());
         unique("serial number", serials.map(|(key, object)| (object.wwn.as_str(), key)), Path::from)?;
         let numbered = self.lu_groups.iter().filter_map(|(name, group)| Some((group.id?, name)));
         unique("group number", numbered, |name| Path::LuGroup(name.clone()))?;
-        self.targets.iter().try_for_each(|(key, target)| self.check_target(key, target))?;
         let tpgs =
             self.targets.iter().flat_map(|(key, target)| target.tpgs.iter().map(move |tpg| (key, tpg)));
         let identified = tpgs.filter_map(|(key, (tag, tpg))| Some((tpg.rtpi?, (key, *tag))));

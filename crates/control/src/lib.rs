@@ -19,6 +19,7 @@ mod condition;
 mod config;
 mod facts;
 pub mod import;
+mod in_step;
 mod key;
 pub mod path;
 pub mod plan;
@@ -39,6 +40,7 @@ pub use config::{
     Lun, MappedLun, Portal, StorageObject, Target, Tpg,
 };
 pub use facts::Facts;
+pub use in_step::InStep;
 pub use path::{AclKey, Fabric, Path, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};
 pub use plan::difference;
 pub use refusal::{Kind as RefusalKind, Refusal};

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::path::{Path, StorageKey, TpgKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A session of an initiator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +58,7 @@ pub struct SessionLun {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// What is wanted.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// What has become of it.
     pub conditions: Conditions,
     /// Another number for whatever is shown later.

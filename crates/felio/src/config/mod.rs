@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// More than any configuration has.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -186,7 +187,7 @@ fn summary(lines: &[Line]) -> String {
 }
 
 fn current(client: &Client) -> Result<Config, Refusal> {
-    client.get::<Snapshot>("/v1/snapshot").map(|snapshot| snapshot.config)
+    client.get::<Snapshot>("/v1/snapshot").map(|snapshot| Arc::unwrap_or_clone(snapshot.config))
 }
 
 /// What was before a change; before the last if none is named.

@@ -151,7 +151,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         .map_err(|error| Failure::new(Kind::Running, format!("cannot start: {error}")))?;
     threads::hand_on(news, happenings_in.clone(), Happening::Notice)?;
     let mut desk = Desk {
-        config,
+        config: Arc::new(config),
         plant: Plant::new(runtime, (supervisor, inherited), fence, state),
         vault,
         audit,
@@ -211,7 +211,7 @@ fn confine(
 
 /// Everything that there is one of.
 struct Desk {
-    config: Config,
+    config: Arc<Config>,
     plant: Plant,
     vault: Vault,
     audit: Audit,
@@ -229,7 +229,7 @@ struct Desk {
 impl Desk {
     /// Serves what was saved. What cannot be opened keeps its place.
     fn bring_up(&mut self) -> Result<(), Failure> {
-        self.config.number_ports();
+        Arc::make_mut(&mut self.config).number_ports();
         let failed = |what: String| Failure::new(Kind::Running, what);
         let prepared =
             self.plant.prepare(&self.config, Mode::Lenient).map_err(|why| failed(why.to_string()))?;
@@ -241,7 +241,7 @@ impl Desk {
     /// Serves the configuration, and shows what has become of it.
     fn carry_out(&mut self, prepared: Prepared) -> Result<(), Late> {
         let done = self.plant.carry_out(&self.config, prepared);
-        let (config, conditions) = (self.config.clone(), self.plant.conditions.clone());
+        let (config, conditions) = (Arc::clone(&self.config), self.plant.conditions.clone());
         // Nobody takes one of an earlier run for one of this.
         let revision = match self.shown.borrow().revision {
             0 => u64::from(std::process::id()) << 32,
@@ -414,7 +414,7 @@ impl Desk {
             Err(refusal) => return Err(self.stay(refusal)),
         };
         let saved = match by {
-            _ if wanted == self.config => Ok(()),
+            _ if wanted == *self.config => Ok(()),
             Some((changes, facts)) => self.vault.record(&self.config, &wanted, changes, facts),
             None => self.vault.save(&self.config, &wanted),
         };
@@ -422,7 +422,7 @@ impl Desk {
             self.plant.discard(prepared);
             return Err(self.stay(error.into()));
         }
-        self.config = wanted;
+        self.config = Arc::new(wanted);
         self.carry_out(prepared).map_err(|late| {
             Refusal::new(RefusalKind::Busy, format!("saved, but {late}"))
                 .hint("it takes effect when felio is started again")

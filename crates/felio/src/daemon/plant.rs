@@ -12,8 +12,8 @@ use core::cmp::Ordering;
 use core::time::Duration;
 use felio_backstore::Store;
 use felio_control::{
-    Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, Path, PortalKey, Refusal, RefusalKind,
-    StorageKey, StorageObject, Target, TargetKey, Tpg, TpgKey,
+    Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, InStep, Path, PortalKey, Refusal,
+    RefusalKind, StorageKey, StorageObject, Target, TargetKey, Tpg, TpgKey,
 };
 use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
@@ -52,7 +52,7 @@ pub(super) struct Plant {
     /// Objects that were closed and whose last blocks may be lost: to be told.
     not_durable: Vec<StorageKey>,
     /// What is served.
-    served: Config,
+    served: Arc<Config>,
     pub(super) conditions: Conditions,
 }
 
@@ -101,7 +101,7 @@ impl Plant {
             births: 0,
             stuck: Vec::new(),
             not_durable: Vec::new(),
-            served: Config::default(),
+            served: Arc::default(),
             conditions: Conditions::default(),
         }
     }
@@ -186,9 +186,8 @@ impl Plant {
     }
 
     fn prepare_disks(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
-        for (key, object) in &wanted.storage {
+        for (key, object) in self.unserved(wanted) {
             match self.disks.get(key) {
-                Some(_) if self.is_served(key, object) => continue,
                 Some(disk) if disk.opening == Opening::of(object) => {
                     if resize(key, object, Ordering::Greater)? {
                         prepared.grown.push(key.clone());
@@ -213,7 +212,7 @@ impl Plant {
                 Err(why) => {
                     self.free.push(place);
                     // What could not be opened before is no reason to refuse something else.
-                    let known = self.served.storage.get(key) == Some(object);
+                    let known = self.served.storage.get(key).is_some_and(|served| **served == *object);
                     let mode = if known { Mode::Lenient } else { mode };
                     let reason = object.backing.dev().and_then(|dev| self.fence.explain(dev.as_ref()));
                     let why = match reason {
@@ -269,13 +268,14 @@ impl Plant {
     }
 
     /// Serves what the configuration wants, of which what is new was prepared.
-    pub(super) fn carry_out(&mut self, wanted: &Config, prepared: Prepared) -> Result<(), Late> {
+    pub(super) fn carry_out(&mut self, wanted: &Arc<Config>, prepared: Prepared) -> Result<(), Late> {
         let Prepared { disks, portals, conditions, grown: _ } = prepared;
+        let mut kept = InStep::new(&wanted.storage);
         let gone: Vec<StorageKey> =
-            self.disks.keys().filter(|key| !wanted.storage.contains_key(*key)).cloned().collect();
+            self.disks.keys().filter(|key| kept.get(key).is_none()).cloned().collect();
         let moved: BTreeSet<StorageKey> = disks.keys().chain(&gone).cloned().collect();
         let mut touched = moved.clone();
-        for (key, object) in wanted.storage.iter().filter(|(key, object)| !self.is_served(key, object)) {
+        for (key, object) in self.unserved(wanted) {
             touched.insert(key.clone());
             if self.disks.contains_key(key) {
                 let _ = resize(key, object, Ordering::Less);
@@ -300,7 +300,7 @@ impl Plant {
             open: portals.into_iter().map(|(_, portal)| portal).collect(),
             close: close.iter().map(address).collect(),
         };
-        self.served.clone_from(wanted);
+        self.served = Arc::clone(wanted);
         self.runtime.adopt(served)?;
         // What does not get quiet keeps its place and store for good; the object is gone nevertheless.
         let _ = self.close(&gone);
@@ -339,9 +339,12 @@ impl Plant {
         used.unwrap_or(0).max(u32::try_from(self.runtime.units().len()).unwrap_or(u32::MAX))
     }
 
-    /// Whether an object is served as it is wanted, if it is open.
-    fn is_served(&self, key: &StorageKey, object: &Arc<StorageObject>) -> bool {
-        self.served.storage.get(key).is_some_and(|served| Arc::ptr_eq(served, object))
+    /// The objects that are not open, or not served as they are wanted.
+    fn unserved<'w>(&self, wanted: &'w Config) -> Vec<(&'w StorageKey, &'w StorageObject)> {
+        let (mut served, mut open) = (InStep::new(&self.served.storage), InStep::new(&self.disks));
+        let all = wanted.storage.iter();
+        let due = all.filter(|(key, object)| !served.shares(key, object) || open.get(key).is_none());
+        due.map(|(key, object)| (key, &**object)).collect()
     }
 
     /// Ports and units for the engines: those anew that the configuration has `touched`, and those that lead to what has `moved` to another

@@ -118,7 +118,7 @@ impl Vault {
             }
             text => text?,
         };
-        let (mut config, notes) = parse(&self.file, &text)?;
+        let (mut config, mut notes) = parse(&self.file, &text)?;
         let base = Base::of(&text);
         let past = self.past()?;
         let mut others = Vec::new();
@@ -136,6 +136,12 @@ impl Vault {
         self.latest = past.keys().next_back().copied().unwrap_or(0);
         self.base = Some(base);
         self.set_spare(&text);
+        if let Err(refusal) = config.check() {
+            notes.push(format!(
+                "{refusal}; `felio config validate {}` shows all that is wrong",
+                self.file.display()
+            ));
+        }
         Ok((config, notes))
     }
 

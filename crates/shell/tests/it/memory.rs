@@ -41,7 +41,7 @@ impl Memory {
 impl Daemon for Memory {
     fn snapshot(&mut self) -> Result<Arc<Snapshot>, Refusal> {
         Ok(Arc::new(Snapshot {
-            config: self.config.clone(),
+            config: self.config.clone().into(),
             conditions: self.conditions.clone(),
             revision: 0,
         }))
