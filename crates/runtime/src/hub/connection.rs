@@ -1,5 +1,6 @@
 //! What a hub knows of one connection beside its port.
 
+use super::COMPANY;
 use super::timers::Armed;
 use felio_hal::Time;
 use felio_hal::port::{Login, LossReason};
@@ -20,6 +21,8 @@ pub(crate) struct Connection<P> {
     /// The port is finished but the peer does not take the rest.
     pub(crate) finish_by: Option<Time>,
     pub(crate) armed: Armed,
+    /// When it last moved much in a turn.
+    pub(crate) heavy_at: Option<Time>,
 }
 
 /// How far a connection has come.
@@ -69,7 +72,13 @@ impl<P> Connection<P> {
             touched: false,
             finish_by: None,
             armed: Armed::NONE,
+            heavy_at: None,
         }
+    }
+
+    /// Whether it moved much lately.
+    pub(crate) fn is_heavy(&self, now: Time) -> bool {
+        self.heavy_at.is_some_and(|at| now.since(at) < COMPANY)
     }
 
     pub(crate) const fn is_anonymous(&self) -> bool {

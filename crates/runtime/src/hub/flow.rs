@@ -5,8 +5,8 @@
 
 use super::connection::{Connection, End, Input, Standing};
 use super::{
-    Event, FINISH_TIMEOUT, Hub, Io, Message, RECEIVE_BYTES, Received, SEND_BYTES, SEND_BYTES_MIN,
-    SEND_BYTES_SHARED, STASH_BYTES_HIGH, Sent, TURNED_AWAY_MAX, route,
+    Event, FINISH_TIMEOUT, Hub, Io, LIGHT_BYTES, Message, RECEIVE_BYTES, Received, SEND_BYTES,
+    SEND_BYTES_LIGHT, SEND_BYTES_MIN, SEND_BYTES_SHARED, STASH_BYTES_HIGH, Sent, TURNED_AWAY_MAX, route,
 };
 use crate::hub::slots::Key;
 use felio_hal::{Port, Time};
@@ -66,16 +66,22 @@ impl<P: Port> Hub<P> {
     }
 
     /// Looks after every connection that something happened to: output, end, deadline.
-    pub(super) fn send_all(&mut self, now: Time, io: &mut impl Io) {
+    /// Tells whether one of them sent much.
+    pub(super) fn send_all(&mut self, now: Time, io: &mut impl Io) -> bool {
         let mut keys = core::mem::take(&mut self.touched[1]);
         core::mem::swap(&mut keys, &mut self.touched[0]);
         let whole = if self.company.is_shared(now) { SEND_BYTES_SHARED } else { SEND_BYTES };
-        let budget = (whole / keys.len().max(1)).max(SEND_BYTES_MIN);
+        let budget = match self.company.is_light(now) {
+            true => SEND_BYTES_LIGHT,
+            false => (whole / keys.len().max(1)).max(SEND_BYTES_MIN),
+        };
         // Backwards: those that go on from the last turn, having much to send, come after those that just got something.
+        let mut sent_much = false;
         for key in keys.drain(..).rev() {
-            self.look_after(now, key, budget, io);
+            sent_much |= self.look_after(now, key, budget, io);
         }
         self.touched[1] = keys;
+        sent_much
     }
 
     /// Gives a connection up: lets the port give back what it holds, tells whom it concerns, closes the socket.
@@ -136,6 +142,9 @@ impl<P: Port> Hub<P> {
             }
             self.drain_events(now, key, None, io);
             budget = budget.saturating_sub(bytes);
+            if budget < RECEIVE_BYTES - LIGHT_BYTES {
+                self.note_heavy(now, key);
+            }
             if drained {
                 return Next::Idle;
             }
@@ -193,18 +202,33 @@ impl<P: Port> Hub<P> {
         if waits { Next::Stalled } else { Next::Idle }
     }
 
-    fn look_after(&mut self, now: Time, key: Key, budget: usize, io: &mut impl Io) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+    /// Tells whether it sent much.
+    fn look_after(&mut self, now: Time, key: Key, budget: usize, io: &mut impl Io) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
         connection.touched = false;
-        match self.send(now, key, budget, io) {
-            Flow::Broken => return self.end(now, key, End::Closed, io),
+        let (flow, sent) = self.send(now, key, budget, io);
+        let much = sent > LIGHT_BYTES;
+        let Some(connection) = self.connections.get_mut(key) else { return much };
+        if much {
+            connection.heavy_at = Some(now);
+        } else if matches!(flow, Flow::Quiet) && !connection.is_heavy(now) {
+            self.company.handle_light(now);
+        }
+        match flow {
+            Flow::Broken => {
+                self.end(now, key, End::Closed, io);
+                return much;
+            }
             Flow::More => self.touch(key),
             Flow::Quiet => {}
-            Flow::Full => {
-                let Some(connection) = self.connections.get_mut(key) else { return };
-                connection.writable = false;
-            }
+            Flow::Full => connection.writable = false,
         }
+        self.go_on(now, key, io);
+        much
+    }
+
+    /// What sending has made possible, and what there is to wait for.
+    fn go_on(&mut self, now: Time, key: Key, io: &mut impl Io) {
         // Room that sending has made may have let a command go on: what it asks of the stores waits for the next turn.
         self.unsettled |= self.drain_events(now, key, None, io);
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -218,35 +242,36 @@ impl<P: Port> Hub<P> {
         self.timers.arm(key, &mut connection.armed, at);
     }
 
-    /// One gathered send.
-    fn send(&mut self, now: Time, key: Key, budget: usize, io: &mut impl Io) -> Flow {
+    /// One gathered send, and how many bytes it was.
+    fn send(&mut self, now: Time, key: Key, budget: usize, io: &mut impl Io) -> (Flow, usize) {
         let nexus = self.nexus(key);
-        let Some(connection) = self.connections.get_mut(key) else { return Flow::Quiet };
+        let Some(connection) = self.connections.get_mut(key) else { return (Flow::Quiet, 0) };
         if !connection.writable {
-            return Flow::Full;
+            return (Flow::Full, 0);
         }
         let mut slices = recycle(core::mem::take(&mut self.slices));
         connection.port.output(&mut slices, budget);
         if slices.is_empty() {
             self.slices = recycle(slices);
-            return Flow::Quiet;
+            return (Flow::Quiet, 0);
         }
         let sent = io.send(nexus, &slices);
         self.slices = recycle(slices);
-        match sent {
-            Sent::Broken => Flow::Broken,
-            Sent::Data { bytes, full } => {
-                if bytes > 0 {
-                    connection.port.handle_sent(now, bytes, &mut self.pool);
-                }
-                if full {
-                    Flow::Full
-                } else if !connection.port.has_output() {
-                    Flow::Quiet
-                } else {
-                    Flow::More
-                }
-            }
+        let Sent::Data { bytes, full } = sent else { return (Flow::Broken, 0) };
+        if bytes > 0 {
+            connection.port.handle_sent(now, bytes, &mut self.pool);
+        }
+        let flow = match (full, connection.port.has_output()) {
+            (true, _) => Flow::Full,
+            (false, true) => Flow::More,
+            (false, false) => Flow::Quiet,
+        };
+        (flow, bytes)
+    }
+
+    fn note_heavy(&mut self, now: Time, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.heavy_at = Some(now);
         }
     }
 

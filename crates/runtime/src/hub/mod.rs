@@ -8,7 +8,9 @@
 //!
 //! Bounds, so that no connection starves another: a turn receives at most [`RECEIVE_BYTES`] and makes one send for each connection,
 //! and starts only so many bytes of large store operations, small ones first. Where several connections are active these bounds are
-//! tight ([`SEND_BYTES_SHARED`], [`STORE_BYTES_SHARED`]), for one alone they are wide. Connections without work cost nothing.
+//! tight ([`SEND_BYTES_SHARED`], [`STORE_BYTES_SHARED`]), for one alone they are wide. Beside a connection that moves little they are
+//! tightest ([`SEND_BYTES_LIGHT`]): a turn has a long send or a large store operation, not both, for it waits for the turn. Connections without
+//! work cost nothing.
 //!
 //! Reading order: here, `flow` (bytes), `route` (events, requests, messages), `sessions` (who may exist), `stop`.
 
@@ -55,6 +57,12 @@ pub const SEND_BYTES_SHARED: usize = 512 << 10;
 
 /// Bytes sent for one connection in a turn, about, however many there are.
 pub const SEND_BYTES_MIN: usize = 256 << 10;
+
+/// The same beside a connection that moves little: the answers to 32 reads of 4 KiB still leave at once.
+pub const SEND_BYTES_LIGHT: usize = 144 << 10;
+
+/// A connection that moves no more than this in a turn moves little.
+const LIGHT_BYTES: usize = 64 << 10;
 
 /// Above this a store operation is large. Small ones go first.
 pub const LARGE_BYTES: usize = 64 << 10;
@@ -270,11 +278,21 @@ impl<P: Port> Hub<P> {
     /// Does all that can be done now, within bounds.
     pub fn turn(&mut self, now: Time, io: &mut impl Io) {
         self.unsettled = false;
-        self.large_budget = if self.company.is_shared(now) { STORE_BYTES_SHARED } else { STORE_BYTES };
+        let light = self.company.is_light(now);
+        self.large_budget = match self.company.is_shared(now) {
+            _ if light => 0,
+            true => STORE_BYTES_SHARED,
+            false => STORE_BYTES,
+        };
         self.retry_stalled(now, io);
         self.receive_all(now, io);
         self.settle(now, io);
-        self.send_all(now, io);
+        let sent_much = self.send_all(now, io);
+        if light && !sent_much && !self.large.is_empty() {
+            // One, however large: its answer leaves in the next turn.
+            self.large_budget = 1;
+            self.settle(now, io);
+        }
         self.run_deadlines(now, io);
         self.settle_losses(io);
         self.settle_buffers(now, io);
@@ -481,11 +499,12 @@ fn bytes_of(submission: &Submission) -> usize {
     }
 }
 
-/// Whether several connections are active.
+/// Whether several connections are active, and whether one of them moves little.
 #[derive(Debug, Default)]
 struct Company {
     last: Option<Key>,
     shared_at: Option<Time>,
+    light_at: Option<Time>,
 }
 
 impl Company {
@@ -500,6 +519,15 @@ impl Company {
 
     fn is_shared(&self, now: Time) -> bool {
         self.shared_at.is_some_and(|at| now.since(at) < COMPANY)
+    }
+
+    /// One was active that moves little.
+    const fn handle_light(&mut self, now: Time) {
+        self.light_at = Some(now);
+    }
+
+    fn is_light(&self, now: Time) -> bool {
+        self.is_shared(now) && self.light_at.is_some_and(|at| now.since(at) < COMPANY)
     }
 }
 

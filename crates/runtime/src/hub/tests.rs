@@ -410,6 +410,11 @@ fn a_heavy_connection_comes_last_and_sends_little_in_company() {
     (world.incoming, world.room) = (VecDeque::from([1]), None);
     hub.turn(NOW, &mut world);
     assert_eq!(world.log[1..], ["send 1 to 1".to_owned(), format!("send {SEND_BYTES_MIN} to 0")]);
+    // That one moved little: as long as it may come again, turns are short.
+    hub.turn(NOW, &mut world);
+    assert_eq!(world.log[3..], [format!("send {SEND_BYTES_LIGHT} to 0")]);
+    hub.turn(NOW + COMPANY, &mut world);
+    assert_eq!(world.log[4..], [format!("send {SEND_BYTES} to 0")]);
 }
 
 #[test]
