@@ -5,6 +5,7 @@ pub(crate) mod config;
 use crate::paths::GroupAccess;
 use crate::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use core::time::Duration;
 use felio_backstore::CacheMode;
 use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     /// Manage the daemon in the way of targetcli.
     #[command(version)]
     Shell(ShellArgs),
+    /// Watch what the daemon's disks and sessions are doing.
+    Top(TopArgs),
     /// Plan, apply, compare, take back and take over whole configurations.
     Config(config::ConfigArgs),
     /// Mount the tree of files that LIO has in configfs.
@@ -110,6 +113,33 @@ pub(crate) struct ShellArgs {
     /// A path and a command, such as: /iscsi create iqn.2024-01.org.example:disk1
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LINE")]
     pub(crate) line: Vec<String>,
+}
+
+/// Watch what the daemon's disks and sessions are doing.
+///
+/// Keys: Tab goes from storage objects to sessions and back, s sorts by something else, q ends it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonSocket,
+
+    /// How often to look.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub(crate) every: u64,
+
+    /// Look for one interval, print what happened in it and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// The same, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl TopArgs {
+    pub(crate) const fn interval(&self) -> Duration {
+        Duration::from_millis(self.every)
+    }
 }
 
 /// The words of the command line; under the name targetcli, those of the shell.

@@ -2,7 +2,7 @@
 //!
 //! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
 //! [`client`]s change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`configfs`] and
-//! [`compat`] those for programs written for LIO, [`report`] is what is
+//! [`compat`] those for programs written for LIO, [`top`] watches it, [`report`] is what is
 //! printed, [`manual`] what packages bring along, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
@@ -26,6 +26,7 @@ mod secrets;
 mod shell;
 mod size;
 mod threads;
+mod top;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         cli::Command::Export(args) => export::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Daemon(args) => daemon::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Shell(args) => shell::run(&args).map(|()| ExitCode::SUCCESS),
+        cli::Command::Top(args) => top::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Config(args) => config::run(&args),
         cli::Command::Configfs(args) => configfs::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Compat(args) => compat::run(&args),

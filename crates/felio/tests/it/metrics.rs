@@ -1,12 +1,13 @@
 //! What the daemon has counted: exactly what initiators did, whichever reactor did it.
 
-use crate::common::PATIENCE;
 use crate::common::place::{Place, TARGET, ask};
 use crate::common::wire::{Wire, pattern};
+use crate::common::{PATIENCE, finish};
 use felio_iscsi::peer::Data;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
 /// The counts of the only storage object, target port and session.
 struct Counts {
@@ -144,4 +145,21 @@ fn metrics_are_openmetrics_text_on_tcp_and_nothing_else_is_there() {
     assert!(get("/v1/snapshot").starts_with("HTTP/1.1 404"));
     // As long as it is logged in, its session is told of.
     wire.log_out();
+}
+
+#[test]
+fn top_prints_one_sample_for_programs() {
+    let place = Place::with(&[]);
+    place.set_up();
+    work(&mut place.log_in("a"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
+    command.args(["top", "--json", "--every", "50", "--socket"]).arg(place.folder.path().join("socket"));
+    let finished = finish(command);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let sample: Value = serde_json::from_str(&finished.out).expect("JSON");
+    assert_eq!(sample["storage"][0]["name"], "/backstores/fileio/first");
+    assert_eq!(
+        (&sample["storage"][0]["commands"], &sample["storage"][0]["in_flight"]),
+        (&json!(0), &json!(0))
+    );
 }
