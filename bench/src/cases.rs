@@ -17,6 +17,8 @@ pub(crate) enum Contender {
     Felio,
     /// Polls 50 µs before it sleeps.
     FelioSpin,
+    /// Another build of it (`--other`).
+    FelioOther,
     /// Two reactors for the one unit.
     FelioTwo,
     /// A file in the page cache.
@@ -71,7 +73,7 @@ pub(crate) struct Goal {
 /// A case's name and a contender.
 pub(crate) type Series = (&'static str, Contender);
 
-use Contender::{Felio, FelioDirect, FelioFile, FelioSpin, FelioTwo, Fio, Null, Tgt};
+use Contender::{Felio, FelioDirect, FelioFile, FelioOther, FelioSpin, FelioTwo, Fio, Null, Tgt};
 use Direction::{Read, Write};
 use Waiting::{Sleep, Spin};
 
@@ -103,6 +105,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "cores-4k-randread",  about: "one unit on one core and on two",       waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Read)],    contenders: &[Felio, FelioTwo] },
     Case { name: "cores-4k-randwrite", about: "one unit on one core and on two",       waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Write)],   contenders: &[Felio, FelioTwo] },
     Case { name: "cores-64k-read",     about: "one unit on one core and on two",       waiting: Sleep, groups: &[group(4, 8, 64 * KIB, Read)],    contenders: &[Felio, FelioTwo] },
+    Case { name: "builds-4k-randread", about: "one build against another (--other)",    waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Read)],    contenders: &[Felio, FelioOther] },
+    Case { name: "builds-4k-randwrite", about: "one build against another (--other)",   waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Write)],   contenders: &[Felio, FelioOther] },
     Case { name: "fair-quiet",         about: "4 KiB reads one by one, nobody else",   waiting: Spin,  groups: &[group(1, 1, 4 * KIB, Read)],     contenders: ALL },
     Case { name: "fair-loaded",        about: "the same beside 1 x 64 reads of 1 MiB", waiting: Spin,  groups: &[group(1, 1, 4 * KIB, Read), group(1, 64, MIB, Read)], contenders: ALL },
 ];
@@ -131,6 +135,8 @@ pub(crate) const GOALS: &[Goal] = &[
     Goal { text: "O_DIRECT, writes at depth 32: 0.9 of fio",                  metric: Metric::Iops, of: ("direct-4k-randwrite", FelioDirect), to: ("direct-4k-randwrite", Fio), bound: Bound::AtLeast(0.9) },
     Goal { text: "depth 1: p50 at most 1.2 x the null responder", metric: Metric::P50,  of: ("4k-read-depth1", Felio),          to: ("4k-read-depth1", Null),       bound: Bound::AtMost(1.2) },
     Goal { text: "--spin halves the p50 of depth 1",              metric: Metric::P50,  of: ("4k-read-depth1", FelioSpin),      to: ("4k-read-depth1", Felio),      bound: Bound::AtMost(0.5) },
+    Goal { text: "4 KiB reads: 0.99 of the other build",          metric: Metric::Iops, of: ("builds-4k-randread", Felio),        to: ("builds-4k-randread", FelioOther),  bound: Bound::AtLeast(0.99) },
+    Goal { text: "4 KiB writes: 0.99 of the other build",         metric: Metric::Iops, of: ("builds-4k-randwrite", Felio),       to: ("builds-4k-randwrite", FelioOther), bound: Bound::AtLeast(0.99) },
     Goal { text: "p99 beside a heavy connection: 3 x quiet",      metric: Metric::P99,  of: ("fair-loaded", Felio),             to: ("fair-quiet", Felio),          bound: Bound::AtMost(3.0) },
 ];
 
@@ -139,6 +145,7 @@ impl Contender {
         match self {
             Null => "null",
             Felio => "felio",
+            FelioOther => "felio other",
             FelioSpin => "felio --spin",
             FelioTwo => "felio --cores 2",
             FelioFile => "felio file",
@@ -151,7 +158,7 @@ impl Contender {
     pub(crate) fn family(self) -> Family {
         match self {
             Null => Family::Null,
-            Felio | FelioSpin | FelioTwo | FelioFile | FelioDirect => Family::Felio,
+            Felio | FelioOther | FelioSpin | FelioTwo | FelioFile | FelioDirect => Family::Felio,
             Tgt => Family::Tgt,
             Fio => Family::Fio,
         }

@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// The felio to measure [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     felio: Option<PathBuf>,
+    /// Another build of felio, for the `builds` cases
+    #[arg(long, value_name = "PATH")]
+    other: Option<PathBuf>,
     /// Size of every unit
     #[arg(long, default_value = "1G", value_parser = sys::parse_size)]
     size: u64,
@@ -89,7 +92,9 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
     let selected =
         |name: &str| options.cases.is_empty() || options.cases.iter().any(|part| name.contains(part));
     let measured = |case: &&Case| {
-        selected(case.name) && case.contenders.iter().any(|one| options.targets.contains(&one.family()))
+        let there = |one: &Contender| *one != Contender::FelioOther || options.other.is_some();
+        let is_wanted = |one: &Contender| options.targets.contains(&one.family());
+        selected(case.name) && case.contenders.iter().any(is_wanted) && case.contenders.iter().all(there)
     };
     let cases: Vec<&Case> = CASES.iter().filter(measured).collect();
     ensure!(
@@ -103,6 +108,7 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
         stop,
         fleet: Fleet::new(Settings {
             felio: options.felio.clone().unwrap_or(beside),
+            other: options.other.clone(),
             core: options.target_core,
             bytes: options.size,
             directory: options.directory.clone(),

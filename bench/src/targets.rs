@@ -28,6 +28,8 @@ use crate::{
 /// Where and how large.
 pub(crate) struct Settings {
     pub(crate) felio: PathBuf,
+    /// Another build of it.
+    pub(crate) other: Option<PathBuf>,
     pub(crate) core: usize,
     pub(crate) bytes: u64,
     /// Of the files that go through the page cache or past it.
@@ -89,11 +91,16 @@ impl Settings {
     fn start(&self, contender: Contender) -> Result<Target> {
         match contender {
             Contender::Null => self.start_null(),
-            Contender::Felio => self.start_felio(&[], None),
-            Contender::FelioSpin => self.start_felio(&["--spin", "50"], None),
-            Contender::FelioTwo => self.start_felio(&["--cores", "2"], None),
-            Contender::FelioFile => self.start_felio(&["--cache", "write-back"], Some("cached.img")),
-            Contender::FelioDirect => self.start_felio(&["--cache", "direct"], Some("direct.img")),
+            Contender::Felio => self.start_felio(&self.felio, &[], None),
+            Contender::FelioOther => self.start_felio(self.other.as_deref().context("--other")?, &[], None),
+            Contender::FelioSpin => self.start_felio(&self.felio, &["--spin", "50"], None),
+            Contender::FelioTwo => self.start_felio(&self.felio, &["--cores", "2"], None),
+            Contender::FelioFile => {
+                self.start_felio(&self.felio, &["--cache", "write-back"], Some("cached.img"))
+            }
+            Contender::FelioDirect => {
+                self.start_felio(&self.felio, &["--cache", "direct"], Some("direct.img"))
+            }
             Contender::Tgt => self.start_tgt(),
             Contender::Fio => bail!("fio is not a target"),
         }
@@ -107,12 +114,12 @@ impl Settings {
         Ok(Target::new(child, portal, target, 0, Farewell::None, None, scratch))
     }
 
-    fn start_felio(&self, options: &[&str], file: Option<&str>) -> Result<Target> {
-        let built = self.felio.is_file();
-        ensure!(built, "{} does not exist; build it: cargo build --release -p felio", self.felio.display());
+    fn start_felio(&self, program: &Path, options: &[&str], file: Option<&str>) -> Result<Target> {
+        let built = program.is_file();
+        ensure!(built, "{} does not exist; build it: cargo build --release -p felio", program.display());
         let scratch = TempDir::new_in(&self.directory)?;
         let file = file.map(|name| scratch.path().join(name));
-        let mut command = self.command(&self.felio, &scratch)?;
+        let mut command = self.command(program, &scratch)?;
         command.arg("export").env("FELIO_STATE_DIR", scratch.path());
         match &file {
             Some(path) => {

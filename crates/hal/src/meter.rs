@@ -4,6 +4,8 @@
 //! load, an addition and a store without a lock, and no cache line is written by two. Whoever wants to know adds the reactors up. Times are
 //! those of the reactor's turns: its clock is not read for this.
 //!
+//! Built with `--cfg felio_uncounted`, nothing is counted: what counting costs is measured against such a build (bench/README.md).
+//!
 //! Not here: names for what is counted, and how it is shown.
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -20,12 +22,18 @@ impl Count {
     /// So many more.
     #[inline]
     pub fn add(&self, more: u64) {
+        if cfg!(felio_uncounted) {
+            return;
+        }
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
     }
 
     /// So many now.
     #[inline]
     pub fn set(&self, now: u64) {
+        if cfg!(felio_uncounted) {
+            return;
+        }
         self.0.store(now, Ordering::Relaxed);
     }
 
