@@ -177,7 +177,7 @@ proptest! {
     #[test]
     fn to_write_what_was_read_changes_nothing(config in arbitrary::config()) {
         let facts = Facts { host: "h".into(), machine: "m".into(), seed: [0; 16] };
-        let snapshot = Snapshot { config: config.clone(), ..Snapshot::default() };
+        let snapshot = Snapshot { config: config.clone().into(), ..Snapshot::default() };
         for path in all(Path::Root, &config) {
             let node = read(&path, &snapshot).expect("it is there");
             prop_assert_eq!(&node.path, &path);
