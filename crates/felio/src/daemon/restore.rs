@@ -60,7 +60,7 @@ impl Desk {
         let path = what.file.clone().unwrap_or_else(|| self.vault.file().to_path_buf());
         let read = vault::read(&path).map_err(|error| self.plant.hinted(&path, unread(error)));
         let (found, mut notes) = read?;
-        let mut wanted = if what.clear_existing { Config::default() } else { self.config.clone() };
+        let mut wanted = if what.clear_existing { Config::default() } else { Config::clone(&self.config) };
         let is_meant = |name: &str, only: &Option<String>, other: &Option<String>| match only {
             Some(only) => only == name,
             None => other.is_none(),
