@@ -205,18 +205,17 @@ fn ram(id: u32, size: u64, is_null: bool) -> String {
     )
 }
 
-/// A limit as LIO's driver for such blocks has it.
+/// A limit as LIO's driver for such blocks has it: sectors of whole pages.
 fn limit(backing: &Backing, name: &str) -> i64 {
     let (sectors, unmap, ranges, granularity, same) = match backing {
         Backing::Fileio { .. } => (16_384, 8192, 1, 1, 4096),
-        Backing::Ramdisk { .. } | Backing::Null { .. } => (4_294_967_295, 0, 0, 0, 0),
-        Backing::Block { .. } | Backing::Pscsi { .. } | Backing::Other => (32_767, 0, 0, 0, 65_535),
+        Backing::Ramdisk { .. } | Backing::Null { .. } => (4_294_967_288, 0, 0, 0, 0),
+        Backing::Block { .. } | Backing::Pscsi { .. } | Backing::Other => (32_760, 0, 0, 0, 65_535),
     };
     match name {
         "block_size" | "hw_block_size" => 512,
-        "hw_max_sectors" => sectors,
+        "hw_max_sectors" | "optimal_sectors" => sectors,
         "hw_queue_depth" | "queue_depth" => 128,
-        "optimal_sectors" => sectors.min(16_384),
         "max_unmap_lba_count" => unmap,
         "max_unmap_block_desc_count" => ranges,
         "unmap_granularity" => granularity,

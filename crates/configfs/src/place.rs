@@ -33,6 +33,7 @@ pub(crate) enum Place {
     Fabric,
     DiscoveryAuth,
     Target(TargetKey),
+    TargetParameters,
     Tpg(TpgKey),
     /// Rows of an object: `attrib`, `param`, `auth`.
     Values(Path, Group),
@@ -81,6 +82,7 @@ impl Place {
             Self::Fabric
             | Self::DiscoveryAuth
             | Self::Target(_)
+            | Self::TargetParameters
             | Self::Tpg(_)
             | Self::Values(..)
             | Self::Portals(_)
@@ -185,6 +187,10 @@ impl Place {
                 for tag in config.targets.get(key).into_iter().flat_map(|target| target.tpgs.keys()) {
                     found.folder(format!("tpgt_{tag}"), Self::Tpg(key.tpg(*tag)));
                 }
+                found.folder("param", Self::TargetParameters);
+            }
+            Self::TargetParameters => {
+                found.file("cmd_completion_affinity", File::CompletionAffinity);
             }
             Self::Tpg(key) => {
                 found

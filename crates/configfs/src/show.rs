@@ -26,6 +26,8 @@ pub(crate) enum File {
     ReservationMetadata,
     AluaMembers(Device, String),
     FabricVersion,
+    /// On which processor commands are completed.
+    CompletionAffinity,
     DiscoveryBothWays,
     /// A row of an object.
     Value(Path, Group, &'static Attr),
@@ -41,6 +43,9 @@ pub(crate) enum File {
     Negotiated(AclKey, &'static Attr),
     WriteProtect(AclKey, u16),
 }
+
+/// No processor of its own.
+pub(crate) const ANYWHERE: &str = "-1";
 
 /// A file of a device.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +126,7 @@ impl File {
             Self::ReservationType(device) => reservation_type(tree, config, device).to_owned(),
             Self::ReservationMetadata => "Ready to process PR APTPL metadata..\n".to_owned(),
             Self::AluaMembers(device, name) => alua_members(config, &device.key(), name),
+            Self::CompletionAffinity => format!("{ANYWHERE}\n"),
             Self::FabricVersion => "Datera Inc. iSCSI Target v4.1.0\n".to_owned(),
             Self::DiscoveryBothWays => {
                 let auth = config.fabrics.get(&Fabric::Iscsi).map(|fabric| &fabric.discovery.auth);

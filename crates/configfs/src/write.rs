@@ -3,7 +3,7 @@
 use crate::View;
 use crate::device::{Device, decimal};
 use crate::place::{DEFAULT_LU_GROUP, Node};
-use crate::show::{DeviceFile, File, LunFile};
+use crate::show::{ANYWHERE, DeviceFile, File, LunFile};
 use crate::tree::{Errno, Memo, Mode, Step, Tree};
 use felio_control::attr::{Attr, Scope, When};
 use felio_control::{AclKey, Change, Config, DEFAULT_GROUP, Group, Path, TpgKey};
@@ -28,7 +28,14 @@ impl Tree {
             }
             File::Device(device, what) => self.write_device(config, device, what, text),
             File::DeviceValue(device, row) => self.write_device_value(&device, row, text),
-            File::Value(path, group, row) => Ok(set(path, group, row, text)),
+            File::Value(path, group, row) => {
+                let along = along(config, &path, row, text);
+                let Step { changes, .. } = set(path, group, row, text);
+                Ok(Step::changes(changes.into_iter().chain(along).collect()))
+            }
+            // Commands are completed where their session lives.
+            File::CompletionAffinity if text == ANYWHERE => Ok(Step::remember(Memo::Nothing)),
+            File::CompletionAffinity => Err(Errno::NOT_SUPPORTED),
             File::TpgEnable(tpg) => enable(config, tpg, text),
             File::TpgRtpi(tpg) => {
                 let rtpi = match text.strip_prefix("0x") {
@@ -147,6 +154,25 @@ fn set(path: Path, group: Group, row: &Attr, text: &str) -> Step {
     Step::change(Change::Set { path, group, name: row.name.to_owned(), value: text.to_owned() })
 }
 
+/// What LIO changes along with a value.
+fn along(config: &Config, path: &Path, row: &Attr, text: &str) -> Option<Change> {
+    let (group, name, value) = match (path, row.name, text) {
+        // The state was not changed by an initiator.
+        (Path::AluaGroup(..), "alua_access_state", _) => (Group::Alua, "alua_access_status", "2".to_owned()),
+        (Path::Tpg(_), "generate_node_acls", "1") => {
+            (Group::Attribute, "cache_dynamic_acls", text.to_owned())
+        }
+        (Path::Tpg(key), "authentication", "0" | "1") => {
+            let methods = config.tpg(key)?.parameter(AUTH_METHOD)?.to_string();
+            let proofs = methods.split(',').filter(|method| *method != NO_PROOF);
+            let nothing = (text == "0").then_some(NO_PROOF);
+            (Group::Parameter, AUTH_METHOD, proofs.chain(nothing).collect::<Vec<_>>().join(","))
+        }
+        _ => return None,
+    };
+    Some(Change::Set { path: path.clone(), group, name: name.to_owned(), value })
+}
+
 /// The longest text of a row; numbers have their own check.
 const fn widest(row: &Attr) -> usize {
     match row.kind {
@@ -203,6 +229,8 @@ fn flag(text: &str) -> Result<bool, Errno> {
     }
 }
 
+const AUTH_METHOD: &str = "AuthMethod";
+const NO_PROOF: &str = "None";
 /// What unsets a value.
 const NULL: &str = "NULL";
 const SERIAL: &str = "vpd_unit_serial";
