@@ -192,7 +192,7 @@ sg_thin=$(sg_of "$thin")
 find_device other 2; sg_their_thin=$(sg_of "$device")
 # used MIB ENABLED: the second threshold of the mode page, in sets of 1 MiB.
 used() { sg_wr_mode --page=0x1c,2 --contents=5c,2,0,1c,0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,0,"$2",2,0,0,0,0,0,"$1" "$sg_thin"; }
-reaches() { sg_raw "$1" 00 00 00 00 00 00 2>&1 | grep -q 'Thin provisioning soft threshold reached'; }
+reaches() { { ready_unit "$1" || true; } 2>&1 | grep -q 'Thin provisioning soft threshold reached'; }
 exits 0 sg_vpd -p lbpv "$sg_thin"
 has "a set of 2048 blocks" "$(cat /run/said)" 'Threshold exponent: 11'
 settle_attention "$sg_thin"
