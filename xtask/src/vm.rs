@@ -25,7 +25,9 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("mke2fs", "e2fsprogs"),
 ];
 /// What the scripts source; not themselves tests.
-const LIBRARIES: [&str; 3] = ["lib.sh", "walks.sh", "lio-differences.txt"];
+const LIBRARIES: [&str; 4] = ["lib.sh", "walks.sh", "lio-differences.txt", "transcript-differences.txt"];
+/// What targetcli does in felio's own tests, and so in the guest.
+const TRANSCRIPT: &str = "crates/felio/tests/it/compat/targetcli.txt";
 
 /// Boots Debian's stock kernel in QEMU (no KVM needed) and runs a script in it: output and exit status come back.
 ///
@@ -60,6 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lab = Lab {
         vmrun: workspace.root.join("vm/vmrun"),
         tests: workspace.root.join("vm/tests"),
+        transcript: workspace.root.join(TRANSCRIPT),
         work: workspace.target.join("vm"),
         options: args.vmrun.iter().flat_map(|option| option.split_whitespace().map(str::to_owned)).collect(),
     };
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 struct Lab {
     vmrun: PathBuf,
     tests: PathBuf,
+    transcript: PathBuf,
     work: PathBuf,
     options: Vec<String>,
 }
@@ -98,6 +102,7 @@ impl Lab {
         for library in LIBRARIES {
             fs::copy(self.tests.join(library), share.join(library))?;
         }
+        fs::copy(&self.transcript, share.join("targetcli.txt"))?;
         Ok(())
     }
 
