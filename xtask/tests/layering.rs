@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("felio-backstore", &["felio-spec", "felio-hal"]),
     ("felio-runtime", &["felio-spec", "felio-hal", "felio-engine", "felio-iscsi", "felio-backstore"]),
     ("felio-control", &["felio-spec", "felio-hal"]),
+    ("felio-client", &["felio-control"]),
     ("felio-shell", &["felio-control"]),
     ("felio-configfs", &["felio-control"]),
     (
@@ -22,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "felio-iscsi",
             "felio-backstore",
             "felio-runtime",
+            "felio-client",
             "felio-control",
             "felio-shell",
             "felio-configfs",

@@ -2,11 +2,14 @@
 
 pub(crate) mod config;
 
+use crate::failure::Failure;
 use crate::paths::GroupAccess;
 use crate::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::time::Duration;
 use felio_backstore::CacheMode;
+use felio_client::Client;
+use felio_control::Path;
 use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
 use felio_spec::protection::Kind;
@@ -39,6 +42,8 @@ pub(crate) enum Command {
     Configfs(ConfigfsArgs),
     /// Run a program that was written for LIO: targetcli, targetctl, cinder-rtstool …
     Compat(CompatArgs),
+    /// Tell what happens at the daemon, as it happens: changes, logins, what is not up any more or again.
+    Watch(WatchArgs),
     /// Print the document of the daemon's HTTP interface (OpenAPI 3.1).
     Openapi,
     /// Print what completes felio's words in a shell.
@@ -68,6 +73,30 @@ pub(crate) struct DaemonSocket {
         global = true
     )]
     pub(crate) socket: PathBuf,
+}
+
+impl DaemonSocket {
+    /// Asks that daemon.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::on_socket(&self.socket)?)
+    }
+}
+
+/// Tell what happens at the daemon, as it happens: changes, logins, what is not up any more or again.
+///
+/// Ends with Ctrl-C, or with 1 when the daemon ends.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonSocket,
+
+    /// Only of this object and what is below it, such as /backstores/fileio/disk1.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<Path>,
+
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Mount the tree of files that LIO has in configfs.

@@ -4,7 +4,6 @@
 //! loaded: what the command believes it does to the kernel it does to felio, and nothing of the host changes.
 
 use crate::cli::CompatArgs;
-use crate::client::Client;
 use crate::configfs;
 use crate::failure::{Failure, Kind};
 use rustix::fs::{Mode, OFlags};
@@ -29,7 +28,7 @@ pub(crate) fn run(args: &CompatArgs) -> anyhow::Result<ExitCode> {
             .hint("as root, or under `unshare --user --map-root-user --mount`")
     })?;
     // The daemon's socket may be anywhere: it is found before anything is covered.
-    let client = Client::new(&args.daemon.socket)?;
+    let client = args.daemon.client()?;
     let tree = cover().map_err(|error| {
         Failure::new(Kind::Backing, format!("cannot cover {CONFIGFS} in a mount namespace: {error}"))
     })?;

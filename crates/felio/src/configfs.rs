@@ -4,13 +4,13 @@
 //! first read after it was opened, so that whoever reads it in pieces reads one content.
 
 use crate::cli::ConfigfsArgs;
-use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use core::time::Duration;
+use felio_client::Client;
 use felio_configfs::{Entry, Errno, Step, Tree, View};
+use felio_control::Refusal;
 use felio_control::view::{SessionView, Snapshot};
-use felio_control::{Done, Refusal};
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
     Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyData,
@@ -28,7 +28,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) fn run(args: &ConfigfsArgs) -> anyhow::Result<()> {
     let (ends_in, ends) = channel();
     threads::watch_signals(&[SIGINT, SIGTERM], &[], ends_in.clone(), Some)?;
-    let client = Client::new(&args.daemon.socket)?;
+    let client = args.daemon.client()?;
     let session = mount(client, &args.dir)?;
     let BackgroundSession { guard, .. } = session;
     threads::spawn("watcher", move || {
@@ -115,12 +115,12 @@ impl State {
     /// The same with those who are logged in, of whom only contents tell.
     fn now_with_sessions(&mut self) -> Result<Look, Errno> {
         let look = self.now()?;
-        Ok(Look { sessions: self.client.get("/v1/sessions").map_err(|_| IO)?, ..look })
+        Ok(Look { sessions: self.client.sessions().map_err(|_| IO)?, ..look })
     }
 
     fn refresh(&mut self) -> Result<(), Refusal> {
-        if self.client.get::<u64>("/v1/revision")? != self.shown.revision {
-            self.shown = Arc::new(self.client.get("/v1/snapshot")?);
+        if self.client.revision()? != self.shown.revision {
+            self.shown = Arc::new(self.client.snapshot()?);
             self.tree.follow(View { snapshot: &self.shown, sessions: &[] });
         }
         Ok(())
@@ -129,7 +129,7 @@ impl State {
     /// Carries out a step.
     fn carry_out(&mut self, step: Step, errno: fn(&Refusal) -> Errno) -> Result<(), Errno> {
         if !step.changes.is_empty() {
-            let done = self.client.post::<Vec<Done>>("/v1/changes/piecemeal", &step.changes);
+            let done = self.client.apply_piecemeal(&step.changes);
             let _ = done.map_err(|refusal| errno(&refusal))?;
         }
         self.tree.settle(step);

@@ -1,6 +1,7 @@
 //! What went wrong, for whom, and what to do next; and the exit code that tells it to programs.
 
 use core::fmt;
+use felio_control::Refusal;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -66,6 +67,13 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// The daemon refuses, or does not answer.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Kind::Running, refusal.what).maybe_hint(refusal.hint)
+    }
+}
 
 /// Prints the failure and turns it into an exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {

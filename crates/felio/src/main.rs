@@ -1,15 +1,14 @@
 //! A SCSI target in user space.
 //!
 //! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
-//! [`client`]s change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`configfs`] and
-//! [`compat`] those for programs written for LIO, [`top`] watches it, [`report`] is what is
+//! clients ([`felio_client`]) change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`configfs`] and
+//! [`compat`] those for programs written for LIO, [`top`] and [`watch`] look at it, [`report`] is what is
 //! printed, [`manual`] what packages bring along, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
 
 mod attach;
 mod cli;
-mod client;
 mod compat;
 mod config;
 mod configfs;
@@ -27,6 +26,7 @@ mod shell;
 mod size;
 mod threads;
 mod top;
+mod watch;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         cli::Command::Config(args) => config::run(&args),
         cli::Command::Configfs(args) => configfs::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Compat(args) => compat::run(&args),
+        cli::Command::Watch(args) => watch::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Openapi => manual::openapi().map(|()| ExitCode::SUCCESS),
         cli::Command::Completions { shell } => manual::completions(shell).map(|()| ExitCode::SUCCESS),
         cli::Command::Man { folder } => manual::pages(&folder).map(|()| ExitCode::SUCCESS),

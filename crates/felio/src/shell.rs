@@ -4,9 +4,9 @@
 //! kept. Lines with passwords in them do not get into the history.
 
 use crate::cli::ShellArgs;
-use crate::client::Client;
 use crate::daemon::{Cursor, Line, Told, Typed};
 use crate::failure::{Failure, Kind};
+use felio_client::Client;
 use felio_shell::{Completion, Output, Preferences, Screen, Shell};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -25,7 +25,7 @@ use std::rc::Rc;
 /// Carries out the line of the command line, or else what is typed.
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<()> {
     let home = Home::find();
-    let client = Client::new(&args.daemon.socket)?;
+    let client = args.daemon.client()?;
     let seat = Seat { shell: Shell::new(home.load()?, screen()), client, folder: std::env::current_dir()? };
     if !args.line.is_empty() {
         one_line(seat, &home, &args.line)

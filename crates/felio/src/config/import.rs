@@ -1,9 +1,9 @@
 //! `felio config import`: what another target was told to serve.
 
-use super::{Answer, Plan, refused, text_of};
+use super::{Answer, Plan, text_of};
 use crate::cli::config::Origin;
-use crate::client::Client;
 use crate::failure::{Failure, Kind};
+use felio_client::Client;
 use felio_control::save::{self, Note, Unreadable};
 use felio_control::{Config, Facts, import};
 use std::path::{Path, PathBuf};
@@ -39,8 +39,9 @@ pub(super) fn run(
     let text = text_of(&file)?;
     let found = read(origin(&file, &text, from)?, &text)
         .map_err(|error| Failure::new(Kind::Running, format!("{}: {error}", file.display())))?;
-    let plan = Plan::new(client, |current| (merged(current, found.config), found.notes)).map_err(refused)?;
-    if apply { plan.carry_out(client).map_err(refused) } else { Ok(plan.show()) }
+    let plan =
+        Plan::new(client, |current| (merged(current, found.config), found.notes)).map_err(Failure::from)?;
+    if apply { plan.carry_out(client).map_err(Failure::from) } else { Ok(plan.show()) }
 }
 
 /// What is there stays; what the file has is as the file has it.

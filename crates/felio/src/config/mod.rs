@@ -8,11 +8,10 @@ mod time;
 mod validate;
 
 use crate::cli::config::{ConfigArgs, ConfigVerb, Version};
-use crate::client::Client;
 use crate::failure::{Failure, Kind};
+use felio_client::Client;
 use felio_control::plan::{Line, settled};
 use felio_control::save::Note;
-use felio_control::view::Snapshot;
 use felio_control::{Change, Config, Done, Refusal, RefusalKind, difference, save};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -29,7 +28,7 @@ const SUMMARY_MAX: usize = 2;
 
 /// Carries the command out.
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&args.daemon.socket)?;
+    let client = args.daemon.client()?;
     let answer = match &args.verb {
         ConfigVerb::Plan { file } => plan(&client, file)?,
         ConfigVerb::Apply { file } => apply(&client, file)?,
@@ -107,7 +106,7 @@ impl Plan {
     fn carry_out(self, client: &Client) -> Result<Answer, Refusal> {
         let done: Vec<Done> = match self.changes.is_empty() {
             true => Vec::new(),
-            false => client.post("/v1/changes", &self.changes)?,
+            false => client.apply(&self.changes)?,
         };
         let says: Vec<String> = done.iter().map(|done| format!("{}: {}", done.path, done.says)).collect();
         Ok(Answer {
@@ -128,18 +127,18 @@ const DIFFERS: u8 = 2;
 
 fn plan(client: &Client, file: &Path) -> Result<Answer, Failure> {
     let found = read(file)?;
-    Ok(Plan::new(client, |_| found).map_err(refused)?.show())
+    Ok(Plan::new(client, |_| found).map_err(Failure::from)?.show())
 }
 
 fn apply(client: &Client, file: &Path) -> Result<Answer, Failure> {
     let found = read(file)?;
-    Plan::new(client, |_| found).and_then(|plan| plan.carry_out(client)).map_err(refused)
+    Plan::new(client, |_| found).and_then(|plan| plan.carry_out(client)).map_err(Failure::from)
 }
 
 fn diff(client: &Client, from: Option<&Version>, to: Option<&Version>) -> Result<Answer, Failure> {
     let from = match from {
         Some(version) => version_of(client, version)?,
-        None => before(client, None).map_err(refused)?,
+        None => before(client, None).map_err(Failure::from)?,
     };
     // What a file leaves open is no difference.
     let to = settled(&from, version_of(client, to.unwrap_or(&Version::Current))?);
@@ -149,33 +148,27 @@ fn diff(client: &Client, from: Option<&Version>, to: Option<&Version>) -> Result
 }
 
 fn rollback(client: &Client, id: Option<u64>) -> Result<Answer, Failure> {
-    let go_back = || {
-        let (from, to) = (current(client)?, before(client, id)?);
-        let changes = difference(&from, &to);
-        Plan { from, changes, notes: Vec::new() }.carry_out(client)
-    };
-    go_back().map_err(refused)
+    let (from, to) = (current(client)?, before(client, id)?);
+    let changes = difference(&from, &to);
+    Ok(Plan { from, changes, notes: Vec::new() }.carry_out(client)?)
 }
 
 fn history(client: &Client, limit: usize) -> Result<Answer, Failure> {
-    let list = || {
-        let ids: Vec<u64> = client.get("/v1/history")?;
-        let (mut lines, mut json) = (Vec::new(), Vec::new());
-        let mut after = current(client)?;
-        for id in ids.into_iter().rev().take(limit) {
-            let before = recall(client, id)?;
-            let changes = difference(&before, &after);
-            let plan = Plan { from: before, changes, notes: Vec::new() };
-            lines.push(format!("{id}  {}  {}", time::utc(id), summary(&plan.lines())));
-            json.push(json!({ "id": id, "time": time::utc(id), "lines": plan.lines() }));
-            after = plan.from;
-        }
-        if lines.is_empty() {
-            lines.push("Nothing was changed yet.".to_owned());
-        }
-        Ok(Answer { text: joined(&lines), json: json.into(), asides: Vec::new(), code: ExitCode::SUCCESS })
-    };
-    list().map_err(refused)
+    let ids = client.history()?;
+    let (mut lines, mut json) = (Vec::new(), Vec::new());
+    let mut after = current(client)?;
+    for id in ids.into_iter().rev().take(limit) {
+        let before = recall(client, id)?;
+        let changes = difference(&before, &after);
+        let plan = Plan { from: before, changes, notes: Vec::new() };
+        lines.push(format!("{id}  {}  {}", time::utc(id), summary(&plan.lines())));
+        json.push(json!({ "id": id, "time": time::utc(id), "lines": plan.lines() }));
+        after = plan.from;
+    }
+    if lines.is_empty() {
+        lines.push("Nothing was changed yet.".to_owned());
+    }
+    Ok(Answer { text: joined(&lines), json: json.into(), asides: Vec::new(), code: ExitCode::SUCCESS })
 }
 
 fn summary(lines: &[Line]) -> String {
@@ -187,14 +180,14 @@ fn summary(lines: &[Line]) -> String {
 }
 
 fn current(client: &Client) -> Result<Config, Refusal> {
-    client.get::<Snapshot>("/v1/snapshot").map(|snapshot| Arc::unwrap_or_clone(snapshot.config))
+    client.snapshot().map(|snapshot| Arc::unwrap_or_clone(snapshot.config))
 }
 
 /// What was before a change; before the last if none is named.
 fn before(client: &Client, id: Option<u64>) -> Result<Config, Refusal> {
     let id = match id {
         Some(id) => id,
-        None => client.get::<Vec<u64>>("/v1/history")?.pop().ok_or_else(|| {
+        None => client.history()?.pop().ok_or_else(|| {
             Refusal::new(RefusalKind::NotFound, "there is nothing before: nothing was changed yet")
         })?,
     };
@@ -202,13 +195,13 @@ fn before(client: &Client, id: Option<u64>) -> Result<Config, Refusal> {
 }
 
 fn recall(client: &Client, id: u64) -> Result<Config, Refusal> {
-    client.get(&format!("/v1/history/{id}"))
+    client.recall(id)
 }
 
 fn version_of(client: &Client, version: &Version) -> Result<Config, Failure> {
     match version {
-        Version::Current => current(client).map_err(refused),
-        Version::Before(id) => recall(client, *id).map_err(refused),
+        Version::Current => current(client).map_err(Failure::from),
+        Version::Before(id) => recall(client, *id).map_err(Failure::from),
         Version::File(file) => read(file).map(|(config, _)| config),
     }
 }
@@ -228,10 +221,6 @@ fn text_of(file: &Path) -> Result<String, Failure> {
         Ok(_) => Ok(text),
         Err(error) => Err(Failure::new(Kind::Running, format!("{}: {error}", file.display()))),
     }
-}
-
-fn refused(refusal: Refusal) -> Failure {
-    Failure::new(Kind::Running, refusal.what).maybe_hint(refusal.hint)
 }
 
 fn asides(notes: &[Note]) -> Vec<String> {

@@ -7,7 +7,7 @@ use super::answer::{self, Body, Revisions, Right};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
-use super::{Manner, Request, Restoration, openapi, openmetrics};
+use super::{Manner, Request, openapi, openmetrics};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::Router;
@@ -15,23 +15,15 @@ use axum::extract::{DefaultBodyLimit, Extension, Path as Place, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use felio_client::{Restoration, Saving};
 use felio_control::{Change, Done, Refusal};
-use schemars::JsonSchema;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-
-/// Where to save.
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Saving {
-    /// The file; the daemon's own if there is none.
-    file: Option<PathBuf>,
-}
 
 /// The longest body of a request: a whole configuration's changes.
 const BODY_BYTES_MAX: usize = 64 << 20;

@@ -2,7 +2,8 @@
 //! types than to do what the line says.
 
 use super::audit::Who;
-use super::{Happening, Manner, Request, Restoration};
+use super::{Happening, Manner, Request};
+use felio_client::Restoration;
 use felio_control::view::{Event, SessionView, Snapshot};
 use felio_control::{Change, Done, Refusal, RefusalKind};
 use felio_shell::{Completion, Daemon, Output, Shell};

@@ -4,28 +4,11 @@ use super::Desk;
 use super::audit::{Deed, Who};
 use super::plant::Mode;
 use super::vault::{self, VaultError};
+use felio_client::Restoration;
 use felio_control::{Condition, Config, Path, Refusal, RefusalKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// A configuration to take from a file.
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Restoration {
-    /// The file; the daemon's own if there is none.
-    #[serde(default)]
-    pub(super) file: Option<PathBuf>,
-    /// Whether what is not in the file goes.
-    #[serde(default)]
-    pub(super) clear_existing: bool,
-    /// Only this target.
-    #[serde(default)]
-    pub(super) target: Option<String>,
-    /// Only this storage object.
-    #[serde(default)]
-    pub(super) storage_object: Option<String>,
-}
 
 impl Desk {
     /// Writes the configuration to a file.

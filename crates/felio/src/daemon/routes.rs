@@ -2,10 +2,10 @@
 //!
 //! The row of `/v1/tree` stands for all objects; what can be done with which is in [`felio_control::resource`].
 
-use super::api::Saving;
 use super::lines::{Cursor, Desk, Line, Told, Typed};
-use super::{Restoration, api, events, openmetrics, tree};
+use super::{api, events, openmetrics, tree};
 use axum::routing::{MethodRouter, get, post};
+use felio_client::{Restoration, Saving};
 use felio_control::view::{Event, SessionView, Snapshot};
 use felio_control::{Change, Config, Done, stats::Stats};
 use felio_shell::Completion;

@@ -6,9 +6,9 @@ mod sample;
 mod screen;
 
 use crate::cli::TopArgs;
-use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use core::time::Duration;
+use felio_client::Client;
 use felio_control::stats::Stats;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -19,7 +19,7 @@ use std::time::Instant;
 
 /// Shows until somebody has seen enough; once, where it is not for somebody who watches.
 pub(crate) fn run(args: &TopArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.daemon.socket)?;
+    let client = args.daemon.client()?;
     let first = read(&client)?;
     if args.once || args.json {
         std::thread::sleep(args.interval());
@@ -70,5 +70,5 @@ fn is_end(key: KeyEvent) -> bool {
 }
 
 fn read(client: &Client) -> Result<Stats, Failure> {
-    client.get("/v1/stats").map_err(|refusal| Failure::new(Kind::Running, refusal.to_string()))
+    Ok(client.stats()?)
 }

@@ -5,6 +5,9 @@ use crate::common::place::{Place, TARGET, TPG};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Instant;
 
 /// What came back: status, header fields in small letters, body.
 struct Answer {
@@ -170,7 +173,7 @@ fn the_document_tells_of_all_that_can_be_asked_and_of_nothing_else() {
     let paths = document["paths"].as_object().expect("an object");
     assert!(paths.len() > 25, "{}", paths.len());
     for (path, methods) in paths {
-        let filled = filled(path, &methods.as_object().expect("an object").values().next().expect("one"));
+        let filled = filled(path, methods.as_object().expect("an object").values().next().expect("one"));
         for method in ["get", "put", "post", "patch", "delete"] {
             if (path.as_str(), method) == ("/v1/events", "get") {
                 continue;
@@ -208,4 +211,32 @@ fn who_watches_hears_what_happens() {
     place.change(refused).expect_err("there is none");
     exchange(&place, "DELETE", DISK, "", "").is(200);
     assert_eq!(next()["path"], "/backstores/ramdisk/a", "what is refused does not happen");
+}
+
+#[test]
+fn watch_prints_what_happens_to_an_object_until_the_daemon_ends() {
+    let place = Place::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
+    command.args(["watch", "/backstores/ramdisk/a", "--json", "--socket"]).arg(place.path("socket"));
+    let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(watch.stdout.take().expect("a pipe")).lines();
+    // Until it watches it hears nothing: what is done is undone and done again.
+    let (heard, hears) = channel();
+    let listener = std::thread::spawn(move || {
+        let line = lines.next().expect("it does not end").expect("text");
+        heard.send(()).expect("the test waits");
+        line
+    });
+    let until = Instant::now() + PATIENCE;
+    while hears.try_recv().is_err() {
+        assert!(Instant::now() < until, "nothing is heard");
+        write(&place, "PUT", "/v1/tree/lu_groups/other", &json!({})).is(201);
+        make_disk(&place);
+        exchange(&place, "DELETE", DISK, "", "").is(200);
+        exchange(&place, "DELETE", "/v1/tree/lu_groups/other", "", "").is(200);
+    }
+    let event: Value = serde_json::from_str(&listener.join().expect("a line")).expect("an object");
+    assert_eq!(event["path"], "/backstores/ramdisk/a", "{event}");
+    place.felio.stop();
+    assert_eq!(watch.wait().expect("it ends").code(), Some(1));
 }

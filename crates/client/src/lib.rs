@@ -1,0 +1,214 @@
+//! A felio daemon, for programs: what it is asked on its socket, with the types that it answers with.
+//!
+//! Calls block until the answer is there, and may come from several threads. What is refused is a [`Refusal`] with a cause, a hint and a
+//! kind; so is a daemon that does not answer ([`RefusalKind::Busy`]). Objects, changes and counters are those of [`felio_control`].
+//!
+//! ```no_run
+//! use felio_client::Client;
+//! use felio_control::{Change, Path, Refusal};
+//!
+//! fn main() -> Result<(), Refusal> {
+//!     let felio = Client::on_socket("/run/felio/felio.sock")?;
+//!     let disk: Path = "/backstores/fileio/disk1".parse()?;
+//!     let body = serde_json::json!({ "backing": { "fileio": { "dev": "/srv/disk1.img", "size": 1 << 30 } } });
+//!     let node = felio.put(&disk, &body)?;
+//!     println!("{} is {:?}", node.path, node.state);
+//!
+//!     // The same as a transaction of changes, if nobody has been faster.
+//!     let seen = felio.snapshot()?;
+//!     let lun = serde_json::json!({ "change": "create_lun", "tpg": "/iscsi/iqn.2026-11.org.example:a/tpg1", "storage": disk });
+//!     let changes: Vec<Change> = serde_json::from_value(lun).into_iter().collect();
+//!     for done in felio.apply_at(seen.revision, &changes)? {
+//!         println!("{}: {}", done.path, done.says);
+//!     }
+//!
+//!     for event in felio.events()? {
+//!         println!("{}", event?.text);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "this crate speaks to a socket")]
+
+mod events;
+mod wire;
+
+pub use events::Events;
+pub use felio_control::{Refusal, RefusalKind};
+
+use felio_control::resource::{Node, uri};
+use felio_control::stats::Stats;
+use felio_control::view::{SessionView, Snapshot};
+use felio_control::{Change, Config, Done, Path};
+use hyper::Method;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use tokio::runtime::{Builder, Runtime};
+use wire::{Idle, Server};
+
+/// A daemon, by where it is asked.
+#[derive(Debug)]
+pub struct Client {
+    server: Server,
+    runtime: Runtime,
+    /// The connection on which the last answer came, for the next request.
+    idle: Mutex<Option<Idle>>,
+}
+
+/// Where to save: the body of `POST /v1/save`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Saving {
+    /// The file; the daemon's own if there is none.
+    pub file: Option<PathBuf>,
+}
+
+/// A configuration to take from a file: the body of `POST /v1/restore`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Restoration {
+    /// The file; the daemon's own if there is none.
+    pub file: Option<PathBuf>,
+    /// Whether what is not in the file goes.
+    pub clear_existing: bool,
+    /// Only this target.
+    pub target: Option<String>,
+    /// Only this storage object.
+    pub storage_object: Option<String>,
+}
+
+impl Client {
+    /// The daemon that answers on a Unix socket.
+    pub fn on_socket(socket: impl Into<PathBuf>) -> Result<Self, Refusal> {
+        Ok(Self { server: Server::Socket(socket.into()), runtime: runtime()?, idle: Mutex::default() })
+    }
+
+    /// The configuration, and what has become of it.
+    pub fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        self.get("/v1/snapshot")
+    }
+
+    /// The number of what [`snapshot`](Self::snapshot) shows: the same as long as nothing of it has changed.
+    pub fn revision(&self) -> Result<u64, Refusal> {
+        self.get("/v1/revision")
+    }
+
+    /// Who is logged in.
+    pub fn sessions(&self) -> Result<Vec<SessionView>, Refusal> {
+        self.get("/v1/sessions")
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> Result<Stats, Refusal> {
+        self.get("/v1/stats")
+    }
+
+    /// The ids of earlier configurations, the oldest first.
+    pub fn history(&self) -> Result<Vec<u64>, Refusal> {
+        self.get("/v1/history")
+    }
+
+    /// An earlier configuration.
+    pub fn recall(&self, id: u64) -> Result<Config, Refusal> {
+        self.get(&format!("/v1/history/{id}"))
+    }
+
+    /// What happens, as it happens.
+    pub fn events(&self) -> Result<Events, Refusal> {
+        Events::of(&self.server)
+    }
+
+    /// Makes all changes or none.
+    pub fn apply(&self, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
+        self.post("/v1/changes", &changes)
+    }
+
+    /// The same, if the revision is this one still; [`RefusalKind::Changed`] otherwise.
+    pub fn apply_at(&self, revision: u64, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
+        self.request(Method::POST, "/v1/changes", Some(&changes), Some(revision))
+    }
+
+    /// The same, where what belongs together (a name and its secret) comes one after the other.
+    pub fn apply_piecemeal(&self, changes: &[Change]) -> Result<Vec<Done>, Refusal> {
+        self.post("/v1/changes/piecemeal", &changes)
+    }
+
+    /// Saves the configuration; says where.
+    pub fn save(&self, saving: &Saving) -> Result<String, Refusal> {
+        self.post("/v1/save", saving)
+    }
+
+    /// Takes up a configuration from a file; what is to be said about it.
+    pub fn restore(&self, what: &Restoration) -> Result<Vec<String>, Refusal> {
+        self.post("/v1/restore", what)
+    }
+
+    /// An object as it is now.
+    pub fn node(&self, path: &Path) -> Result<Node, Refusal> {
+        self.get(&uri(path))
+    }
+
+    /// Makes an object.
+    pub fn put(&self, path: &Path, body: &impl Serialize) -> Result<Node, Refusal> {
+        self.request(Method::PUT, &uri(path), Some(body), None)
+    }
+
+    /// Makes an object below another, under a name that is made.
+    pub fn grow(&self, above: &Path, body: &impl Serialize) -> Result<Node, Refusal> {
+        self.post(&uri(above), body)
+    }
+
+    /// Changes what the body says of an object; null is back to the default.
+    pub fn patch(&self, path: &Path, body: &impl Serialize) -> Result<Node, Refusal> {
+        self.request(Method::PATCH, &uri(path), Some(body), None)
+    }
+
+    /// Removes an object, and what depends on it.
+    pub fn delete(&self, path: &Path) -> Result<Vec<Done>, Refusal> {
+        self.request(Method::DELETE, &uri(path), None::<&()>, None)
+    }
+
+    /// What a route has that has no method here.
+    pub fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Refusal> {
+        self.request(Method::GET, route, None::<&()>, None)
+    }
+
+    /// Tells a route something that has no method here.
+    pub fn post<T: DeserializeOwned>(&self, route: &str, body: &impl Serialize) -> Result<T, Refusal> {
+        self.request(Method::POST, route, Some(body), None)
+    }
+
+    fn request<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        route: &str,
+        body: Option<&impl Serialize>,
+        only_at: Option<u64>,
+    ) -> Result<T, Refusal> {
+        let body =
+            body.map(serde_json::to_vec).transpose().map_err(|error| Refusal::invalid(error.to_string()))?;
+        let request = self.server.request(method, route, body.unwrap_or_default(), only_at)?;
+        let (is_good, answer) = self
+            .runtime
+            .block_on(self.server.exchange(request, &self.idle))
+            .map_err(|error| self.server.silent(&error.to_string()))?;
+        let garbled = |error: serde_json::Error| {
+            let text = String::from_utf8_lossy(&answer);
+            Refusal::new(RefusalKind::Busy, format!("the daemon's answer is not understood: {error}: {text}"))
+                .hint("is the daemon of the same version?")
+        };
+        if is_good {
+            return serde_json::from_slice(&answer).map_err(garbled);
+        }
+        Err(serde_json::from_slice::<Refusal>(&answer).unwrap_or_else(garbled))
+    }
+}
+
+fn runtime() -> Result<Runtime, Refusal> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Refusal::new(RefusalKind::Busy, error.to_string()))
+}
