@@ -196,8 +196,7 @@ impl Plant {
                 }
                 Some(_) if self.served.is_exported(key) => {
                     let what = format!("{key} must be opened anew for that, and is in use");
-                    return Err(Refusal::new(RefusalKind::InUse, what)
-                        .hint("delete its LUNs first, or disable their portal groups"));
+                    return Err(Refusal::new(RefusalKind::InUse, what).hint("delete its LUNs first"));
                 }
                 Some(_) => self.close(core::slice::from_ref(key))?,
                 None => {}

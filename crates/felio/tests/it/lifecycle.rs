@@ -84,7 +84,7 @@ fn a_session_may_finish_what_runs_and_log_out() {
 }
 
 /// The R2T for a write.
-fn asked(wire: &mut Wire) -> R2t {
+pub(crate) fn asked(wire: &mut Wire) -> R2t {
     loop {
         match wire.event(PATIENCE) {
             Some(PeerEvent::Asked(r2t)) => return r2t,

@@ -23,6 +23,7 @@ mod daemon;
 mod hostile;
 mod identity;
 mod lifecycle;
+mod live;
 mod manual;
 mod metrics;
 mod paths;

@@ -4,13 +4,14 @@ use crate::common::place::{Place, TARGET, TPG, command};
 use crate::common::supervisor::Supervisor;
 use crate::common::sys::Held;
 use crate::common::wire::{Wire, pattern, settings};
-use crate::common::{Felio, PATIENCE};
+use crate::common::{Felio, PATIENCE, can_unshare};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -149,4 +150,20 @@ fn the_control_socket_can_be_there_before_the_daemon_and_stays_behind() {
     let Place { folder: _kept, felio, .. } = place;
     felio.stop();
     assert!(path.exists());
+}
+
+#[test]
+fn systemd_starts_reloads_and_restarts_it_by_the_units_of_packages() {
+    if !Path::new("/lib/systemd/systemd").exists() || !can_unshare("--mount") || !can_unshare("--net") {
+        return eprintln!("skipped: no systemd, or no namespaces for it");
+    }
+    let folder = folder();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut command = Command::new("timeout");
+    command.args(["120", "unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "bash"]);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/service/under-systemd.sh"));
+    command.arg(env!("CARGO_BIN_EXE_felio")).arg(format!("{root}/packaging/systemd")).arg(folder.path());
+    let output = command.output().expect("timeout runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
