@@ -288,7 +288,7 @@ fn target(store: &Arc<dyn Store>) -> TargetConfig {
             target: TARGET.to_owned(),
             tag: 1,
             relative_port: 1,
-            luns: Arc::new(LunMap::numbered(1)),
+            luns: Arc::new(LunMap::numbered(1).counted(|_| Meters::new(1))),
             initiators: BTreeMap::new(),
             meters: Meters::default(),
         }],

@@ -6,6 +6,7 @@ mod bench;
 mod conformance;
 mod fuzz;
 mod host;
+mod pypi;
 mod qemu;
 mod sim;
 mod test;
@@ -35,6 +36,8 @@ enum Command {
     Sim(sim::Args),
     /// Run the fuzzers.
     Fuzz(fuzz::Args),
+    /// Fetch the Python packages that tests run.
+    Pypi,
     /// Measure felio beside its peers.
     Bench(bench::Args),
     /// Run a script in a virtual machine with Debian's kernel and its iSCSI initiator.
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Qemu(args) => qemu::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Pypi => pypi::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Vm(args) => vm::run(&args),
         Command::Web(args) => web::run(&args),

@@ -3,6 +3,7 @@
 //! A step is a row: its name and the command that a developer would type for it alone.
 
 use crate::host::{self, say};
+use crate::pypi;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -26,12 +27,16 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dbus-daemon", "dbus-daemon"),
     ("iscsi-ls", "libiscsi-bin"),
     ("strace", "strace"),
+    ("tmux", "tmux"),
+    ("losetup", "mount"),
+    ("pip3", "python3-pip"),
 ];
 
 /// Name and `cargo` arguments.
 const STEPS: &[(&str, &[&str])] = &[
     ("format", &["fmt", "--all", "--check"]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ("python packages", &["xtask", "pypi"]),
     ("unit", &["test", "--workspace"]),
     ("documentation", &["doc", "--workspace", "--no-deps"]),
     ("dependencies", &["deny", "check", "licenses", "bans", "sources"]),
@@ -54,12 +59,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     host::install_cargo_tools(&["cargo-deny", "cargo-fuzz"])?;
     host::install(PROGRAMS)?;
+    let packages = pypi::folder(&host::workspace()?.target);
     let mut summary = Vec::new();
     for (name, command) in steps {
         say(&format!("==== {name}: cargo {}", command.join(" ")))?;
         let start = Instant::now();
-        let passed =
-            Command::new("cargo").args(*command).env("RUSTDOCFLAGS", "-D warnings").status()?.success();
+        let mut cargo = Command::new("cargo");
+        cargo.args(*command).env("RUSTDOCFLAGS", "-D warnings").env("FELIO_PYPI", &packages);
+        let passed = cargo.status()?.success();
         summary.push((name, passed, start.elapsed()));
     }
     say("==== summary")?;

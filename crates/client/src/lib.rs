@@ -39,8 +39,8 @@ pub use felio_control::{Refusal, RefusalKind};
 
 use felio_control::resource::{Node, uri};
 use felio_control::stats::Stats;
-use felio_control::view::{SessionView, Snapshot};
-use felio_control::{Change, Config, Done, Path};
+use felio_control::view::{ReservationView, SessionView, Snapshot};
+use felio_control::{Change, Config, Done, Path, StorageKey};
 use hyper::Method;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -105,6 +105,11 @@ impl Client {
     /// What was counted.
     pub fn stats(&self) -> Result<Stats, Refusal> {
         self.get("/v1/stats")
+    }
+
+    /// Who has reserved a storage object, and who is registered with it.
+    pub fn reservations(&self, storage: &StorageKey) -> Result<ReservationView, Refusal> {
+        self.get(&format!("/v1/reservations{storage}"))
     }
 
     /// The ids of earlier configurations, the oldest first.

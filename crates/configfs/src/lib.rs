@@ -7,22 +7,25 @@
 //! A tree remembers what the kernel's has and a configuration has not: devices that are not enabled yet (`device`), LUNs that lead
 //! nowhere yet, and which number the folder of a device has.
 //!
-//! Nothing here opens a file or talks to a daemon. Not here either: statistics, and the content of `pr/` beyond the type of reservations; these
-//! are the running unit's.
+//! Nothing here opens a file or talks to a daemon: what runs (sessions, counts, reservations) is a part of the [`View`], and
+//! [`Tree::needs`] says which of it a file tells of.
 #![forbid(unsafe_code)]
 
 mod act;
 mod device;
 mod place;
+mod reservations;
 mod show;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod write;
 
-pub use tree::{Entry, Errno, Mode, Step, Tree};
+pub use tree::{Entry, Errno, Mode, Needs, Step, Tree};
 
-use felio_control::view::{SessionView, Snapshot};
+use felio_control::stats::Stats;
+use felio_control::view::{ReservationView, SessionView, Snapshot};
 
 /// What there is, to look at.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +34,18 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     /// Who is logged in.
     pub sessions: &'a [SessionView],
+    /// What was counted; without it everything is zero.
+    pub stats: Option<&'a Stats>,
+    /// Who has reserved the device that is looked at; without it nobody.
+    pub reservations: Option<&'a ReservationView>,
+}
+
+impl<'a> View<'a> {
+    /// What is wanted, and nothing of what runs.
+    #[must_use]
+    pub const fn of(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, sessions: &[], stats: None, reservations: None }
+    }
 }
 
 #[cfg(doc)]

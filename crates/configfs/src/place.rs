@@ -2,7 +2,9 @@
 
 use crate::View;
 use crate::device::{Device, Hba};
+use crate::reservations;
 use crate::show::File;
+use crate::statistics::Subject;
 use crate::tree::Tree;
 use felio_control::attr::{Attr, Scope, rows};
 use felio_control::{AclKey, Fabric, Group, Path, PortalKey, TargetKey, TpgKey};
@@ -46,6 +48,10 @@ pub(crate) enum Place {
     /// What was negotiated with the initiator.
     Negotiated(AclKey),
     MappedLun(AclKey, u16),
+    /// Tables of numbers.
+    Statistics(Subject),
+    /// One of them.
+    Table(Subject, &'static str),
 }
 
 impl Place {
@@ -93,6 +99,16 @@ impl Place {
             | Self::Acl(_)
             | Self::Negotiated(_)
             | Self::MappedLun(..) => self.of_tpg(tree, view, &mut found),
+            Self::Statistics(subject) => {
+                for table in subject.tables() {
+                    found.folder(table, Self::Table(subject.clone(), table));
+                }
+            }
+            Self::Table(subject, table) => {
+                for column in subject.columns(table) {
+                    found.file(column, File::Statistic(subject.clone(), table, column));
+                }
+            }
         }
         found.0
     }
@@ -143,7 +159,8 @@ impl Place {
                     .folder("attrib", Self::DeviceValues(device.clone(), Scope::Storage))
                     .folder("wwn", Self::DeviceValues(device.clone(), Scope::Identity))
                     .folder("pr", Self::Reservations(device.clone()))
-                    .folder("alua", Self::AluaGroups(device.clone()));
+                    .folder("alua", Self::AluaGroups(device.clone()))
+                    .statistics(Subject::Device(device.clone()));
             }
             Self::DeviceValues(device, scope) => {
                 let Some((object, _)) = tree.object(&view.snapshot.config, device) else { return };
@@ -152,7 +169,9 @@ impl Place {
                 }
             }
             Self::Reservations(device) => {
-                found.file("res_type", File::ReservationType(device.clone()));
+                for (name, what) in reservations::FILES {
+                    found.file(*name, File::Reservation(device.clone(), *what));
+                }
                 found.file("res_aptpl_metadata", File::ReservationMetadata);
             }
             Self::AluaGroups(device) => {
@@ -184,6 +203,7 @@ impl Place {
                 found.file("authenticate_target", File::DiscoveryBothWays);
             }
             Self::Target(key) => {
+                found.statistics(Subject::Target(key.clone()));
                 for tag in config.targets.get(key).into_iter().flat_map(|target| target.tpgs.keys()) {
                     found.folder(format!("tpgt_{tag}"), Self::Tpg(key.tpg(*tag)));
                 }
@@ -236,6 +256,7 @@ impl Place {
                 for (name, what) in crate::show::LUN {
                     found.file(*name, File::Lun(key.clone(), *index, *what));
                 }
+                found.statistics(Subject::Lun(key.clone(), *index));
                 let lun = config.tpg(key).and_then(|tpg| tpg.luns.get(index));
                 if let Some((lun, device)) = lun.and_then(|lun| Some((lun, tree.device(&lun.storage)?))) {
                     found.link(link_name(&lun.alias, lun.storage.name.as_str()), 5, &device.path());
@@ -253,7 +274,8 @@ impl Place {
                     .file("tag", File::AclTag(key.clone()))
                     .folder("attrib", Self::Values(key.into(), Group::Attribute))
                     .folder("auth", Self::Values(key.into(), Group::Auth))
-                    .folder("param", Self::Negotiated(key.clone()));
+                    .folder("param", Self::Negotiated(key.clone()))
+                    .statistics(Subject::Acl(key.clone()));
                 let made = config.acl(key).into_iter().flat_map(|acl| acl.mapped_luns.keys());
                 let drafts = tree.mapped.keys().filter(|(of, _)| of == key).map(|(_, index)| index);
                 for index in made.chain(drafts) {
@@ -261,12 +283,14 @@ impl Place {
                 }
             }
             Self::Negotiated(key) => {
-                for row in rows(Scope::Parameter).iter().filter(|row| row.name != "TargetAlias") {
-                    found.file(row.name, File::Negotiated(key.clone(), row));
+                for name in crate::show::NEGOTIATED {
+                    found.file(*name, File::Negotiated(key.clone(), name));
                 }
             }
             Self::MappedLun(key, index) => {
-                found.file("write_protect", File::WriteProtect(key.clone(), *index));
+                found
+                    .file("write_protect", File::WriteProtect(key.clone(), *index))
+                    .statistics(Subject::MappedLun(key.clone(), *index));
                 if let Some(mapped) = config.acl(key).and_then(|acl| acl.mapped_luns.get(index)) {
                     let lun = mapped.tpg_lun;
                     let to = format!("iscsi/{}/tpgt_{}/lun/lun_{lun}", key.tpg.target.wwn, key.tpg.tag);
@@ -291,6 +315,10 @@ impl Entries {
     fn file(&mut self, name: impl Into<String>, file: File) -> &mut Self {
         self.0.push((name.into(), Node::File(file)));
         self
+    }
+
+    fn statistics(&mut self, subject: Subject) -> &mut Self {
+        self.folder(subject.folder(), Place::Statistics(subject))
     }
 
     /// A link from so many folders below the root.

@@ -3,7 +3,9 @@
 use crate::View;
 use crate::device::{self, Device, Hba};
 use crate::place::DEFAULT_LU_GROUP;
-use crate::tree::{Errno, Mode, Tree};
+use crate::reservations::ReservationFile;
+use crate::statistics::{Subject, isid, session};
+use crate::tree::{Errno, Mode, Needs, Tree};
 use felio_control::attr::{Attr, Scope, When};
 use felio_control::{
     AclKey, AluaGroup, Auth, Config, DEFAULT_GROUP, Fabric, Group, Path, Plugin, PortalKey, StorageKey,
@@ -22,7 +24,7 @@ pub(crate) enum File {
     LuGroupMembers(Option<String>),
     Device(Device, DeviceFile),
     DeviceValue(Device, &'static Attr),
-    ReservationType(Device),
+    Reservation(Device, ReservationFile),
     ReservationMetadata,
     AluaMembers(Device, String),
     FabricVersion,
@@ -40,7 +42,10 @@ pub(crate) enum File {
     AclInfo(AclKey),
     AclDepth(AclKey),
     AclTag(AclKey),
-    Negotiated(AclKey, &'static Attr),
+    /// One of [`NEGOTIATED`].
+    Negotiated(AclKey, &'static str),
+    /// A number of a table.
+    Statistic(Subject, &'static str, &'static str),
     WriteProtect(AclKey, u16),
 }
 
@@ -95,7 +100,8 @@ impl File {
             | Self::HbaInfo(_)
             | Self::LuGroupMembers(_)
             | Self::Device(_, DeviceFile::Info)
-            | Self::ReservationType(_)
+            | Self::Reservation(..)
+            | Self::Statistic(..)
             | Self::AluaMembers(..)
             | Self::FabricVersion
             | Self::DiscoveryBothWays
@@ -104,6 +110,16 @@ impl File {
             | Self::Negotiated(..) => Mode::Read,
             Self::Value(_, _, row) | Self::DeviceValue(_, row) => Mode::of(row.is_writable()),
             _ => Mode::Both,
+        }
+    }
+
+    /// What of what runs it tells of.
+    pub(crate) fn needs(&self) -> Needs {
+        match self {
+            Self::DynamicSessions(_) | Self::AclInfo(_) | Self::Negotiated(..) => Needs::Sessions,
+            Self::Statistic(..) => Needs::Stats,
+            Self::Reservation(device, _) => Needs::Reservations(device.key()),
+            _ => Needs::Nothing,
         }
     }
 
@@ -123,7 +139,7 @@ impl File {
             Self::LuGroupMembers(name) => lu_group_members(tree, config, name.as_deref()),
             Self::Device(device, file) => return read_device(tree, config, device, *file),
             Self::DeviceValue(device, row) => device_value(tree, config, device, row),
-            Self::ReservationType(device) => reservation_type(tree, config, device).to_owned(),
+            Self::Reservation(device, file) => file.read(tree, view, device),
             Self::ReservationMetadata => "Ready to process PR APTPL metadata..\n".to_owned(),
             Self::AluaMembers(device, name) => alua_members(config, &device.key(), name),
             Self::CompletionAffinity => format!("{ANYWHERE}\n"),
@@ -149,10 +165,11 @@ impl File {
             Self::AclInfo(key) => acl_info(view, key),
             Self::AclDepth(key) => format!("{}\n", depth(config, key)),
             Self::AclTag(key) => config.acl(key).and_then(|acl| acl.tag.clone()).unwrap_or_default(),
-            Self::Negotiated(key, row) => match session(view, key) {
-                Some(_) => value(config, &Path::Tpg(key.tpg.clone()), Group::Parameter, row),
+            Self::Negotiated(key, name) => match session(view, key) {
+                Some(session) => negotiated(session.parameters.get(*name)),
                 None => "No Active iSCSI Session\n".to_owned(),
             },
+            Self::Statistic(subject, table, column) => return subject.read(tree, view, table, column),
             Self::WriteProtect(key, index) => {
                 let made = config.acl(key).and_then(|acl| acl.mapped_luns.get(index));
                 let draft = || tree.mapped.get(&(key.clone(), *index)).copied();
@@ -238,16 +255,6 @@ fn identity(object: &StorageObject, name: &str) -> Option<String> {
         "revision" => own.revision.clone(),
         "company_id" => own.company_id.map(|id| id.to_string()),
         _ => Some(object.wwn.clone()),
-    }
-}
-
-fn reservation_type(tree: &Tree, config: &Config, device: &Device) -> &'static str {
-    let Some((object, _)) = tree.object(config, device) else { return "" };
-    let is_on = |name: &str| object.attribute(name).is_none_or(|value| value.is_on());
-    match (is_on("emulate_pr"), is_on("pgr_support")) {
-        (false, _) => "SPC_RESERVATIONS_DISABLED\n",
-        (true, false) => "SPC_PASSTHROUGH\n",
-        (true, true) => "SPC3_PERSISTENT_RESERVATIONS\n",
     }
 }
 
@@ -365,10 +372,29 @@ fn dynamic_sessions(view: View<'_>, key: &TpgKey) -> String {
         .collect()
 }
 
-fn session<'v>(view: View<'v>, key: &AclKey) -> Option<&'v felio_control::view::SessionView> {
-    view.sessions
-        .iter()
-        .find(|session| session.tpg.as_ref() == Some(&key.tpg) && session.initiator == key.wwn)
+/// What an initiator's session has negotiated is told of these.
+pub(crate) const NEGOTIATED: &[&str] = &[
+    "DataPDUInOrder",
+    "DataSequenceInOrder",
+    "DefaultTime2Retain",
+    "DefaultTime2Wait",
+    "ErrorRecoveryLevel",
+    "FirstBurstLength",
+    "ImmediateData",
+    "InitialR2T",
+    "MaxBurstLength",
+    "MaxConnections",
+    "MaxOutstandingR2T",
+];
+
+/// A negotiated value, as a number.
+fn negotiated(value: Option<&String>) -> String {
+    match value.map(String::as_str) {
+        Some("Yes") => "1\n".to_owned(),
+        Some("No") => "0\n".to_owned(),
+        Some(value) => format!("{value}\n"),
+        None => String::new(),
+    }
 }
 
 fn acl_info(view: View<'_>, key: &AclKey) -> String {
@@ -376,8 +402,10 @@ fn acl_info(view: View<'_>, key: &AclKey) -> String {
         return format!("No active iSCSI Session for Initiator Endpoint: {}\n", key.wwn);
     };
     let (alias, id) = (session.alias.as_deref().unwrap_or_default(), session.id);
+    let isid: Vec<&str> = (0..6).filter_map(|byte| isid(session).get(2 * byte..2 * byte + 2)).collect();
+    let isid = isid.join(" ");
     let mut text = format!(
-        "InitiatorName: {}\nInitiatorAlias: {alias}\nLIO Session ID: {id}   ISID: 0x00 00 00 00 00 00  TSIH: {id}  SessionType: Normal\nSession State: TARG_SESS_STATE_{}\n",
+        "InitiatorName: {}\nInitiatorAlias: {alias}\nLIO Session ID: {id}   ISID: 0x{isid}  TSIH: {id}  SessionType: Normal\nSession State: TARG_SESS_STATE_{}\n",
         session.initiator, session.state
     );
     for connection in &session.connections {

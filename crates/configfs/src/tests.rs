@@ -4,7 +4,8 @@ mod chance;
 mod text;
 
 use crate::{Entry, Errno, Mode, Step, Tree, View};
-use felio_control::view::{SessionView, Snapshot};
+use felio_control::stats::Stats;
+use felio_control::view::{ReservationView, SessionView, Snapshot};
 use felio_control::{Config, Facts};
 
 /// A tree, and the configuration that it is of.
@@ -12,6 +13,8 @@ pub(crate) struct World {
     pub(crate) tree: Tree,
     pub(crate) snapshot: Snapshot,
     pub(crate) sessions: Vec<SessionView>,
+    pub(crate) stats: Option<Stats>,
+    pub(crate) reservations: Option<ReservationView>,
     /// How many transactions there were: each draws other names.
     count: u64,
 }
@@ -23,11 +26,23 @@ impl World {
 
     pub(crate) fn of(config: Config) -> Self {
         let snapshot = Snapshot { config: config.into(), ..Snapshot::default() };
-        Self { tree: Tree::new("felio"), snapshot, sessions: Vec::new(), count: 0 }
+        Self {
+            tree: Tree::new("felio"),
+            snapshot,
+            sessions: Vec::new(),
+            stats: None,
+            reservations: None,
+            count: 0,
+        }
     }
 
     pub(crate) fn view(&self) -> View<'_> {
-        View { snapshot: &self.snapshot, sessions: &self.sessions }
+        View {
+            sessions: &self.sessions,
+            stats: self.stats.as_ref(),
+            reservations: self.reservations.as_ref(),
+            ..View::of(&self.snapshot)
+        }
     }
 
     /// What the daemon and the tree make of a step.
@@ -44,8 +59,7 @@ impl World {
             self.snapshot.config.apply_piecemeal(&step.changes, &facts).map_err(|refusal| errno(&refusal))?;
         self.snapshot.config = config.into();
         self.tree.settle(step);
-        let view = View { snapshot: &self.snapshot, sessions: &self.sessions };
-        self.tree.follow(view);
+        self.tree.follow(View::of(&self.snapshot));
         Ok(())
     }
 
@@ -93,8 +107,15 @@ impl World {
                 Entry::Link(to) => lines += &format!("{path} -> {to}\n"),
                 Entry::File(Mode::Write) => lines += &format!("{path} 0200\n"),
                 Entry::File(mode) => {
-                    let content = self.read(&path).expect("it can be read");
-                    lines += &format!("{path} {:04o} {content:?}\n", mode.bits());
+                    let content = match self.read(&path) {
+                        Ok(content) => format!("{content:?}"),
+                        // Of something that leads nowhere.
+                        Err(errno) => {
+                            assert_eq!(errno, Errno::NO_DEVICE, "{path}");
+                            "ENODEV".to_owned()
+                        }
+                    };
+                    lines += &format!("{path} {:04o} {content}\n", mode.bits());
                 }
             }
         }
@@ -292,7 +313,7 @@ fn folders_have_the_names_that_they_can_have() {
 fn what_others_made_stands_in_a_folder_of_its_own() {
     let world = everything();
     let mut fresh = World::of(Config::clone(&world.snapshot.config));
-    fresh.tree.follow(View { snapshot: &fresh.snapshot, sessions: &[] });
+    fresh.tree.follow(View::of(&fresh.snapshot));
     assert_eq!(fresh.read("core/iblock_0/block/enable").as_deref(), Ok("1\n"));
     assert_eq!(fresh.read("core/fileio_1/disk/enable").as_deref(), Ok("1\n"));
     fresh.rmdir("core/iblock_0/block").expect("nobody uses it");

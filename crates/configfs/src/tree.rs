@@ -55,6 +55,19 @@ pub enum Entry {
     Link(String),
 }
 
+/// What of what runs a file tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// Who is logged in.
+    Sessions,
+    /// That, and what was counted.
+    Stats,
+    /// Who has reserved a storage object.
+    Reservations(StorageKey),
+}
+
 /// Who may do what with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -237,10 +250,13 @@ impl Tree {
         }
     }
 
-    /// Whether what stands at a path depends on who is logged in.
+    /// What of what runs the content of a file tells of.
     #[must_use]
-    pub fn tells_of_sessions(&self, path: &str) -> bool {
-        path.contains("/acls/") || path.ends_with("/dynamic_sessions")
+    pub fn needs(&self, view: View<'_>, path: &str) -> Needs {
+        match self.node(view, path) {
+            Ok(Node::File(file)) => file.needs(),
+            Ok(Node::Folder(_) | Node::Link(_)) | Err(_) => Needs::Nothing,
+        }
     }
 
     pub(crate) fn version(&self) -> &str {

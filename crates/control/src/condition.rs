@@ -21,6 +21,8 @@ pub enum Condition {
     },
     /// It is not wanted now: disabled, or below something that is.
     Down,
+    /// It is wanted, but nobody gets there for now: an operator has drained it.
+    Drained,
 }
 
 /// The conditions of all objects. Who is not mentioned is up.

@@ -357,6 +357,25 @@ impl StorageObject {
         }
     }
 
+    /// The vendor that initiators are told.
+    #[must_use]
+    pub fn vendor(&self) -> &str {
+        self.identity.vendor.as_deref().unwrap_or("felio")
+    }
+
+    /// The product that initiators are told; the object has that name.
+    #[must_use]
+    pub fn product<'a>(&'a self, name: &'a str) -> &'a str {
+        let is_named = self.attribute("emulate_model_alias").is_some_and(|value| value.is_on());
+        self.identity.product.as_deref().unwrap_or(if is_named { name } else { "DISK" })
+    }
+
+    /// The revision that initiators are told.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        self.identity.revision.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"))
+    }
+
     /// The value of an attribute, set or default. `None` where the device decides, or there is no such attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<Value> {

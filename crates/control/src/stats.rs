@@ -3,7 +3,7 @@
 //! Every number grows for as long as its object is served, but for what is in flight. What happens in a second, and how long it takes then, is
 //! the difference of two readings. Sums of what LIO counts for SCSI's MIB (`num_cmds`, `read_mbytes`, `resets` …) are in it.
 
-use crate::path::{StorageKey, TpgKey};
+use crate::path::{StorageKey, TargetKey, TpgKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +22,10 @@ pub struct Stats {
     pub storage: Vec<StorageStats>,
     /// Target ports: portal groups that are there.
     pub ports: Vec<PortStats>,
+    /// Numbers under which initiators find storage objects.
+    pub luns: Vec<LunStats>,
+    /// iSCSI targets.
+    pub targets: Vec<TargetStats>,
     /// Sessions that are there.
     pub sessions: Vec<SessionStats>,
 }
@@ -44,6 +48,12 @@ pub struct StorageStats {
     pub attentions_told: u64,
     /// How often it was reset.
     pub resets: u64,
+    /// Commands that an initiator wanted to be aborted, and that were found.
+    pub aborts: u64,
+    /// Those that were not.
+    pub aborts_missed: u64,
+    /// When it was opened: nanoseconds since the daemon was started.
+    pub opened_nanos: u64,
 }
 
 /// What was counted of a target port since it was made.
@@ -56,6 +66,147 @@ pub struct PortStats {
     /// The commands that came through it.
     #[serde(flatten)]
     pub traffic: Traffic,
+}
+
+/// What was counted under one number, since it has led to its storage object. How long single commands took is counted of the storage object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LunStats {
+    /// Through which target port.
+    pub tpg: TpgKey,
+    /// The number there.
+    pub lun: u16,
+    /// Whose it is; all those without an ACL are one.
+    pub initiator: Option<String>,
+    /// The number that the initiator uses.
+    pub mapped_lun: u16,
+    /// What is behind it.
+    pub storage: StorageKey,
+    /// Commands that were answered.
+    pub commands: u64,
+    /// Those that ended otherwise than well.
+    pub errors: u64,
+    /// Bytes that initiators got.
+    pub bytes_in: u64,
+    /// Bytes that they brought.
+    pub bytes_out: u64,
+    /// From arrival to answer, all together.
+    pub nanos: u64,
+}
+
+/// What was counted of an iSCSI target since the daemon was started, or since it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetStats {
+    /// Which.
+    pub target: TargetKey,
+    /// What became of logins and sessions.
+    #[serde(flatten)]
+    pub logins: Logins,
+}
+
+/// What became of logins and sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Logins {
+    /// Logins that were accepted; discovery is nobody's.
+    pub accepted: u64,
+    /// Initiators that may not come.
+    pub not_authorized: u64,
+    /// Initiators that did not prove who they are.
+    pub not_authenticated: u64,
+    /// Logins that broke the rules of negotiation.
+    pub not_negotiated: u64,
+    /// Logins that failed otherwise.
+    pub failed_otherwise: u64,
+    /// The last that failed.
+    pub last_failed: Option<FailedLogin>,
+    /// Sessions that were ended by either side.
+    pub logouts: u64,
+    /// Sessions that were lost.
+    pub losses: u64,
+    /// Of these, those with a wrong digest,
+    pub digest_errors: u64,
+    /// those where something did not come in time,
+    pub timeouts: u64,
+    /// and those that broke the protocol.
+    pub format_errors: u64,
+    /// The last that was ended for one of these three.
+    pub last_broken: Option<BrokenSession>,
+}
+
+/// A login that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailedLogin {
+    /// When: nanoseconds since the daemon was started.
+    pub at_nanos: u64,
+    /// Which of the four.
+    pub kind: LoginFailure,
+    /// Who it said it is.
+    pub initiator: String,
+    /// Where it came from.
+    pub address: std::net::IpAddr,
+}
+
+/// A session that was ended for a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokenSession {
+    /// Whose it was.
+    pub initiator: String,
+    /// Which.
+    pub kind: SessionFailure,
+}
+
+/// How a login failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginFailure {
+    /// It may not come.
+    NotAuthorized,
+    /// It did not prove who it is.
+    NotAuthenticated,
+    /// It broke the rules of negotiation.
+    NotNegotiated,
+    /// Otherwise.
+    Other,
+}
+
+/// How a session failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionFailure {
+    /// A digest was wrong.
+    Digest,
+    /// Something did not come in time.
+    Timeout,
+    /// The initiator broke the protocol.
+    Format,
+}
+
+impl Logins {
+    /// All that failed.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
+        self.not_authorized + self.not_authenticated + self.not_negotiated + self.failed_otherwise
+    }
+
+    /// A login failed.
+    pub fn note_failed(&mut self, login: FailedLogin) {
+        *match login.kind {
+            LoginFailure::NotAuthorized => &mut self.not_authorized,
+            LoginFailure::NotAuthenticated => &mut self.not_authenticated,
+            LoginFailure::NotNegotiated => &mut self.not_negotiated,
+            LoginFailure::Other => &mut self.failed_otherwise,
+        } += 1;
+        self.last_failed = Some(login);
+    }
+
+    /// A session was ended for a failure.
+    pub fn note_broken(&mut self, session: BrokenSession) {
+        *match session.kind {
+            SessionFailure::Digest => &mut self.digest_errors,
+            SessionFailure::Timeout => &mut self.timeouts,
+            SessionFailure::Format => &mut self.format_errors,
+        } += 1;
+        self.last_broken = Some(session);
+    }
 }
 
 /// What was counted of a session since its login.

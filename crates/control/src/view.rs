@@ -5,15 +5,18 @@ use crate::config::Config;
 use crate::path::{Path, StorageKey, TpgKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A session of an initiator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
     /// Its number, unique among those that are there.
     pub id: u16,
     /// Who it is.
     pub initiator: String,
+    /// The initiator port's name, by which reservations know it.
+    pub initiator_port: String,
     /// What it calls itself.
     pub alias: Option<String>,
     /// What its ACL is tagged with.
@@ -22,8 +25,12 @@ pub struct SessionView {
     pub tpg: Option<TpgKey>,
     /// Whether it has proved who it is.
     pub authenticated: bool,
+    /// The user whose secret it has proved to know.
+    pub user: Option<String>,
     /// `LOGGED_IN` and the like.
     pub state: String,
+    /// What was negotiated at its login, under the fabric's names. The longest data segments are as each side declared its own.
+    pub parameters: BTreeMap<String, String>,
     /// Its connections.
     pub connections: Vec<ConnectionView>,
     /// What it sees.
@@ -31,12 +38,14 @@ pub struct SessionView {
 }
 
 /// A connection of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionView {
     /// Its number in the session.
     pub cid: u16,
     /// The initiator's address and port.
     pub peer: String,
+    /// Our address and port at which it came: the portal.
+    pub local: Option<String>,
     /// `TCP` and the like.
     pub transport: String,
     /// `LOGGED_IN` and the like.
@@ -52,6 +61,53 @@ pub struct SessionLun {
     pub storage: StorageKey,
     /// Whether the initiator cannot write.
     pub write_protect: bool,
+}
+
+/// What has not ended where something is drained.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftView {
+    /// Who is still logged in.
+    pub initiators: Vec<String>,
+    /// Commands that are not answered, or of which an operation is not finished.
+    pub commands: u64,
+}
+
+/// Who has reserved a storage object, and who is registered with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReservationView {
+    /// How often registrations and reservations have changed.
+    pub generation: u32,
+    /// Whether they outlive a loss of power.
+    pub aptpl: bool,
+    /// Whether what was saved of them cannot be read: nobody gets in until they are made anew.
+    pub lost: bool,
+    /// Who is registered.
+    pub registrations: Vec<RegistrationView>,
+    /// The type of the persistent reservation, as SPC-4 numbers them.
+    pub kind: Option<u8>,
+    /// Whose it is; nobody's own where all who are registered hold it.
+    pub holder: Option<PortView>,
+    /// The initiator that has reserved it by RESERVE.
+    pub reserved_by: Option<String>,
+}
+
+/// A registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationView {
+    /// Whose.
+    #[serde(flatten)]
+    pub port: PortView,
+    /// With which key.
+    pub key: u64,
+}
+
+/// An initiator's port, and the one of ours through which it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PortView {
+    /// The initiator port's name.
+    pub initiator_port: String,
+    /// The relative target port identifier (`rtpi`).
+    pub rtpi: u16,
 }
 
 /// Everything that is wanted, and what is not up of it.

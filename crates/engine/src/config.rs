@@ -3,7 +3,7 @@
 //! Immutable; replaced whole ([`Engine::handle_config`](crate::Engine::handle_config)).
 
 use core::time::Duration;
-use felio_hal::meter::{Meter, Meters, UnitMeter};
+use felio_hal::meter::{LunMeter, Meter, Meters, UnitMeter};
 use felio_hal::state::Saved;
 use felio_hal::{Limits, StoreId};
 use felio_spec::Lun;
@@ -43,7 +43,11 @@ pub struct PortConfig {
 
 /// Which units there are for an initiator, and under which numbers. A unit may have several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LunMap(Vec<Mapping>);
+pub struct LunMap {
+    mappings: Vec<Mapping>,
+    /// What is counted under each number; none where nobody asks.
+    meters: Vec<Meters<LunMeter>>,
+}
 
 /// A unit's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,45 +66,82 @@ impl LunMap {
     pub fn new(mut mappings: Vec<Mapping>) -> Self {
         mappings.sort_by_key(|mapping| mapping.lun);
         mappings.dedup_by_key(|mapping| mapping.lun);
-        Self(mappings)
+        Self { mappings, meters: Vec::new() }
+    }
+
+    /// The same, and what comes to each number is counted there.
+    #[must_use]
+    pub fn counted(mut self, meter: impl Fn(&Mapping) -> Meters<LunMeter>) -> Self {
+        self.meters = self.mappings.iter().map(meter).collect();
+        self
     }
 
     /// The first units, each under the number of its place.
     #[must_use]
     pub fn numbered(units: u16) -> Self {
-        Self((0..units).map(|lun| Mapping { lun, unit: lun.into(), read_only: false }).collect())
+        Self::new((0..units).map(|lun| Mapping { lun, unit: lun.into(), read_only: false }).collect())
     }
 
     /// The unit with this number.
     #[must_use]
     pub fn find(&self, lun: Lun) -> Option<Mapping> {
+        self.mappings.get(self.place(lun)?).copied()
+    }
+
+    /// Where what comes to a number is counted.
+    #[must_use]
+    pub fn meter(&self, lun: Lun) -> Option<&Meters<LunMeter>> {
+        self.meters.get(self.place(lun)?)
+    }
+
+    /// A reactor's own meters, by index of the unit. A unit that has several numbers is counted under the first.
+    pub(crate) fn meters_of(&self, reactor: u16) -> Vec<Option<Arc<LunMeter>>> {
+        let mut all = Vec::new();
+        for (mapping, meters) in self.mappings.iter().zip(&self.meters).rev() {
+            let at = usize::try_from(mapping.unit).unwrap_or(usize::MAX);
+            if all.len() <= at {
+                all.resize(at + 1, None);
+            }
+            all[at] = Some(meters.of(reactor));
+        }
+        all
+    }
+
+    /// All that is counted.
+    pub fn meters(&self) -> impl Iterator<Item = (Mapping, &Meters<LunMeter>)> {
+        self.mappings.iter().copied().zip(&self.meters)
+    }
+
+    #[inline]
+    fn place(&self, lun: Lun) -> Option<usize> {
         let number = lun.number()?;
         // Mostly they are numbered from zero, without gaps.
-        match self.0.get(usize::from(number)) {
-            Some(mapping) if mapping.lun == number => Some(*mapping),
-            _ => {
-                let at = self.0.binary_search_by_key(&number, |mapping| mapping.lun).ok()?;
-                self.0.get(at).copied()
-            }
+        let at = usize::from(number);
+        match self.mappings.get(at) {
+            Some(mapping) if mapping.lun == number => Some(at),
+            _ => self.mappings.binary_search_by_key(&number, |mapping| mapping.lun).ok(),
         }
     }
 
     /// The first number of a unit.
     #[must_use]
     pub fn lun_of(&self, unit: u32) -> Option<Lun> {
-        self.0.iter().find(|mapping| mapping.unit == unit).and_then(|mapping| Lun::from_number(mapping.lun))
+        self.mappings
+            .iter()
+            .find(|mapping| mapping.unit == unit)
+            .and_then(|mapping| Lun::from_number(mapping.lun))
     }
 
     /// Whether the initiator may not write to a unit, whichever number it uses.
     #[must_use]
     pub fn protects(&self, unit: u32) -> bool {
-        let mut mappings = self.0.iter().filter(|mapping| mapping.unit == unit).peekable();
+        let mut mappings = self.mappings.iter().filter(|mapping| mapping.unit == unit).peekable();
         mappings.peek().is_some() && mappings.all(|mapping| mapping.read_only)
     }
 
     /// All of them, by ascending number.
     pub fn iter(&self) -> impl Iterator<Item = Mapping> {
-        self.0.iter().copied()
+        self.mappings.iter().copied()
     }
 }
 

@@ -111,9 +111,9 @@ impl Engine {
             let luns = config.map(|port| Arc::clone(port.luns_for(&login.initiator))).unwrap_or_default();
             let port_meter = config.map(|port| port.meters.of(self.reactor)).unwrap_or_default();
             let port = port.unwrap_or(0);
-            let meter = meters.of(self.reactor);
-            let newcomer =
-                Newcomer { initiator: &login.initiator, port, luns, path, obstacles, meter, port_meter };
+            let (meter, lun_meters) = (meters.of(self.reactor), luns.meters_of(self.reactor));
+            let initiator = &login.initiator;
+            let newcomer = Newcomer { initiator, port, luns, path, obstacles, meter, port_meter, lun_meters };
             self.nexuses.insert(nexus, &login.initiator_port, newcomer);
         }
     }

@@ -52,5 +52,6 @@ pub use counters::{Counters, Tally, Traffic};
 pub use engine::Engine;
 pub use gate::Letter;
 pub use geometry::{Geometry, TRANSFER_BYTES_MAX};
+pub use reservation::Holdings;
 pub use unit::Unit;
 pub use writer::Writer;

@@ -308,9 +308,16 @@ impl Engine {
         referenced: Option<PortTag>,
         pool: &mut Pool,
     ) {
-        match self.find(nexus, unit, referenced) {
-            Some(slot) => self.end_all(now, nexus, tag, vec![slot], Then::Nothing, pool),
-            None => self.reply(nexus, tag, Answer::NoSuchTask),
+        let (found, meter) = (self.find(nexus, unit, referenced), &self.units[index(unit)].meter);
+        match found {
+            Some(slot) => {
+                meter.aborts.add(1);
+                self.end_all(now, nexus, tag, vec![slot], Then::Nothing, pool);
+            }
+            None => {
+                meter.aborts_missed.add(1);
+                self.reply(nexus, tag, Answer::NoSuchTask);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Commands are counted as they end, by the engine that answers them: for their unit, their session and its target port.
+//! Commands are counted as they end, by the engine that answers them: for their unit, the number under which it is found, their session
+//! and its target port.
 //!
 //! Parts of copies are nobody's commands and are not counted; what they ask of the stores is.
 //!
@@ -55,9 +56,9 @@ impl Engine {
         if command.tag.piece().is_some() {
             return;
         }
-        let unit = unit.map(|unit| &self.units[index(unit)]);
+        let known = unit.map(|unit| &self.units[index(unit)]);
         let entry =
-            unit.and_then(|unit| pass::entry(unit, command).or_else(|| find(unit, &command.cdb).ok()));
+            known.and_then(|unit| pass::entry(unit, command).or_else(|| find(unit, &command.cdb).ok()));
         let ended = Ended {
             kind: entry.map_or(Kind::Other, |entry| entry.row.kind),
             status: outcome.status,
@@ -107,18 +108,21 @@ impl Engine {
     #[inline]
     fn count(&self, task: &Task, ended: Ended) {
         if !task.is_piece() {
-            self.note(task.nexus, Some(&self.units[index(task.unit)]), &ended);
+            self.note(task.nexus, Some(task.unit), &ended);
         }
     }
 
     #[inline]
-    fn note(&self, nexus: NexusId, unit: Option<&Unit>, ended: &Ended) {
+    fn note(&self, nexus: NexusId, unit: Option<u32>, ended: &Ended) {
         if let Some(unit) = unit {
-            unit.meter.commands.note(ended);
+            self.units[index(unit)].meter.commands.note(ended);
         }
         if let Some(nexus) = self.nexuses.get(nexus) {
             nexus.meter.note(ended);
             nexus.port_meter.note(ended);
+            if let Some(meter) = unit.and_then(|unit| nexus.lun_meter(unit)) {
+                meter.note(ended);
+            }
         }
     }
 }

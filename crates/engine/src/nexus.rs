@@ -9,7 +9,7 @@ use crate::config::LunMap;
 use crate::gate::{Abroad, Pass};
 use crate::reservation::Path;
 use felio_hal::NexusId;
-use felio_hal::meter::{Meter, UnitMeter};
+use felio_hal::meter::{LunMeter, Meter, UnitMeter};
 use felio_spec::Sense;
 use felio_spec::reservation::Obstacle;
 use std::collections::VecDeque;
@@ -34,6 +34,8 @@ pub(crate) struct Nexus {
     pub(crate) meter: Arc<Meter>,
     /// Where those of its target port are.
     pub(crate) port_meter: Arc<Meter>,
+    /// By index of the unit: where what comes to the number under which it finds it is counted.
+    pub(crate) lun_meters: Vec<Option<Arc<LunMeter>>>,
     /// What it must be told, by index of the unit.
     pub(crate) attentions: Vec<Attentions>,
     /// What keeps its commands from running, by index of the unit.
@@ -50,6 +52,12 @@ impl Nexus {
     /// What is pending on a unit.
     pub(crate) fn pending(&self, unit: u32) -> Attentions {
         self.attentions.get(index(unit)).copied().unwrap_or(Attentions::NONE)
+    }
+
+    /// Where what comes to a unit is counted, if somebody asks.
+    #[inline]
+    pub(crate) fn lun_meter(&self, unit: u32) -> Option<&LunMeter> {
+        self.lun_meters.get(index(unit))?.as_deref()
     }
 
     /// The pass for a unit.
@@ -114,6 +122,7 @@ pub(crate) struct Newcomer<'a> {
     pub(crate) obstacles: Vec<Option<Obstacle>>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) port_meter: Arc<Meter>,
+    pub(crate) lun_meters: Vec<Option<Arc<LunMeter>>>,
 }
 
 /// All nexuses.
@@ -139,7 +148,7 @@ impl Nexuses {
     /// A nexus exists from now on.
     //= SAM-5 "Unit attention conditions": an initiator port that comes back is told of the nexus loss, not of power on.
     pub(crate) fn insert(&mut self, id: NexusId, initiator_port: &str, newcomer: Newcomer<'_>) {
-        let Newcomer { initiator, port, luns, path, obstacles, meter, port_meter } = newcomer;
+        let Newcomer { initiator, port, luns, path, obstacles, meter, port_meter, lun_meters } = newcomer;
         assert!(id.slot < SLOTS_MAX, "ports are numbered densely");
         let mut pending = Attentions::NONE;
         pending.insert(self.acquaint(initiator_port, port));
@@ -167,6 +176,7 @@ impl Nexuses {
             tasks: 0,
             meter,
             port_meter,
+            lun_meters,
             attentions: vec![pending; units],
             obstacles,
             passes: vec![Pass::NONE; units],

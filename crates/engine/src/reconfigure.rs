@@ -86,6 +86,7 @@ impl Engine {
             nexus.port = port.unwrap_or(0);
             let luns = port.map(|port| Arc::clone(self.target.ports[port].luns_for(&nexus.initiator)));
             let luns = luns.unwrap_or_default();
+            nexus.lun_meters = luns.meters_of(self.reactor);
             let old = core::mem::replace(&mut nexus.luns, Arc::clone(&luns));
             if !Arc::ptr_eq(&old, &luns) && *old != *luns {
                 let news = news(&old, &luns);

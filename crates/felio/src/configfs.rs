@@ -8,9 +8,10 @@ use crate::failure::{Failure, Kind};
 use crate::threads;
 use core::time::Duration;
 use felio_client::Client;
-use felio_configfs::{Entry, Errno, Step, Tree, View};
+use felio_configfs::{Entry, Errno, Needs, Step, Tree, View};
 use felio_control::Refusal;
-use felio_control::view::{SessionView, Snapshot};
+use felio_control::stats::Stats;
+use felio_control::view::{ReservationView, SessionView, Snapshot};
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
     Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyData,
@@ -97,11 +98,14 @@ struct State {
 struct Look {
     snapshot: Arc<Snapshot>,
     sessions: Vec<SessionView>,
+    stats: Option<Stats>,
+    reservations: Option<ReservationView>,
 }
 
 impl Look {
     fn view(&self) -> View<'_> {
-        View { snapshot: &self.snapshot, sessions: &self.sessions }
+        let Self { snapshot, sessions, stats, reservations } = self;
+        View { snapshot, sessions, stats: stats.as_ref(), reservations: reservations.as_ref() }
     }
 }
 
@@ -109,19 +113,30 @@ impl State {
     /// How things are, and what the tree makes of it.
     fn now(&mut self) -> Result<Look, Errno> {
         self.refresh().map_err(|_| IO)?;
-        Ok(Look { snapshot: Arc::clone(&self.shown), sessions: Vec::new() })
+        let snapshot = Arc::clone(&self.shown);
+        Ok(Look { snapshot, sessions: Vec::new(), stats: None, reservations: None })
     }
 
-    /// The same with those who are logged in, of whom only contents tell.
-    fn now_with_sessions(&mut self) -> Result<Look, Errno> {
-        let look = self.now()?;
-        Ok(Look { sessions: self.client.sessions().map_err(|_| IO)?, ..look })
+    /// The same with what runs, of which only contents tell.
+    fn now_with(&mut self, needs: Needs) -> Result<Look, Errno> {
+        let mut look = self.now()?;
+        if matches!(needs, Needs::Sessions | Needs::Stats) {
+            look.sessions = self.client.sessions().map_err(|_| IO)?;
+        }
+        if needs == Needs::Stats {
+            look.stats = Some(self.client.stats().map_err(|_| IO)?);
+        }
+        if let Needs::Reservations(storage) = needs {
+            // What is not open, or not enabled yet, nobody has reserved.
+            look.reservations = self.client.reservations(&storage).ok();
+        }
+        Ok(look)
     }
 
     fn refresh(&mut self) -> Result<(), Refusal> {
         if self.client.revision()? != self.shown.revision {
             self.shown = Arc::new(self.client.snapshot()?);
-            self.tree.follow(View { snapshot: &self.shown, sessions: &[] });
+            self.tree.follow(View::of(&self.shown));
         }
         Ok(())
     }
@@ -271,10 +286,9 @@ impl Server {
             return Ok(content.clone());
         }
         let path = state.path(inode)?;
-        let look = match state.tree.tells_of_sessions(&path) {
-            true => state.now_with_sessions()?,
-            false => state.now()?,
-        };
+        let look = state.now()?;
+        let needs = state.tree.needs(look.view(), &path);
+        let look = state.now_with(needs)?;
         let content = state.tree.read(look.view(), &path)?;
         state.contents.insert(handle.0, content.clone());
         Ok(content)

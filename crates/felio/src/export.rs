@@ -101,7 +101,9 @@ fn serve(report: &mut Report, runtime: &Runtime, happenings: &Receiver<Happening
                 let _ = crate::failure::report(&failure);
                 std::process::exit(1);
             }
-            Happening::Notice(Notice::LoginRefused { peer, why }) => report.login_refused(peer, &why),
+            Happening::Notice(Notice::LoginRefused { peer, refusal }) => {
+                report.login_refused(peer, &refusal.to_string())
+            }
             Happening::Notice(Notice::Event(event)) => {
                 if matches!(event, Event::FlushFailed { .. }) {
                     failed = Some(Failure::new(

@@ -83,6 +83,40 @@ pub struct UnitMeter {
     pub attentions_told: Count,
     /// How often it was reset.
     pub resets: Count,
+    /// ABORT TASK that found its task,
+    pub aborts: Count,
+    /// and those that did not.
+    pub aborts_missed: Count,
+}
+
+/// What is counted of a unit under one of its numbers, for those who find it there. It is short: there is one for each number and reactor.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct LunMeter {
+    /// Commands that were answered.
+    pub commands: Count,
+    /// Those that ended otherwise than well.
+    pub errors: Count,
+    /// Bytes of Data-In that they got.
+    pub bytes_in: Count,
+    /// Bytes of Data-Out that they brought.
+    pub bytes_out: Count,
+    /// From arrival to answer, all together, nanoseconds.
+    pub nanos: Count,
+}
+
+impl LunMeter {
+    /// A command was answered.
+    #[inline]
+    pub fn note(&self, ended: &Ended) {
+        self.commands.add(1);
+        self.bytes_in.add(ended.bytes_in);
+        self.bytes_out.add(ended.bytes_out);
+        self.nanos.add(ended.nanos);
+        if ended.status != Status::GOOD {
+            self.errors.add(1);
+        }
+    }
 }
 
 /// How many sense keys there are.
@@ -306,6 +340,15 @@ mod tests {
         let meter = Meter::default();
         FAILURES.iter().for_each(|status| meter.note(&ended(*status, None)));
         assert_eq!(meter.failures.each_ref().map(Count::get), [1; FAILURES.len()]);
+    }
+
+    #[test]
+    fn a_number_has_failures_among_its_commands() {
+        let meter = LunMeter::default();
+        meter.note(&ended(Status::GOOD, None));
+        meter.note(&ended(Status::BUSY, None));
+        let counts = [&meter.commands, &meter.errors, &meter.bytes_in, &meter.bytes_out, &meter.nanos];
+        assert_eq!(counts.map(Count::get), [2, 1, 1024, 0, 2000]);
     }
 
     #[test]

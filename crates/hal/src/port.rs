@@ -14,6 +14,8 @@ use core::time::Duration;
 use felio_spec::status::TaskManagementResponse;
 use felio_spec::{Cdb, Lun, Sense, Status, TaskAttribute, TaskManagementFunction};
 use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One connection. The order of calls in a reactor's turn: `handle_*` for whatever happened, `poll_event` until it is
 /// empty, `handle_request` for what the engine answered, then `output` and `handle_sent`, then `poll_timeout`.
@@ -96,6 +98,23 @@ pub struct Login {
     pub kind: LoginKind,
     /// The session handle (TSIH) that the initiator wants to join; zero: a new session.
     pub session: u16,
+    /// What it agreed on with the port.
+    pub terms: Arc<Terms>,
+}
+
+/// What an initiator and a port have agreed on, for whoever looks: nothing is decided by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What the initiator calls itself, beside its name.
+    pub alias: Option<String>,
+    /// The user whose secret it has proved to know.
+    pub user: Option<String>,
+    /// The connection's number in its session.
+    pub connection: u16,
+    /// The address at which it reached us.
+    pub local: Option<SocketAddr>,
+    /// What was negotiated, under the fabric's names, in the fabric's order.
+    pub values: Vec<(&'static str, String)>,
 }
 
 /// What kind of session.

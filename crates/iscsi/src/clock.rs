@@ -3,6 +3,7 @@
 //! Not here: data of commands and gaps in CmdSN, whose deadlines the session keeps. A [`Clock`] is told what happens and
 //! answers what is overdue; it asks nobody for the time.
 
+use crate::causes;
 use crate::keys::SessionType;
 use crate::limits::Limits;
 use core::time::Duration;
@@ -137,16 +138,16 @@ impl Clock {
             |since: Option<Time>, patience: Duration, text| Some((since? + patience, Due::End(text)));
         let login = (phase == Phase::Login).then_some(self.began);
         [
-            passes(login, limits.login, "login took too long"),
-            passes(self.pdu, limits.pdu, "the rest of a PDU did not come"),
-            passes(self.output, limits.output, "the initiator takes no output"),
+            passes(login, limits.login, causes::LOGIN_LATE),
+            passes(self.pdu, limits.pdu, causes::PDU_LATE),
+            passes(self.output, limits.output, causes::OUTPUT_LATE),
             self.logout_by.map(|by| (by, Due::Logout)),
             self.silence(phase),
         ]
     }
 
     fn silence(&self, phase: Phase) -> Option<(Time, Due)> {
-        const SILENT: Due = Due::End("the initiator is silent");
+        const SILENT: Due = Due::End(causes::SILENT);
         let Limits { ping, ping_answer, .. } = self.limits;
         let Phase::Serving(kind) = phase else { return None };
         Some(match (kind, self.pinged) {

@@ -10,6 +10,7 @@
 //! Invariants: a nexus that was admitted is reported lost exactly once; every buffer is in the pool, with the engine, or
 //! here; each wait for the peer has a deadline.
 
+use crate::causes;
 use crate::clock::{Clock, Due, Phase, Waits};
 use crate::config::Config;
 use crate::digest::Digests;
@@ -23,7 +24,7 @@ use crate::receive::{Framer, Header, Segment};
 use crate::session::{After, Agreed, Begin, FullFeature, Incoming, Io, Sink};
 use crate::transmit::{Framing, Job, Outbox, Payload, to_usize};
 use core::time::Duration;
-use felio_hal::port::{Fatal, Login as LoginEvent, LoginKind, LossReason, Refusal};
+use felio_hal::port::{Fatal, Login as LoginEvent, LoginKind, LossReason, Refusal, Terms};
 use felio_hal::{Buf, Pool, Port, PortEvent, PortRequest, Time};
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
@@ -261,7 +262,7 @@ impl Connection {
                 if !segment.is_intact() {
                     full.reject(&header.bhs, crate::pdu::RejectReason::DATA_DIGEST_ERROR, &mut io);
                     own.into_iter().for_each(|buf| pool.give(buf));
-                    return Err(Fatal("data digest error"));
+                    return Err(Fatal(causes::DATA_DIGEST));
                 }
                 if let After::End(reason) = full.finish(header, incoming, own, &mut io) {
                     self.end(reason, pool);
@@ -496,7 +497,7 @@ impl Port for Connection {
             (Some(Due::End(text)), _) => return Err(Fatal(text)),
             (Some(Due::Logout), State::FullFeature(full)) => {
                 full.announce(AsyncEvent::CONNECTION_DROPPED, Duration::ZERO, &mut self.out);
-                return Err(Fatal("the initiator did not log out when asked to"));
+                return Err(Fatal(causes::NO_LOGOUT));
             }
             (Some(Due::Ping), State::FullFeature(full)) => {
                 self.out.shrink();
@@ -538,9 +539,9 @@ impl Port for Connection {
     fn hoards(&self, now: Time) -> Option<Fatal> {
         let State::FullFeature(full) = &self.state else { return None };
         if self.out.data_bytes() > 0 && self.clock.is_output_stalled(now) {
-            return Some(Fatal("the initiator takes no output while memory is short"));
+            return Some(Fatal(causes::OUTPUT_SCARCE));
         }
-        full.is_owed_too_long(now).then_some(Fatal("data of a write did not come while memory is short"))
+        full.is_owed_too_long(now).then_some(Fatal(causes::DATA_SCARCE))
     }
 
     fn is_finished(&self) -> bool {
@@ -602,6 +603,13 @@ fn who(facts: &Facts) -> LoginEvent {
             SessionType::Discovery => LoginKind::Discovery,
         },
         session: facts.tsih,
+        terms: Arc::new(Terms {
+            alias: facts.parameters.session.initiator_alias.clone(),
+            user: facts.account.as_ref().map(|account| account.user().to_owned()),
+            connection: facts.cid,
+            local: Some(facts.peer.local),
+            values: facts.parameters.values(facts.session.kind()),
+        }),
     }
 }
 

@@ -29,6 +29,15 @@ impl Digest {
             Self::Crc32c => DIGEST_BYTES,
         }
     }
+
+    /// The name in text.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Crc32c => "CRC32C",
+        }
+    }
 }
 
 /// The digests that are in force on a connection.

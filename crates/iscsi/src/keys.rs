@@ -12,7 +12,7 @@ mod parameters;
 mod table;
 
 pub use negotiator::{KeyError, Leading, Negotiator, Phase, SessionType};
-pub use parameters::{ConnectionParameters, Parameters, SessionParameters, TaskReporting};
+pub use parameters::{ConnectionParameters, OUR_SEGMENT, Parameters, SessionParameters, TaskReporting};
 pub use table::{BooleanRule, Discovery, KEYS, KeyStage, Kind, NumberRule, Row, Sender, Special, Usage};
 
 #[cfg(test)]

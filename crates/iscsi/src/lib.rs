@@ -5,6 +5,7 @@
 //! is on the wire, at [`keys`] for what is negotiated, at [`config`] for what an operator says.
 #![forbid(unsafe_code)]
 
+pub mod causes;
 pub mod chap;
 mod clock;
 mod command;

@@ -6,6 +6,7 @@
 //! Not here: what a PDU means. Invariants: no byte behind the PDU at hand is touched; a header is handed out once, with a
 //! digest that fits.
 
+use crate::causes;
 use crate::digest::{Crc32c, DIGEST_BYTES, Digest, Digests, header_digest};
 use crate::pdu::{BHS_BYTES, Bhs, Segments};
 use felio_hal::port::Fatal;
@@ -87,7 +88,7 @@ impl Framer {
                 self.bytes[..segments.header_bytes()].split_at(BHS_BYTES + segments.ahs_bytes);
             //= RFC 7143 "Header Digest and Data Digest": without the header nothing behind it can be trusted
             if header_digest(header, &[]) != digest {
-                return Err(Fatal("header digest error"));
+                return Err(Fatal(causes::HEADER_DIGEST));
             }
         }
         Ok((used, Some(Header { bhs, segments })))

@@ -11,6 +11,7 @@
 //! Invariants: [`FullFeature::begin`] changes nothing when it answers [`Begin::Wait`]; each numbered request is delivered
 //! once and in order; a command that the engine knows leaves only with the engine's answer.
 
+use crate::causes;
 use crate::clock::RETRY;
 use crate::config::Config;
 use crate::discovery::Viewer;
@@ -290,14 +291,14 @@ impl FullFeature {
         // There is no pool here: whoever calls us turns to `retry` next.
         self.retry_at = self.retry_at.map(|at| if at <= now { now + RETRY } else { at });
         if self.gap_since.is_some_and(|since| since + self.limits.data_out <= now) {
-            return Err(Fatal("a gap in CmdSN was not filled"));
+            return Err(Fatal(causes::GAP));
         }
         if self.owed_check.is_some_and(|at| at <= now) {
             let owed = self.tasks.commands().filter(|command| command.transfer.is_owed());
             let oldest = owed.map(|command| command.transfer.touched).min();
             self.owed_check = oldest.map(|touched| touched + self.limits.data_out);
             if self.owed_check.is_some_and(|at| at <= now) {
-                return Err(Fatal("data of a write did not come"));
+                return Err(Fatal(causes::DATA_LATE));
             }
         }
         Ok(())

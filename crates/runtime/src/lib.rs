@@ -12,6 +12,7 @@
 
 pub mod adopt;
 pub mod hub;
+mod look;
 mod mailbox;
 mod reactor;
 mod spin;

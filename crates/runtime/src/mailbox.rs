@@ -6,6 +6,7 @@
 
 use crate::adopt::{Adoption, Retirement};
 use crate::hub::Message;
+use crate::look::Look;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sys::{Listener, Waker};
 use core::time::Duration;
@@ -29,6 +30,8 @@ pub(crate) enum Letter {
     Adopt(Arc<Adoption>),
     /// Units that nobody finds any more.
     Retire(Retirement),
+    /// Somebody asks how a unit is.
+    Look(Look),
     /// Where to listen from now on, and where no more.
     Listeners { open: Vec<Listener>, close: Vec<SocketAddr> },
 }

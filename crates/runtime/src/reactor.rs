@@ -134,7 +134,7 @@ impl Reactor {
     fn report_turned_away(&mut self) {
         while let Some((peer, port)) = self.hub.poll_turned_away() {
             if let Some(refusal) = port.refusal() {
-                let _ = self.world.notices.try_send(Notice::LoginRefused { peer, why: refusal.to_string() });
+                let _ = self.world.notices.try_send(Notice::LoginRefused { peer, refusal: refusal.clone() });
             }
         }
     }
@@ -174,6 +174,7 @@ impl Reactor {
                 Letter::Connection(fd, peer) => self.install(now, fd, peer),
                 Letter::Adopt(adoption) => self.adopt(now, &adoption),
                 Letter::Retire(retirement) => self.retiring.push(retirement),
+                Letter::Look(look) => look.answer(self.hub.engine()),
                 Letter::Listeners { open, close } => self.change_listeners(open, &close),
             }
         }

@@ -88,8 +88,8 @@ pub enum Notice {
     LoginRefused {
         /// The other end.
         peer: SocketAddr,
-        /// In words.
-        why: String,
+        /// Why, and whom.
+        refusal: felio_iscsi::login::Refusal,
     },
     /// A reactor's thread is over.
     Ended {

@@ -21,6 +21,11 @@ mod adopt {
     pub(crate) struct Retirement;
 }
 
+mod look {
+    #[derive(Debug)]
+    pub(crate) struct Look;
+}
+
 mod sys {
     use shuttle::sync::{Condvar, Mutex};
 

@@ -22,8 +22,9 @@ pub use complete::{Candidate, Completion};
 pub use preferences::Preferences;
 pub use shell::{Output, Screen, Shell};
 
-use felio_control::view::{SessionView, Snapshot};
-use felio_control::{Change, Done, Refusal};
+use core::time::Duration;
+use felio_control::view::{LeftView, SessionView, Snapshot};
+use felio_control::{Change, Done, Path, Refusal};
 use std::sync::Arc;
 
 /// What the shell talks to.
@@ -36,6 +37,10 @@ pub trait Daemon {
 
     /// Who is logged in.
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal>;
+
+    /// Lets nobody get to a place, and waits so long for the end of what runs there; without a time, everybody gets there again. What has
+    /// not ended by then.
+    fn drain(&mut self, path: &Path, within: Option<Duration>) -> Result<LeftView, Refusal>;
 
     /// Saves the configuration, to a file of the user's choice if one is named; says what was saved where.
     fn save(&mut self, file: Option<&str>) -> Result<String, Refusal>;

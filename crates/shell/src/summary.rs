@@ -31,6 +31,10 @@ impl Summary {
                 text: format!("{text}, degraded: {why}").trim_start_matches("..., ").to_owned(),
                 health: Health::Bad,
             },
+            Condition::Drained => Self {
+                text: format!("{text}, drained").trim_start_matches("..., ").to_owned(),
+                health: Health::Bad,
+            },
             Condition::Up | Condition::Down => Self { text, health },
         }
     }

@@ -146,6 +146,7 @@ impl World {
             target_port_tag: 1,
             kind: LoginKind::Normal,
             session: 1,
+            terms: Arc::default(),
         };
         self.engine.handle_login(self.now, self.nexuses[who], &login, &Meters::default());
     }

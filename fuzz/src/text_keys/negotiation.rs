@@ -102,7 +102,7 @@ fn check_answers(said: &[Pair<'_>], answers: &[Pair<'_>], offer: &Offer) {
             Kind::Boolean { .. } | Kind::Obsolete(_) => {
                 assert!(["Yes", "No"].contains(&answer.value), "{answer:?}")
             }
-            Kind::List(_) => {
+            Kind::List { .. } => {
                 assert!(pair.value.split(',').any(|choice| choice == answer.value), "{answer:?}")
             }
             Kind::Number { .. } | Kind::FirstBurst { .. } => {

@@ -9,12 +9,14 @@
 //!
 //! Invariant: a unit that is reserved by RESERVE has no registrations.
 
+mod holdings;
 mod persistent;
 pub(crate) mod report;
 mod request;
 mod run;
 mod saved;
 
+pub use holdings::{Holdings, Port, Registered};
 pub(crate) use persistent::Path;
 pub(crate) use request::LIST_BYTES_MAX;
 pub use request::Service;

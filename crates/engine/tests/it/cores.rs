@@ -76,6 +76,7 @@ impl Cores {
                 target_port_tag: 1,
                 kind: LoginKind::Normal,
                 session: 0,
+                terms: Arc::default(),
             };
             cores.engines.iter_mut().for_each(|engine| {
                 engine.handle_login(NOW, nexus, &login, &felio_hal::meter::Meters::default())

@@ -420,6 +420,7 @@ impl Rig {
             target_port_tag,
             kind: LoginKind::Normal,
             session: 0,
+            terms: Arc::default(),
         };
         for engine in [&mut self.engine].into_iter().chain(&mut self.guest) {
             engine.handle_login(self.now, nexus, &login, &Meters::default());

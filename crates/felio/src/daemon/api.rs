@@ -7,7 +7,7 @@ use super::answer::{self, Body, Revisions, Right};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
-use super::{Manner, Request, openapi, openmetrics};
+use super::{Manner, Request, look, openapi, openmetrics};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::Router;
@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use felio_client::{Restoration, Saving};
-use felio_control::{Change, Done, Refusal};
+use felio_control::{Change, Done, Refusal, StorageKey};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
@@ -135,6 +135,14 @@ pub(super) async fn revision(State(desk): State<Desk>, headers: HeaderMap) -> Re
 
 pub(super) async fn sessions(State(desk): State<Desk>) -> Response {
     answer::answer(ask(&desk, Request::Sessions).await.map(Ok))
+}
+
+pub(super) async fn reservations(State(desk): State<Desk>, Place(storage): Place<String>) -> Response {
+    let look = move || {
+        let storage = format!("/{storage}").parse::<StorageKey>()?;
+        look::reservations(&desk, storage)
+    };
+    answer::answer(tokio::task::spawn_blocking(look).await.ok())
 }
 
 pub(super) async fn shell(Asked(desk): Asked, Body(typed): Body<Typed<Line>>) -> Response {

@@ -16,6 +16,7 @@ use felio_spec::protection;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// An open storage object.
 pub(super) struct Disk {
@@ -31,6 +32,8 @@ pub(super) struct Disk {
     serial: String,
     naa: [u8; 16],
     saved: Saved,
+    /// When it was opened.
+    pub(super) opened: Instant,
     pub(super) meters: Meters<UnitMeter>,
 }
 
@@ -47,9 +50,6 @@ pub(super) struct Opening {
 
 /// Where neither the operator nor the device says anything else.
 const BLOCK_BYTES: u32 = 512;
-
-/// As INQUIRY tells it.
-const VENDOR: &str = "felio";
 
 /// The company id of Linux targets, by which device tables of hosts know them.
 const COMPANY: u32 = 0x00_1405;
@@ -133,7 +133,8 @@ impl Disk {
             .map_err(|failure| format!("what was saved of it cannot be read: {failure:?}"))?;
         let store: Arc<dyn Store> = Arc::new(Stateful::new(opened.store, naa, Arc::clone(state)));
         let (limits, block_bytes) = (store.limits(), spec.block_bytes);
-        Ok(Self { place, birth, store, opening, limits, block_bytes, serial, naa, saved, meters })
+        let opened = Instant::now();
+        Ok(Self { place, birth, store, opening, limits, block_bytes, serial, naa, saved, opened, meters })
     }
 
     /// The unit, as the configuration wants it now. `ports` says in which of its groups each target port is through which it is reached.
@@ -144,17 +145,11 @@ impl Disk {
         lu_group: u16,
         ports: &BTreeMap<u16, String>,
     ) -> UnitConfig {
-        let own = &object.identity;
-        let or = |set: &Option<String>, usual: &str| set.clone().unwrap_or_else(|| usual.to_owned());
         let on = |name: &str| object.attribute(name).is_some_and(|value| value.is_on());
         let mut limits = self.limits.clone();
         if !on("emulate_tpu") && !on("emulate_tpws") {
             limits.unmap = None;
         }
-        let product = match on("emulate_model_alias") {
-            true => name,
-            false => "DISK",
-        };
         UnitConfig {
             birth: self.birth,
             home: 0, // Chosen by the runtime.
@@ -165,9 +160,9 @@ impl Disk {
             read_only: !self.limits.writable,
             removable: false,
             identity: Identity {
-                vendor: cut(&or(&own.vendor, VENDOR), 8),
-                product: cut(&or(&own.product, product), 16),
-                revision: cut(&or(&own.revision, env!("CARGO_PKG_VERSION")), 4),
+                vendor: cut(object.vendor(), 8),
+                product: cut(object.product(name), 16),
+                revision: cut(object.revision(), 4),
                 serial: self.serial.clone(),
                 naa: self.naa,
             },

@@ -2,9 +2,10 @@
 //! types than to do what the line says.
 
 use super::audit::Who;
-use super::{Happening, Manner, Request};
+use super::{Happening, Manner, Request, drain};
+use core::time::Duration;
 use felio_client::Restoration;
-use felio_control::view::{Event, SessionView, Snapshot};
+use felio_control::view::{Event, LeftView, SessionView, Snapshot};
 use felio_control::{Change, Done, Refusal, RefusalKind};
 use felio_shell::{Completion, Daemon, Output, Shell};
 use schemars::JsonSchema;
@@ -122,6 +123,10 @@ impl Daemon for Clerk {
 
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {
         self.ask(Request::Sessions)
+    }
+
+    fn drain(&mut self, path: &felio_control::Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
+        drain::drain(&self.desk, path, within)
     }
 
     fn save(&mut self, file: Option<&str>) -> Result<String, Refusal> {

@@ -2,22 +2,34 @@
 //!
 //! The desk knows who there is ([`Sources`]); reading is adding up, in the thread of whoever asked: neither the desk nor a reactor waits for it.
 
-use felio_control::stats::{Commands, PortStats, SessionStats, Stats, StorageStats, Times, Traffic};
-use felio_control::{StorageKey, TpgKey};
-use felio_hal::meter::{self, BUCKETS, Count, FAILURES, Histogram, Meter, Meters, UnitMeter};
+use super::plant::LunMaps;
+use felio_control::stats::{
+    Commands, LunStats, PortStats, SessionStats, Stats, StorageStats, TargetStats, Times, Traffic,
+};
+use felio_control::{Config, StorageKey, TpgKey};
+use felio_engine::{LunMap, Mapping};
+use felio_hal::meter::{self, BUCKETS, Count, FAILURES, Histogram, LunMeter, Meter, Meters, UnitMeter};
 use felio_spec::cdb::Kind;
 use felio_spec::{Status, TaskManagementFunction};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Everything that is counted, by the names of the objects.
 pub(super) struct Sources {
     /// When the daemon was started.
     pub(super) since: Instant,
-    pub(super) storage: Vec<(StorageKey, Meters<UnitMeter>)>,
+    pub(super) storage: Vec<StorageSource>,
     pub(super) ports: Vec<(TpgKey, Meters<Meter>)>,
+    /// What leads where.
+    pub(super) config: Arc<Config>,
+    pub(super) luns: Vec<LunMaps>,
+    pub(super) targets: Vec<TargetStats>,
     pub(super) sessions: Vec<SessionSource>,
 }
+
+/// A storage object, and when it was opened.
+pub(super) type StorageSource = (StorageKey, Instant, Meters<UnitMeter>);
 
 /// A session.
 pub(super) struct SessionSource {
@@ -47,14 +59,45 @@ impl Sources {
             at_nanos: self.since.elapsed().as_nanos().try_into().unwrap_or(u64::MAX),
             bounds_nanos: meter::bounds().to_vec(),
             total: ports.iter().fold(Traffic::default(), |total, port| total.and(&port.traffic)),
-            storage: self.storage.into_iter().map(read_storage).collect(),
+            storage: self.storage.into_iter().map(|source| read_storage(source, self.since)).collect(),
             ports,
+            luns: self.luns.iter().flat_map(|maps| read_luns(maps, &self.config)).collect(),
+            targets: self.targets,
             sessions,
         }
     }
 }
 
-fn read_storage((storage, meters): (StorageKey, Meters<UnitMeter>)) -> StorageStats {
+fn read_luns((tpg, maps): &LunMaps, config: &Config) -> Vec<LunStats> {
+    maps.iter().flat_map(|(initiator, map)| read_map(tpg, initiator.as_ref(), map, config)).collect()
+}
+
+fn read_map(tpg: &TpgKey, initiator: Option<&String>, map: &LunMap, config: &Config) -> Vec<LunStats> {
+    let Some(group) = config.tpg(tpg) else { return Vec::new() };
+    let acl = initiator.and_then(|name| group.acls.get(name));
+    let read = |(mapping, meters): (Mapping, &Meters<LunMeter>)| {
+        let all = |count: fn(&LunMeter) -> &Count| meters.iter().map(|meter| count(meter).get()).sum();
+        let lun = match acl {
+            Some(acl) => acl.mapped_luns.get(&mapping.lun)?.tpg_lun,
+            None => mapping.lun,
+        };
+        Some(LunStats {
+            tpg: tpg.clone(),
+            lun,
+            initiator: initiator.cloned(),
+            mapped_lun: mapping.lun,
+            storage: group.luns.get(&lun)?.storage.clone(),
+            commands: all(|meter| &meter.commands),
+            errors: all(|meter| &meter.errors),
+            bytes_in: all(|meter| &meter.bytes_in),
+            bytes_out: all(|meter| &meter.bytes_out),
+            nanos: all(|meter| &meter.nanos),
+        })
+    };
+    map.meters().filter_map(read).collect()
+}
+
+fn read_storage((storage, opened, meters): StorageSource, since: Instant) -> StorageStats {
     let all = |count: fn(&UnitMeter) -> &Count| meters.iter().map(|meter| count(meter).get()).sum();
     StorageStats {
         storage,
@@ -64,6 +107,9 @@ fn read_storage((storage, meters): (StorageKey, Meters<UnitMeter>)) -> StorageSt
         attentions: all(|meter| &meter.attentions),
         attentions_told: all(|meter| &meter.attentions_told),
         resets: all(|meter| &meter.resets),
+        aborts: all(|meter| &meter.aborts),
+        aborts_missed: all(|meter| &meter.aborts_missed),
+        opened_nanos: opened.saturating_duration_since(since).as_nanos().try_into().unwrap_or(u64::MAX),
     }
 }
 

@@ -9,9 +9,11 @@ mod answer;
 mod api;
 mod audit;
 mod disk;
+mod drain;
 mod events;
 mod iscsi;
 mod lines;
+mod look;
 mod metrics;
 mod openapi;
 mod openmetrics;
@@ -20,7 +22,7 @@ mod restore;
 mod routes;
 mod sandbox;
 mod service;
-mod session;
+mod sessions;
 mod tree;
 mod vault;
 mod web;
@@ -37,9 +39,11 @@ use core::time::Duration;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
 use felio_client::Restoration;
-use felio_control::view::{Event as Happened, SessionView, Snapshot};
-use felio_control::{Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, TargetKey};
-use felio_engine::TargetConfig;
+use felio_control::view::{Event as Happened, LeftView, SessionView, Snapshot};
+use felio_control::{
+    Backing, Change, Condition, Config, Done, Facts, Path, Refusal, RefusalKind, StorageKey, TargetKey,
+};
+use felio_engine::{Holdings, TargetConfig};
 use felio_hal::port::LoginKind;
 use felio_hal::state::StateStore;
 use felio_iscsi::limits::Limits;
@@ -49,9 +53,8 @@ use plant::{Mode, Plant, Prepared};
 use restore::unread;
 use sandbox::Fence;
 use service::{CONTROL, Inherited, Supervisor, Watch};
-use session::Session;
+use sessions::{Session, Sessions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -95,6 +98,21 @@ enum Request {
         /// The revisions at which that is wanted; any, if none are said.
         only_at: Option<Vec<u64>>,
         reply: oneshot::Sender<Result<Vec<Done>, Refusal>>,
+    },
+    /// What a receiver will be told of by the reactor that knows; nothing where the object is not open.
+    Reservations {
+        storage: StorageKey,
+        reply: oneshot::Sender<Option<Receiver<Holdings>>>,
+    },
+    /// What is there is drained from now on, or no more.
+    Drain {
+        path: Path,
+        is_drained: bool,
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Left {
+        path: Path,
+        reply: oneshot::Sender<LeftView>,
     },
     Sources(oneshot::Sender<Sources>),
     Save {
@@ -156,7 +174,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         plant: Plant::new(runtime, (supervisor, inherited), fence, state),
         vault,
         audit,
-        sessions: BTreeMap::new(),
+        sessions: Sessions::default(),
         since: Instant::now(),
         watch: Watch::from_env(Instant::now()),
         style: if args.json { Style::Json } else { Style::Text },
@@ -216,7 +234,7 @@ struct Desk {
     plant: Plant,
     vault: Vault,
     audit: Audit,
-    sessions: BTreeMap<u16, Session>,
+    sessions: Sessions,
     /// When it was started.
     since: Instant,
     watch: Watch,
@@ -242,6 +260,7 @@ impl Desk {
     /// Serves the configuration, and shows what has become of it.
     fn carry_out(&mut self, prepared: Prepared) -> Result<(), Late> {
         let done = self.plant.carry_out(&self.config, prepared);
+        self.sessions.follow(&self.config);
         let (config, conditions) = (Arc::clone(&self.config), self.plant.conditions.clone());
         // Nobody takes one of an earlier run for one of this.
         let revision = match self.shown.borrow().revision {
@@ -318,9 +337,17 @@ impl Desk {
     fn answer(&mut self, request: Request) {
         match request {
             Request::Sessions(reply) => {
-                let _ = reply.send(
-                    self.sessions.iter().map(|(id, session)| session.view(*id, &self.config)).collect(),
-                );
+                let _ = reply.send(self.sessions.views(&self.config));
+            }
+            Request::Reservations { storage, reply } => {
+                let _ = reply.send(self.plant.holdings(&storage));
+            }
+            Request::Drain { path, is_drained, reply } => {
+                let _ = reply.send(self.drain(path, is_drained));
+            }
+            Request::Left { path, reply } => {
+                let left = drain::left(&path, &self.sessions, |path| self.plant.running(path, &self.config));
+                let _ = reply.send(left);
             }
             Request::Sources(reply) => {
                 let _ = reply.send(self.sources());
@@ -372,8 +399,23 @@ impl Desk {
     /// Everything that is counted.
     fn sources(&self) -> Sources {
         let (storage, ports) = self.plant.meters();
-        let sessions = self.sessions.iter().filter_map(|(id, session)| session.source(*id)).collect();
-        Sources { since: self.since, storage, ports, sessions }
+        let (sessions, targets) = (self.sessions.sources(), self.sessions.targets(&self.config));
+        let (config, luns) = (self.config.clone(), self.plant.lun_maps());
+        Sources { since: self.since, config, storage, ports, luns, targets, sessions }
+    }
+
+    /// Nobody gets to what is there, or everybody does again.
+    fn drain(&mut self, path: Path, is_drained: bool) -> Result<(), Refusal> {
+        if !path.exists(&self.config) {
+            return Err(Refusal::not_found(path));
+        }
+        let what = path.to_string();
+        if self.plant.drained.set(path, is_drained) {
+            let prepared = self.plant.prepare(&self.config, Mode::Lenient)?;
+            self.carry_out(prepared).map_err(|late| Refusal::new(RefusalKind::Busy, late.to_string()))?;
+            self.say(if is_drained { "draining" } else { "serving" }, &what);
+        }
+        Ok(())
     }
 
     /// Refuses what is wanted only at other revisions.
@@ -462,26 +504,31 @@ impl Desk {
         match notice {
             Notice::Event(Event::Login {
                 peer,
+                initiator_port,
                 initiator,
                 target,
                 target_port_tag,
                 kind,
                 session,
+                terms,
                 meters,
-                ..
             }) => {
                 let text = format!("{initiator} from {peer} at {target}");
                 let tpg = (kind == LoginKind::Normal).then(|| TargetKey::iscsi(target).tpg(target_port_tag));
                 self.tell("login", &text, &text, tpg.as_ref().map(Path::from));
-                self.sessions.insert(session, Session { initiator, tpg, peer: peer.to_string(), meters });
+                let begun = Session { initiator, initiator_port, tpg, peer, terms, meters };
+                self.sessions.handle_login(session, begun);
             }
-            Notice::Event(Event::Logout { initiator, session, reason, .. }) => {
-                let tpg = self.sessions.remove(&session).and_then(|session| session.tpg);
+            Notice::Event(Event::Logout { initiator, session, reason, cause, .. }) => {
+                let tpg = self.sessions.handle_logout(session, reason, cause);
                 let text = format!("{initiator}: {reason:?}");
                 self.tell("logout", &text, &text, tpg.map(Path::from));
             }
             Notice::Event(event) => self.say("event", &format!("{event:?}")),
-            Notice::LoginRefused { peer, why } => self.say("refused", &format!("{peer}: {why}")),
+            Notice::LoginRefused { peer, refusal } => {
+                self.say("refused", &format!("{peer}: {refusal}"));
+                self.sessions.handle_refused(peer, &refusal, nanos_since(self.since), &self.config);
+            }
             Notice::Ended { .. } => {}
         }
     }
@@ -508,6 +555,11 @@ impl Desk {
         let revision = self.shown.borrow().revision;
         let _ = self.events.send(Happened { event: what.to_owned(), text: text.to_owned(), path, revision });
     }
+}
+
+/// How long ago that was.
+fn nanos_since(then: Instant) -> u64 {
+    then.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// A file that exists is as large as it is, unless somebody says otherwise.

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 use felio_control::TpgKey;
-use felio_control::stats::{SessionStats, Stats, StorageStats, Times, Traffic};
+use felio_control::stats::{LunStats, SessionStats, Stats, StorageStats, TargetStats, Times, Traffic};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -41,6 +41,8 @@ enum Values<T> {
     /// One for each value of a label.
     Counters(&'static str, fn(&T) -> Vec<(String, u64)>),
     Times(fn(&T) -> &Times),
+    /// Nanoseconds that grow.
+    Seconds(fn(&T) -> u64),
 }
 
 /// What is told of all commands.
@@ -104,7 +106,7 @@ static TRAFFIC: [Row<Traffic>; 9] = [
 ];
 
 /// What is told of storage objects beside.
-static STORAGE: [Row<StorageStats>; 5] = [
+static STORAGE: [Row<StorageStats>; 6] = [
     Row {
         name: "store_duration",
         unit: Some(Unit::Seconds),
@@ -135,6 +137,95 @@ static STORAGE: [Row<StorageStats>; 5] = [
         help: "Resets of the logical unit",
         values: Values::Counter(|storage| storage.resets),
     },
+    Row {
+        name: "aborts",
+        unit: None,
+        help: "ABORT TASK functions, by whether they found their task",
+        values: Values::Counters("task", |storage| {
+            vec![("found".to_owned(), storage.aborts), ("missed".to_owned(), storage.aborts_missed)]
+        }),
+    },
+];
+
+/// What is told of numbers.
+static LUNS: [Row<LunStats>; 5] = [
+    Row {
+        name: "commands",
+        unit: None,
+        help: "Commands that were answered",
+        values: Values::Counter(|lun| lun.commands),
+    },
+    Row {
+        name: "errors",
+        unit: None,
+        help: "Commands that ended with another status than GOOD",
+        values: Values::Counter(|lun| lun.errors),
+    },
+    Row {
+        name: "sent",
+        unit: Some(Unit::Bytes),
+        help: "Data-In of commands",
+        values: Values::Counter(|lun| lun.bytes_in),
+    },
+    Row {
+        name: "received",
+        unit: Some(Unit::Bytes),
+        help: "Data-Out of commands",
+        values: Values::Counter(|lun| lun.bytes_out),
+    },
+    Row {
+        name: "command_time",
+        unit: Some(Unit::Seconds),
+        help: "Time from the arrival of commands to their answers, all together",
+        values: Values::Seconds(|lun| lun.nanos),
+    },
+];
+
+/// What is told of iSCSI targets.
+static TARGETS: [Row<TargetStats>; 4] = [
+    Row {
+        name: "logins",
+        unit: None,
+        help: "Logins that were accepted",
+        values: Values::Counter(|of| of.logins.accepted),
+    },
+    Row {
+        name: "failed_logins",
+        unit: None,
+        help: "Logins that were refused",
+        values: Values::Counters("why", |TargetStats { logins, .. }| {
+            let counts = [
+                ("not_authorized", logins.not_authorized),
+                ("not_authenticated", logins.not_authenticated),
+                ("not_negotiated", logins.not_negotiated),
+                ("other", logins.failed_otherwise),
+            ];
+            counts.map(|(name, count)| (name.to_owned(), count)).to_vec()
+        }),
+    },
+    Row {
+        name: "ended_sessions",
+        unit: None,
+        help: "Sessions that ended, by logout or otherwise",
+        values: Values::Counters("how", |TargetStats { logins, .. }| {
+            [("logout", logins.logouts), ("lost", logins.losses)]
+                .map(|(name, count)| (name.to_owned(), count))
+                .to_vec()
+        }),
+    },
+    Row {
+        name: "session_failures",
+        unit: None,
+        help: "Sessions that were ended for a failure",
+        values: Values::Counters("failure", |TargetStats { logins, .. }| {
+            let counts = [
+                ("digest", logins.digest_errors),
+                ("timeout", logins.timeouts),
+                ("format", logins.format_errors),
+            ];
+            counts.map(|(name, count)| (name.to_owned(), count)).to_vec()
+        }),
+    },
 ];
 
 fn listed(counts: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
@@ -148,7 +239,7 @@ struct Page(Stats);
 
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Stats { bounds_nanos, storage, ports, sessions, .. } = &self.0;
+        let Stats { bounds_nanos, storage, ports, luns, targets, sessions, .. } = &self.0;
         let labelled: Vec<(Labels, &StorageStats)> =
             storage.iter().map(|of| (vec![("storage", of.storage.to_string())], of)).collect();
         let commands: Vec<(Labels, &Traffic)> =
@@ -157,7 +248,9 @@ impl Collector for Page {
         let merged = by_initiator(sessions);
         let sessions: Vec<(Labels, &Traffic)> =
             merged.iter().map(|((tpg, initiator), of)| (who(tpg, initiator), of)).collect();
+        let fabric = [(vec![("fabric", "iscsi".to_owned())], &self.0.total)];
         for row in &TRAFFIC {
+            encode(&mut encoder, row, ("fabric", "of a fabric"), &fabric, bounds_nanos)?;
             encode(&mut encoder, row, ("storage", "of a storage object"), &commands, bounds_nanos)?;
             encode(&mut encoder, row, ("port", "of a target port"), &ports, bounds_nanos)?;
             if !matches!(row.values, Values::Times(_)) {
@@ -173,6 +266,19 @@ impl Collector for Page {
         for row in &STORAGE {
             encode(&mut encoder, row, ("storage", "of a storage object"), &labelled, bounds_nanos)?;
         }
+        let whole = by_lun(luns);
+        let whole: Vec<(Labels, &LunStats)> = whole.iter().map(|lun| (number(lun), lun)).collect();
+        let mapped: Vec<(Labels, &LunStats)> =
+            luns.iter().filter_map(|lun| Some((mapped(lun, lun.initiator.as_ref()?), lun))).collect();
+        for row in &LUNS {
+            encode(&mut encoder, row, ("lun", "of a LUN of a portal group"), &whole, bounds_nanos)?;
+            encode(&mut encoder, row, ("mapped_lun", "of a LUN of an initiator"), &mapped, bounds_nanos)?;
+        }
+        let targets: Vec<(Labels, &TargetStats)> =
+            targets.iter().map(|of| (vec![("target", of.target.wwn.clone())], of)).collect();
+        for row in &TARGETS {
+            encode(&mut encoder, row, ("target", "of a target"), &targets, bounds_nanos)?;
+        }
         Ok(())
     }
 }
@@ -185,6 +291,31 @@ fn by_initiator(sessions: &[SessionStats]) -> BTreeMap<(&TpgKey, &str), Traffic>
         *traffic = core::mem::take(traffic).and(&session.traffic);
     }
     merged
+}
+
+/// All who find a number of a portal group together.
+fn by_lun(luns: &[LunStats]) -> Vec<LunStats> {
+    let mut merged: BTreeMap<(&TpgKey, u16), LunStats> = BTreeMap::new();
+    for lun in luns {
+        let nothing =
+            || LunStats { commands: 0, errors: 0, bytes_in: 0, bytes_out: 0, nanos: 0, ..lun.clone() };
+        let all = merged.entry((&lun.tpg, lun.lun)).or_insert_with(nothing);
+        all.commands += lun.commands;
+        all.errors += lun.errors;
+        all.bytes_in += lun.bytes_in;
+        all.bytes_out += lun.bytes_out;
+        all.nanos += lun.nanos;
+    }
+    merged.into_values().collect()
+}
+
+fn number(lun: &LunStats) -> Labels {
+    [place(&lun.tpg), vec![("lun", lun.lun.to_string()), ("storage", lun.storage.to_string())]].concat()
+}
+
+fn mapped(lun: &LunStats, initiator: &str) -> Labels {
+    let own = vec![("initiator", initiator.to_owned()), ("mapped_lun", lun.mapped_lun.to_string())];
+    [number(lun), own].concat()
 }
 
 fn place(tpg: &TpgKey) -> Labels {
@@ -205,7 +336,7 @@ fn encode<T>(
 ) -> fmt::Result {
     let name = format!("{level}_{}", row.name);
     let kind = match row.values {
-        Values::Counter(_) | Values::Counters(..) => MetricType::Counter,
+        Values::Counter(_) | Values::Counters(..) | Values::Seconds(_) => MetricType::Counter,
         Values::Gauge(_) => MetricType::Gauge,
         Values::Times(_) => MetricType::Histogram,
     };
@@ -214,6 +345,10 @@ fn encode<T>(
     for (labels, object) in objects {
         match row.values {
             Values::Counter(value) => counter(&mut family.encode_family(labels)?, value(object))?,
+            Values::Seconds(value) => {
+                let seconds = Duration::from_nanos(value(object)).as_secs_f64();
+                family.encode_family(labels)?.encode_counter(&seconds, None::<&Exemplar<NoLabelSet, f64>>)?;
+            }
             Values::Gauge(value) => family.encode_family(labels)?.encode_gauge(&gauge(value(object)))?,
             Values::Counters(label, values) => {
                 for (name, value) in values(object) {
@@ -271,6 +406,9 @@ mod tests {
             attentions: 0,
             attentions_told: 0,
             resets: 0,
+            aborts: 0,
+            aborts_missed: 0,
+            opened_nanos: 0,
         };
         Stats {
             bounds_nanos: felio_hal::meter::bounds().to_vec(),

@@ -5,7 +5,9 @@
 //! degraded and tried again later; everything that leads to it keeps its place in the configuration.
 
 use super::disk::{Disk, Opening, lu_group, vacant};
+use super::drain::Drained;
 use super::iscsi;
+use super::metrics::StorageSource;
 use super::sandbox::Fence;
 use super::service::{Inherited, Supervisor, portal_name};
 use core::cmp::Ordering;
@@ -15,22 +17,25 @@ use felio_control::{
     Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, InStep, Path, PortalKey, Refusal,
     RefusalKind, StorageKey, StorageObject, Target, TargetKey, Tpg, TpgKey,
 };
-use felio_engine::{LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
+use felio_engine::{Holdings, LunMap, Mapping, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
-use felio_hal::meter::{Meter, Meters, UnitMeter};
+use felio_hal::meter::{LunMeter, Meter, Meters};
 use felio_hal::state::StateStore;
 use felio_runtime::{Families, Late, Portal, Pulse, Retired, Runtime, Served};
+use felio_spec::Lun;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 /// How long what runs on a unit that goes may take.
 const RETIREMENT: Duration = Duration::from_secs(10);
 
-/// Objects, and what is counted of each.
-pub(super) type Metered<K, M> = Vec<(K, Meters<M>)>;
+/// A portal group, and what each initiator finds there.
+pub(super) type LunMaps = (TpgKey, Vec<(Option<String>, Arc<LunMap>)>);
 
 /// What runs.
 pub(super) struct Plant {
@@ -51,6 +56,8 @@ pub(super) struct Plant {
     stuck: Vec<Arc<dyn Store>>,
     /// Objects that were closed and whose last blocks may be lost: to be told.
     not_durable: Vec<StorageKey>,
+    /// What nobody gets to for now.
+    pub(super) drained: Drained,
     /// What is served.
     served: Arc<Config>,
     pub(super) conditions: Conditions,
@@ -101,6 +108,7 @@ impl Plant {
             births: 0,
             stuck: Vec::new(),
             not_durable: Vec::new(),
+            drained: Drained::default(),
             served: Arc::default(),
             conditions: Conditions::default(),
         }
@@ -140,10 +148,36 @@ impl Plant {
     }
 
     /// What is counted of storage objects and of target ports.
-    pub(super) fn meters(&self) -> (Metered<StorageKey, UnitMeter>, Metered<TpgKey, Meter>) {
-        let storage = self.disks.iter().map(|(key, disk)| (key.clone(), disk.meters.clone())).collect();
+    pub(super) fn meters(&self) -> (Vec<StorageSource>, Vec<(TpgKey, Meters<Meter>)>) {
+        let disks = self.disks.iter();
+        let storage = disks.map(|(key, disk)| (key.clone(), disk.opened, disk.meters.clone())).collect();
         let ports = self.ports.iter().flat_map(|(key, ports)| ports.iter().map(move |port| (key, port)));
         (storage, ports.map(|(key, port)| (key.tpg(port.tag), port.meters.clone())).collect())
+    }
+
+    /// The number under which initiators find what, and what is counted of each: by portal group, for those without an ACL and for those
+    /// with one.
+    pub(super) fn lun_maps(&self) -> Vec<LunMaps> {
+        let ports = self.ports.iter().flat_map(|(key, ports)| ports.iter().map(move |port| (key, port)));
+        let maps = |(key, port): (&TargetKey, &PortConfig)| {
+            let named = port.initiators.iter().map(|(name, map)| (Some(name.clone()), Arc::clone(map)));
+            (key.tpg(port.tag), named.chain([(None, Arc::clone(&port.luns))]).collect())
+        };
+        ports.map(maps).collect()
+    }
+
+    /// Who has reserved a storage object: the receiver will be told. Nothing where it is not open.
+    pub(super) fn holdings(&self, key: &StorageKey) -> Option<Receiver<Holdings>> {
+        self.disks.get(key).map(|disk| self.runtime.holdings(disk.place))
+    }
+
+    /// How many commands of the storage object behind a LUN run, whichever way they came.
+    pub(super) fn running(&self, path: &Path, config: &Config) -> u64 {
+        let Path::Lun(key, index) = path else { return 0 };
+        let lun = config.tpg(key).and_then(|tpg| tpg.luns.get(index));
+        let disk = lun.and_then(|lun| self.disks.get(&lun.storage));
+        let meters = disk.into_iter().flat_map(|disk| disk.meters.iter());
+        meters.map(|meter| meter.commands.in_flight.get()).sum()
     }
 
     pub(super) fn join(self) {
@@ -169,6 +203,8 @@ impl Plant {
     /// Opens what is new. Nothing that runs is touched, but that an object nobody finds is closed if it must be opened anew.
     pub(super) fn prepare(&mut self, wanted: &Config, mode: Mode) -> Result<Prepared, Refusal> {
         check_secrets(wanted)?;
+        let whole = wanted;
+        let wanted = &self.drained.served(whole);
         let mut prepared = Prepared {
             disks: BTreeMap::new(),
             portals: Vec::new(),
@@ -182,6 +218,7 @@ impl Plant {
             self.discard(prepared);
             return Err(refusal);
         }
+        self.drained.mark(whole, &mut prepared.conditions);
         Ok(prepared)
     }
 
@@ -268,6 +305,10 @@ impl Plant {
 
     /// Serves what the configuration wants, of which what is new was prepared.
     pub(super) fn carry_out(&mut self, wanted: &Arc<Config>, prepared: Prepared) -> Result<(), Late> {
+        let wanted = &match self.drained.served(wanted) {
+            Cow::Borrowed(_) => Arc::clone(wanted),
+            Cow::Owned(served) => Arc::new(served),
+        };
         let Prepared { disks, portals, conditions, grown: _ } = prepared;
         let mut kept = InStep::new(&wanted.storage);
         let gone: Vec<StorageKey> =
@@ -404,14 +445,11 @@ impl Plant {
     /// The target ports that reactors serve. Those that were there before go on counting.
     fn ports_of(&self, key: &TargetKey, target: &Target, before: &[PortConfig]) -> Vec<PortConfig> {
         let tpgs = target.tpgs.iter().filter(|_| key.fabric == Fabric::Iscsi);
-        let meters = |tag: u16| {
-            let known = before.iter().find(|port| port.tag == tag).map(|port| port.meters.clone());
-            known.unwrap_or_else(|| Meters::new(self.runtime.reactors()))
-        };
-        tpgs.filter_map(|(tag, tpg)| self.port(&key.tpg(*tag), tpg, meters(*tag))).collect()
+        let known = |tag: u16| before.iter().find(|port| port.tag == tag);
+        tpgs.filter_map(|(tag, tpg)| self.port(&key.tpg(*tag), tpg, known(*tag))).collect()
     }
 
-    fn port(&self, key: &TpgKey, tpg: &Tpg, meters: Meters<Meter>) -> Option<PortConfig> {
+    fn port(&self, key: &TpgKey, tpg: &Tpg, before: Option<&PortConfig>) -> Option<PortConfig> {
         let on = |name: &str| tpg.attribute(name).is_some_and(|value| value.is_on());
         let unit = |index: u16| self.disks.get(&tpg.luns.get(&index)?.storage).map(|disk| disk.place);
         let (demo, prod) = (on("demo_mode_write_protect"), on("prod_mode_write_protect"));
@@ -420,21 +458,36 @@ impl Plant {
             .keys()
             .filter_map(|index| Some(Mapping { lun: *index, unit: unit(*index)?, read_only: demo }));
         let luns = if on("generate_node_acls") { LunMap::new(luns.collect()) } else { LunMap::default() };
-        let own = |acl: &felio_control::Acl| {
+        let luns = self.counted(luns, before.map(|port| &*port.luns));
+        let own = |(wwn, acl): (&String, &felio_control::Acl)| {
             let mappings = acl.mapped_luns.iter().filter_map(|(index, mapped)| {
                 let read_only = mapped.write_protect || prod;
                 Some(Mapping { lun: *index, unit: unit(mapped.tpg_lun)?, read_only })
             });
-            Arc::new(LunMap::new(mappings.collect()))
+            let before = before.and_then(|port| port.initiators.get(wwn)).map(|map| &**map);
+            (wwn.clone(), Arc::new(self.counted(LunMap::new(mappings.collect()), before)))
         };
         Some(PortConfig {
             target: key.target.wwn.clone(),
             tag: key.tag,
             relative_port: tpg.rtpi?,
             luns: Arc::new(luns),
-            initiators: tpg.acls.iter().map(|(wwn, acl)| (wwn.clone(), own(acl))).collect(),
-            meters,
+            initiators: tpg.acls.iter().map(|(wwn, acl)| own((wwn, acl))).collect(),
+            meters: match before {
+                Some(port) => port.meters.clone(),
+                None => Meters::new(self.runtime.reactors()),
+            },
         })
+    }
+
+    /// Numbers that lead where they did before go on counting.
+    fn counted(&self, map: LunMap, before: Option<&LunMap>) -> LunMap {
+        let known = |mapping: &Mapping| -> Option<Meters<LunMeter>> {
+            let (before, lun) = (before?, Lun::from_number(mapping.lun)?);
+            before.find(lun).filter(|old| old.unit == mapping.unit)?;
+            before.meter(lun).cloned()
+        };
+        map.counted(|mapping| known(mapping).unwrap_or_else(|| Meters::new(self.runtime.reactors())))
     }
 }
 

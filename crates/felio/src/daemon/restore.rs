@@ -71,7 +71,7 @@ impl Desk {
         self.become_(wanted, Mode::Lenient, None)?;
         let degraded = self.plant.conditions.iter().filter_map(|(path, condition)| match condition {
             Condition::Degraded { why } => Some(format!("{path}: {why}")),
-            Condition::Up | Condition::Down => None,
+            Condition::Up | Condition::Down | Condition::Drained => None,
         });
         notes.extend(degraded);
         Ok(notes)

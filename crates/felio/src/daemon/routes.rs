@@ -6,7 +6,7 @@ use super::lines::{Cursor, Desk, Line, Told, Typed};
 use super::{api, events, openmetrics, tree};
 use axum::routing::{MethodRouter, get, post};
 use felio_client::{Restoration, Saving};
-use felio_control::view::{Event, SessionView, Snapshot};
+use felio_control::view::{Event, ReservationView, SessionView, Snapshot};
 use felio_control::{Change, Config, Done, stats::Stats};
 use felio_shell::Completion;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -92,6 +92,12 @@ pub(super) const ROUTES: &[Route] = &[
     objects("/v1/tree"),
     objects("/v1/tree/{*path}"),
     ask("/v1/sessions", "Who is logged in.", Answer::Json(of::<Vec<SessionView>>), || get(api::sessions)),
+    ask(
+        "/v1/reservations/{*storage}",
+        "Who has reserved a storage object, such as backstores/fileio/disk, and who is registered with it.",
+        Answer::Json(of::<ReservationView>),
+        || get(api::reservations),
+    ),
     ask(
         "/v1/history",
         "The ids of earlier configurations, the oldest first: when each was replaced, in microseconds since 1970.",

@@ -97,6 +97,9 @@ pub(super) mod tests {
             attentions: 0,
             attentions_told: 0,
             resets: 0,
+            aborts: 0,
+            aborts_missed: 0,
+            opened_nanos: 0,
         };
         Stats { at_nanos, bounds_nanos: vec![256, 512], storage: vec![storage], ..Stats::default() }
     }

@@ -12,11 +12,11 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A daemon, and the bus that targetcli looks for handlers on.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
-    felio: Felio,
+    pub(crate) felio: Felio,
     bus: Bus,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 /// A bus of messages, ended when dropped.
@@ -29,7 +29,7 @@ impl Drop for Bus {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
@@ -48,7 +48,7 @@ impl Place {
         Self { folder, felio, bus, port }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -68,7 +68,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn succeed(&self, words: &[&str]) -> String {
+    pub(crate) fn succeed(&self, words: &[&str]) -> String {
         let done = self.compat(words, "");
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         assert!(done.status.success(), "{words:?}: {said}");
@@ -80,8 +80,34 @@ impl Place {
         sorted(serde_json::from_str(&text).expect("JSON"))
     }
 
+    /// What is typed in a kept transcript, typed into a program: it says what is kept.
+    pub(crate) fn transcript(&self, program: &[&str], kept: &str) {
+        let file = format!("{}/tests/it/compat/{kept}", env!("CARGO_MANIFEST_DIR"));
+        let want = fs::read_to_string(&file).expect("a transcript");
+        let typed: Vec<&str> = want.lines().filter_map(|line| line.strip_prefix("> ")).collect();
+        let folder = self.folder.path().display().to_string();
+        let input = typed.join("\n").replace("DIR", &folder).replace("PORT", &self.port.to_string());
+        let done = self.compat(program, &(input + "\n"));
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{said}");
+        // An answer stands behind each prompt.
+        let answers = said.split("/> ").skip(1);
+        let got: String = typed
+            .iter()
+            .zip(answers)
+            .map(|(typed, answer)| format!("> {typed}\n{}", self.plain(answer)))
+            .collect();
+        if std::env::var_os("FELIO_REWRITE").is_some() {
+            return fs::write(file, &got).expect("the transcript can be written");
+        }
+        for (number, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+            assert_eq!(got, want, "{kept}, line {}", number + 1);
+        }
+        assert_eq!(got.lines().count(), want.lines().count());
+    }
+
     /// What an initiator of libiscsi says.
-    fn initiator(&self, words: &[&str]) -> String {
+    pub(crate) fn initiator(&self, words: &[&str]) -> String {
         let done = Command::new("timeout").arg("60").args(words).output().expect("libiscsi-bin is there");
         String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)
     }
@@ -117,28 +143,7 @@ fn sorted(value: Value) -> Value {
 #[test]
 fn targetcli_does_and_says_what_it_does_with_lio() {
     let place = Place::new();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/compat/targetcli.txt");
-    let want = fs::read_to_string(file).expect("a transcript");
-    let typed: Vec<&str> = want.lines().filter_map(|line| line.strip_prefix("> ")).collect();
-    let folder = place.folder.path().display().to_string();
-    let input = typed.join("\n").replace("DIR", &folder).replace("PORT", &place.port.to_string());
-    let done = place.compat(&["targetcli"], &(input + "\n"));
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success(), "{said}");
-    // An answer stands behind each prompt.
-    let answers = said.split("/> ").skip(1);
-    let got: String = typed
-        .iter()
-        .zip(answers)
-        .map(|(typed, answer)| format!("> {typed}\n{}", place.plain(answer)))
-        .collect();
-    if std::env::var_os("FELIO_REWRITE").is_some() {
-        return fs::write(file, &got).expect("the transcript can be written");
-    }
-    for (number, (got, want)) in got.lines().zip(want.lines()).enumerate() {
-        assert_eq!(got, want, "targetcli.txt, line {}", number + 1);
-    }
-    assert_eq!(got.lines().count(), want.lines().count());
+    place.transcript(&["targetcli"], "targetcli.txt");
     place.felio.stop();
 }
 

@@ -179,7 +179,7 @@ impl Negotiator {
                 }
                 None => out.push(row.name, REJECT),
             },
-            Kind::List(accept) => {
+            Kind::List { choose: accept, .. } => {
                 let accepted = value.split(',').find(|choice| accept(offer, parameters, choice));
                 out.push(row.name, accepted.unwrap_or(REJECT));
             }

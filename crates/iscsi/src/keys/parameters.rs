@@ -1,6 +1,7 @@
 //! What negotiation has come to, typed.
 
-use super::table::{KEYS, Kind};
+use super::SessionType;
+use super::table::{Discovery, KEYS, Kind, Row};
 use crate::digest::Digests;
 
 /// What negotiation has come to.
@@ -96,6 +97,38 @@ impl Default for Parameters {
         parameters
     }
 }
+
+impl Parameters {
+    /// All that has a meaning in such a session, in the order of [`KEYS`], as text. The longest data segment is each side's own: what the
+    /// initiator declared has the key's name, what we did [`OUR_SEGMENT`].
+    #[must_use]
+    pub fn values(&self, kind: SessionType) -> Vec<(&'static str, String)> {
+        let means_something =
+            |row: &&Row| kind == SessionType::Normal || row.discovery == Discovery::Relevant;
+        let negotiated =
+            KEYS.iter().filter(means_something).filter_map(|row| Some((row.name, self.value(row)?)));
+        let ours = (OUR_SEGMENT, self.connection.receive_segment_bytes_max.to_string());
+        negotiated.chain([ours]).collect()
+    }
+
+    fn value(&self, row: &Row) -> Option<String> {
+        let mut parameters = self.clone();
+        match row.kind {
+            Kind::Boolean { place, .. } => {
+                Some(if *place(&mut parameters) { "Yes" } else { "No" }.to_owned())
+            }
+            Kind::Number { place, .. } | Kind::DeclaredNumber { place, .. } => {
+                Some(place(&mut parameters).to_string())
+            }
+            Kind::FirstBurst { .. } => Some(self.session.first_burst_bytes_max.to_string()),
+            Kind::List { chosen, .. } => Some(chosen(self).to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// What stands for the longest data segment that we take, beside the initiator's.
+pub const OUR_SEGMENT: &str = "TargetMaxRecvDataSegmentLength";
 
 /// How the end of tasks is reported that end by another's doing.
 //= RFC 7143 "TaskReporting"

@@ -99,7 +99,12 @@ pub enum Kind {
         default: u32,
     },
     /// A list in the initiator's order; the first value that the function accepts (and notes) is the result.
-    List(fn(&Offer, &mut Parameters, &str) -> bool),
+    List {
+        /// Notes a value that is offered; whether it is.
+        choose: fn(&Offer, &mut Parameters, &str) -> bool,
+        /// What was noted.
+        chosen: fn(&Parameters) -> &'static str,
+    },
     /// A number that one side tells.
     DeclaredNumber {
         /// What may be said.
@@ -180,8 +185,8 @@ pub const KEYS: &[Row] = &[
     row("CHAP_R", InitializeOnly, Security, Both, Relevant, Kind::Special(Special::ChapR)),
     row("CHAP_I", InitializeOnly, Security, Both, Relevant, Kind::Special(Special::ChapI)),
     row("CHAP_C", InitializeOnly, Security, Both, Relevant, Kind::Special(Special::ChapC)),
-    row("HeaderDigest", InitializeOnly, Operational, Both, Relevant, Kind::List(header_digest)),
-    row("DataDigest", InitializeOnly, Operational, Both, Relevant, Kind::List(data_digest)),
+    row("HeaderDigest", InitializeOnly, Operational, Both, Relevant, Kind::List { choose: header_digest, chosen: |p| p.connection.digests.header.name() }),
+    row("DataDigest", InitializeOnly, Operational, Both, Relevant, Kind::List { choose: data_digest, chosen: |p| p.connection.digests.data.name() }),
     row("MaxConnections", LeadingOnly, Operational, Both, Irrelevant,
         Kind::Number { rule: Minimum, range: (1, 65_535), default: 1, ours: |_| CONNECTIONS_MAX, place: |p| &mut p.session.connections_max }),
     row("SendTargets", FullFeaturePhaseOnly, Operational, Initiator, Relevant, Kind::Special(Special::SendTargets)),
@@ -213,7 +218,7 @@ pub const KEYS: &[Row] = &[
     row("ErrorRecoveryLevel", LeadingOnly, Operational, Both, Relevant,
         Kind::Number { rule: Minimum, range: (0, 2), default: 0, ours: |_| ERROR_RECOVERY_LEVEL_MAX, place: |p| &mut p.session.error_recovery_level }),
     row("SessionType", LeadingOnly, Any, Initiator, Relevant, Kind::Special(Special::SessionType)),
-    row("TaskReporting", LeadingOnly, Operational, Both, Irrelevant, Kind::List(task_reporting)),
+    row("TaskReporting", LeadingOnly, Operational, Both, Irrelevant, Kind::List { choose: task_reporting, chosen: |p| p.session.task_reporting.name() }),
     row("iSCSIProtocolLevel", LeadingOnly, Operational, Both, Irrelevant,
         Kind::Number { rule: Minimum, range: (0, 31), default: 1, ours: |o| o.protocol_level, place: |p| &mut p.session.protocol_level }),
     row("IFMarker", LeadingOnly, Operational, Both, Relevant, Kind::Obsolete("No")),
@@ -242,11 +247,7 @@ fn data_digest(offer: &Offer, parameters: &mut Parameters, choice: &str) -> bool
 }
 
 fn digest(choice: &str) -> Option<Digest> {
-    match choice {
-        "None" => Some(Digest::None),
-        "CRC32C" => Some(Digest::Crc32c),
-        _ => None,
-    }
+    [Digest::None, Digest::Crc32c].into_iter().find(|digest| digest.name() == choice)
 }
 
 fn task_reporting(offer: &Offer, parameters: &mut Parameters, choice: &str) -> bool {

@@ -130,6 +130,7 @@ pub(super) fn introduce(
     let value = |key| text.iter().find(|pair| pair.key == key).map(|pair| pair.value);
     let initiator =
         IscsiName::parse(value("InitiatorName").ok_or(Why::Missing("InitiatorName"))?).map_err(Why::Name)?;
+    wire.initiator = Some(initiator.clone());
     let kind = value("SessionType")
         .map_or(Some(SessionType::Normal), SessionType::from_text)
         .ok_or(Why::SessionType)?;
@@ -139,6 +140,7 @@ pub(super) fn introduce(
         SessionType::Discovery => Session::Discovery,
         SessionType::Normal => {
             let name = value("TargetName").ok_or(Why::Missing("TargetName"))?;
+            wire.target = IscsiName::parse(name).ok();
             let session = find(config, name, &initiator, peer)?;
             wire.outgoing.push("TargetPortalGroupTag", session.portal_group_tag());
             session

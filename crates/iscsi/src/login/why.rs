@@ -4,17 +4,21 @@ use std::fmt;
 
 use crate::chap::ChapError;
 use crate::keys::KeyError;
-use crate::name::NameError;
+use crate::name::{IscsiName, NameError};
 use crate::pdu::{LoginStatus, Opcode, Stage};
 use crate::text::TextError;
 
 /// A refused login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// What the initiator is told.
     pub status: LoginStatus,
     /// What the operator is told.
     pub why: Why,
+    /// Who it said it is, if it came to that.
+    pub initiator: Option<IscsiName>,
+    /// Where it wanted to, if it came to that; there may be no such target.
+    pub target: Option<IscsiName>,
 }
 
 impl fmt::Display for Refusal {

@@ -1,6 +1,7 @@
 //! The PDUs of a login: what must stay the same in them, and the text on its way.
 
 use super::{LOGIN_REQUESTS_MAX, LOGIN_SEGMENT_BYTES_MAX, Refusal, Reply, Step, Why};
+use crate::name::IscsiName;
 use crate::pdu::{LoginRequest, LoginResponse, LoginStatus, Sn, Stage};
 use crate::text::{Incoming, Outgoing};
 
@@ -13,6 +14,9 @@ pub(super) struct Wire {
     requests: u32,
     incoming: Incoming,
     pub(super) outgoing: Outgoing,
+    /// Who it says it is, and where it wants to.
+    pub(super) initiator: Option<IscsiName>,
+    pub(super) target: Option<IscsiName>,
 }
 
 /// What a request does to the initiator's text.
@@ -35,6 +39,8 @@ impl Wire {
             requests: 0,
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
+            initiator: None,
+            target: None,
         }
     }
 
@@ -114,7 +120,8 @@ impl Wire {
         self.outgoing = Outgoing::default();
         let mut reply = self.reply(request, None);
         reply.response.status = why.status();
-        Step::Refuse { reply, refusal: Refusal { status: why.status(), why } }
+        let (initiator, target) = (self.initiator.take(), self.target.take());
+        Step::Refuse { reply, refusal: Refusal { status: why.status(), why, initiator, target } }
     }
 }
 

@@ -4,10 +4,11 @@
 
 use felio_engine::Letter;
 use felio_hal::meter::{Meter, Meters};
-use felio_hal::port::{Login, LoginKind, LossReason, Refusal, TaskManagement};
+use felio_hal::port::{Login, LoginKind, LossReason, Refusal, TaskManagement, Terms};
 use felio_hal::{Buf, NexusId, PortRequest, StoreId, StoreQueue, TaskId, Time};
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The world around one hub.
 pub trait Io {
@@ -154,6 +155,8 @@ pub enum Event {
         kind: LoginKind,
         /// Its handle.
         session: u16,
+        /// What it agreed on with its port.
+        terms: Arc<Terms>,
         /// Where its commands are counted.
         meters: Meters<Meter>,
     },

@@ -17,6 +17,7 @@ use felio_hal::port::{Login, LoginKind, LossReason, TaskManagement};
 use felio_hal::{NexusId, Port, PortEvent, PortRequest, PortTag, Time};
 use felio_spec::TaskManagementFunction;
 use felio_spec::status::TaskManagementResponse;
+use std::sync::Arc;
 
 /// The reactor that keeps the register of sessions.
 pub(super) const REGISTRAR: u16 = 0;
@@ -341,6 +342,7 @@ impl<P: Port> Hub<P> {
             target_port_tag: login.target_port_tag,
             kind: login.kind,
             session,
+            terms: Arc::clone(&login.terms),
             meters: meters.clone(),
         });
         if login.kind == LoginKind::Normal {

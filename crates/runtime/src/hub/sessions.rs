@@ -152,6 +152,7 @@ mod tests {
             target_port_tag: 1,
             kind: LoginKind::Normal,
             session,
+            terms: std::sync::Arc::default(),
         }
     }
 

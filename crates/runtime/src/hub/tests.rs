@@ -13,6 +13,7 @@ use felio_spec::{Cdb, Lun, TaskAttribute, TaskManagementFunction};
 use std::collections::BTreeMap;
 use std::io::IoSliceMut;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a port was asked, what it will do, and what it has to say.
 #[derive(Debug, Default)]
@@ -270,6 +271,7 @@ fn login(hub: &mut Hub<FakePort>, world: &mut World) -> (NexusId, Rc<RefCell<Scr
         target_port_tag: 1,
         kind: LoginKind::Normal,
         session: 0,
+        terms: Arc::default(),
     }));
     settle(hub, world);
     (nexus, script)

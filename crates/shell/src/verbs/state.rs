@@ -2,7 +2,8 @@
 
 use super::Call;
 use crate::summary::{Summary, short};
-use felio_control::view::SessionView;
+use core::time::Duration;
+use felio_control::view::{LeftView, SessionView};
 use felio_control::{Change, Condition, Config, DEFAULT_GROUP, Path, Refusal, RefusalKind, StorageKey};
 use std::collections::BTreeSet;
 
@@ -54,6 +55,7 @@ fn brief(session: &SessionView) -> String {
 fn detail(session: &SessionView) -> String {
     let proved = if session.authenticated { "AUTHENTICATED" } else { "NOT AUTHENTICATED" };
     let mut lines = vec![brief(session), format!("    name: {} ({proved})", session.initiator)];
+    lines.extend(session.user.as_ref().map(|user| format!("    user: {user}")));
     lines.extend(session.tag.as_ref().map(|tag| format!("    tag: {tag}")));
     lines.extend(session.tpg.as_ref().map(|tpg| format!("    target: {tpg}")));
     for lun in &session.luns {
@@ -66,7 +68,10 @@ fn detail(session: &SessionView) -> String {
             "    address: {peer} ({transport})  cid: {} connection-state: {}",
             connection.cid, connection.state
         ));
+        lines.extend(connection.local.as_ref().map(|local| format!("    portal: {local}")));
     }
+    let negotiated = session.parameters.iter().map(|(name, value)| format!("    {name}={value}"));
+    lines.extend(negotiated);
     lines.join("\n")
 }
 
@@ -139,6 +144,25 @@ fn facts(path: &Path, config: &Config) -> Vec<(&'static str, String)> {
     found.unwrap_or_default()
 }
 
+pub(super) fn drain(call: &mut Call<'_>) -> Result<String, Refusal> {
+    let path = call.path.clone();
+    if call.args.flag("off") == Some(true) {
+        call.daemon.drain(&path, None)?;
+        return Ok(format!("{path} is no longer drained."));
+    }
+    let seconds = call.args.number("timeout").unwrap_or(30);
+    let left = call.daemon.drain(&path, Some(Duration::from_secs(seconds.into())))?;
+    let LeftView { initiators, commands } = &left;
+    if left == LeftView::default() {
+        return Ok(format!("{path} is drained. `drain off=true` lets initiators in again."));
+    }
+    let who = if initiators.is_empty() { "nobody".to_owned() } else { initiators.join(", ") };
+    let what = format!("after {seconds} s, still logged in: {who}; commands that run: {commands}");
+    Err(Refusal::new(RefusalKind::Busy, what)
+        .hint("nobody new gets there; `drain` waits again, `drain off=true` gives it up")
+        .at(path))
+}
+
 pub(super) fn explain(call: &mut Call<'_>) -> Result<String, Refusal> {
     let path = call.shell.resolve(&call.path, call.args.text("path").unwrap_or("."), &call.snapshot)?;
     let snapshot = &call.snapshot;
@@ -168,6 +192,7 @@ fn verdict(condition: &Condition) -> String {
     match condition {
         Condition::Up => "works".to_owned(),
         Condition::Down => "is not wanted now: it, or something above it, is disabled".to_owned(),
+        Condition::Drained => "is drained: nobody gets there until `drain off=true`".to_owned(),
         Condition::Degraded { why } => format!("is degraded: {why}"),
     }
 }

@@ -337,6 +337,17 @@ pub(crate) const VERBS: &[Verb] = &[
         run: general::exit,
     },
     Verb {
+        name: "drain",
+        on: &[Node::Root, Node::Target, Node::Tpg, Node::Lun],
+        doc: "Lets nobody get there, and waits for the end of what runs: initiators are asked to log out of portal groups, and do not find a LUN any more. It is not saved: it lasts until off=true, or until felio is started again.",
+        parameters: &[
+            may("timeout", Kind::Number(""), "how many seconds to wait; 30 if left out"),
+            may("off", Kind::Flag, "true lets everybody get there again"),
+        ],
+        rest: Rest::Nothing,
+        run: state::drain,
+    },
+    Verb {
         name: "explain",
         on: Node::ALL,
         doc: "Tells how an object is, what it needs, and what depends on it.",

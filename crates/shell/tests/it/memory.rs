@@ -1,6 +1,7 @@
 //! A daemon that keeps everything in memory.
 
-use felio_control::view::{ConnectionView, SessionLun, SessionView, Snapshot};
+use core::time::Duration;
+use felio_control::view::{ConnectionView, LeftView, SessionLun, SessionView, Snapshot};
 use felio_control::{
     Acl, AclKey, Backing, Change, Condition, Conditions, Config, Done, Facts, Path, Refusal, RefusalKind,
 };
@@ -73,6 +74,9 @@ impl Daemon for Memory {
             SessionView {
                 id,
                 initiator: LOGGED_IN.to_owned(),
+                initiator_port: format!("{LOGGED_IN},i,0x00023d000001"),
+                user: None,
+                parameters: [("HeaderDigest".to_owned(), "None".to_owned())].into(),
                 alias: Some("client".to_owned()),
                 tag: acl.tag.clone(),
                 luns: luns.collect(),
@@ -81,6 +85,7 @@ impl Daemon for Memory {
                 connections: vec![ConnectionView {
                     cid: 0,
                     peer: "192.0.2.7:40000".to_owned(),
+                    local: Some("192.0.2.1:3260".to_owned()),
                     transport: "TCP".to_owned(),
                     state: "LOGGED_IN".to_owned(),
                 }],
@@ -88,6 +93,16 @@ impl Daemon for Memory {
             }
         };
         Ok((1..).zip(acls).map(view).collect())
+    }
+
+    /// Whoever is logged in has gone after a second.
+    fn drain(&mut self, path: &Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
+        let condition = if within.is_some() { Condition::Drained } else { Condition::Up };
+        self.conditions.set(path.clone(), condition);
+        let is_short = within.is_some_and(|within| within.is_zero());
+        let initiators = if is_short { self.sessions()? } else { Vec::new() };
+        let initiators = initiators.into_iter().map(|session| session.initiator).collect();
+        Ok(LeftView { initiators, commands: if is_short { 2 } else { 0 } })
     }
 
     fn save(&mut self, file: Option<&str>) -> Result<String, Refusal> {
