@@ -129,7 +129,7 @@ fn what_leads_nowhere_and_who_is_not_there_have_no_numbers() {
 #[test]
 fn reservations_are_told_in_lios_words() {
     let mut world = everything();
-    world.snapshot.config.number_ports();
+    std::sync::Arc::make_mut(&mut world.snapshot.config).number_ports();
     let port = |name: &str| PortView { initiator_port: format!("{name},i,0x00023d000001"), rtpi: 1 };
     let registered = |name: &str, key| RegistrationView { port: port(name), key };
     world.reservations = Some(ReservationView {
