@@ -26,6 +26,7 @@ impl Config {
                 self.check_storage(key, object)?;
             }
         }
+        self.check_backings()?;
         let mut kept = InStep::new(&self.storage);
         let changed = before.storage.iter().filter(|(key, object)| !kept.shares(key, object));
         let changed: BTreeSet<&StorageKey> = changed.map(|(key, _)| key).collect();
@@ -41,7 +42,6 @@ impl Config {
     }
 
     fn check_unique(&self) -> Result<(), Refusal> {
-        self.check_backings()?;
         let serials = self.storage.iter().filter(|(_, object)| !object.wwn.is_empty());
         unique("serial number", serials.map(|(key, object)| (object.wwn.as_str(), key)), Path::from)?;
         let numbered = self.lu_groups.iter().filter_map(|(name, group)| Some((group.id?, name)));

@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use felio_client::{Restoration, Saving};
-use felio_control::{Change, Done, Refusal, StorageKey};
+use felio_control::{Change, Done, Refusal, RefusalKind, StorageKey};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
@@ -139,7 +139,8 @@ pub(super) async fn sessions(State(desk): State<Desk>) -> Response {
 
 pub(super) async fn reservations(State(desk): State<Desk>, Place(storage): Place<String>) -> Response {
     let look = move || {
-        let storage = format!("/{storage}").parse::<StorageKey>()?;
+        let key = format!("/{storage}").parse::<StorageKey>();
+        let storage = key.map_err(|why| Refusal { kind: RefusalKind::NotFound, ..why })?;
         look::reservations(&desk, storage)
     };
     answer::answer(tokio::task::spawn_blocking(look).await.ok())
