@@ -54,8 +54,11 @@ struct World {
 
 impl World {
     fn of(config: Config) -> Self {
-        let mut world =
-            Self { tree: Tree::new("felio"), snapshot: Snapshot { config, ..Snapshot::default() }, steps: 0 };
+        let mut world = Self {
+            tree: Tree::new("felio"),
+            snapshot: Snapshot { config: config.into(), ..Snapshot::default() },
+            steps: 0,
+        };
         world.follow();
         world
     }
@@ -119,7 +122,7 @@ impl World {
         let facts = Facts { host: "host".to_owned(), machine: "x86_64".to_owned(), seed };
         let applied = self.snapshot.config.apply_piecemeal(&step.changes, &facts);
         let (config, _) = applied.map_err(|refusal| errno(&refusal))?;
-        self.snapshot.config = config;
+        self.snapshot.config = config.into();
         self.tree.settle(step);
         self.follow();
         Ok(())
@@ -129,7 +132,10 @@ impl World {
     fn walk(&self, folder: &str) {
         for (name, entry) in self.tree.list(self.view(), folder).expect("a folder") {
             let path = format!("{folder}/{name}");
-            assert!(self.tree.entry(self.view(), &path).as_ref() == Ok(&entry), "{path} is what it is listed as");
+            assert!(
+                self.tree.entry(self.view(), &path).as_ref() == Ok(&entry),
+                "{path} is what it is listed as"
+            );
             match entry {
                 Entry::Folder => self.walk(&path),
                 Entry::File(Mode::Read | Mode::Both) => {
@@ -159,7 +165,9 @@ pub fn words() -> Vec<String> {
     let mut words: Vec<String> = typed.map(ToOwned::to_owned).chain(names()).collect();
     words.sort_unstable();
     words.dedup();
-    words.retain(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte)));
+    words.retain(|word| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+    });
     words
 }
 

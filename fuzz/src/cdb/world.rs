@@ -12,8 +12,8 @@ use core::time::Duration;
 use felio_engine::{
     Access, Engine, Identity, LunMap, Mapping, PortConfig, TRANSFER_BYTES_MAX, TargetConfig, UnitConfig,
 };
-use felio_hal::meter::Meters;
 use felio_hal::buf::Budget;
+use felio_hal::meter::Meters;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
 use felio_hal::state::Saved;
 use felio_hal::store::Failure;
@@ -79,26 +79,28 @@ impl World {
             disks.push(Disk::new(1, bytes, 4096));
         }
         let flags = script.byte();
-        let units = disks.iter().zip(0_u16..).map(|(disk, number)| Arc::new(UnitConfig {
-            birth: number.into(),
-            home: 0,
-            store: disk.id,
-            limits: disk.limits(if number == 0 { flags & !1 } else { flags }),
-            block_bytes: u32::try_from(disk.block_bytes).expect("a block"),
-            physical_block_bytes: 4096,
-            read_only: shape & 8 != 0 && number == 1,
-            removable: shape & 16 != 0,
-            access: Access::default(),
-            saved: Saved::default(),
-            meters: Meters::default(),
-            identity: Identity {
-                vendor: "FELIO".to_owned(),
-                product: "fuzz".to_owned(),
-                revision: "1".to_owned(),
-                serial: format!("serial {number}"),
-                naa: [0x60 + u8::try_from(number).expect("a digit"); 16],
-            },
-        }));
+        let units = disks.iter().zip(0_u16..).map(|(disk, number)| {
+            Arc::new(UnitConfig {
+                birth: number.into(),
+                home: 0,
+                store: disk.id,
+                limits: disk.limits(if number == 0 { flags & !1 } else { flags }),
+                block_bytes: u32::try_from(disk.block_bytes).expect("a block"),
+                physical_block_bytes: 4096,
+                read_only: shape & 8 != 0 && number == 1,
+                removable: shape & 16 != 0,
+                access: Access::default(),
+                saved: Saved::default(),
+                meters: Meters::default(),
+                identity: Identity {
+                    vendor: "FELIO".to_owned(),
+                    product: "fuzz".to_owned(),
+                    revision: "1".to_owned(),
+                    serial: format!("serial {number}"),
+                    naa: [0x60 + u8::try_from(number).expect("a digit"); 16],
+                },
+            })
+        });
         let luns = (0..disks.len()).zip(0_u16..).zip(0_u32..);
         let luns = luns.map(|((_, number), unit)| Mapping { lun: number * 300, unit, read_only: false });
         let config = TargetConfig {
