@@ -1,5 +1,4 @@
-//! Requests and answers, as HTTP has them: bodies that make no sense, refusals and their statuses, the revision as an entity tag, and what is
-//! hidden from those who may only read.
+//! Requests and answers, as HTTP has them: bodies that make no sense, refusals and their statuses, and the revision as an entity tag.
 
 use super::lines::Desk;
 use axum::Json;
@@ -10,48 +9,6 @@ use axum::response::{IntoResponse, Response};
 use felio_control::{Refusal, RefusalKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Right {
-    /// Look at everything but secrets.
-    #[expect(dead_code, reason = "who comes by a socket of this machine may write")]
-    Read,
-    /// Look at everything, and change it.
-    Write,
-}
-
-impl Right {
-    /// An answer, without secrets for whoever may not change them.
-    pub(super) fn show(self, value: &impl Serialize) -> Response {
-        match (self, serde_json::to_value(value)) {
-            (Self::Write, _) => Json(value).into_response(),
-            (Self::Read, Ok(mut value)) => {
-                hide(&mut value);
-                Json(value).into_response()
-            }
-            (Self::Read, Err(_)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        }
-    }
-}
-
-/// Replaces what stands under names of secrets, wherever that is: what other programs have kept in a configuration may be secret, too.
-fn hide(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                let is_secret = name.contains("password") || name.contains("secret");
-                match value {
-                    Value::String(text) if is_secret && !text.is_empty() => *value = "(secret)".into(),
-                    other => hide(other),
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(hide),
-        _ => {}
-    }
-}
 
 /// A body in JSON. What is none is refused as everything is.
 pub(super) struct Body<T>(pub(super) T);
@@ -159,9 +116,6 @@ pub(super) const fn status(kind: RefusalKind) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use felio_control::Scope;
-    use felio_control::attr::rows;
-    use serde_json::json;
 
     fn check(pairs: &[(HeaderName, &'static str)], only_at: Option<&[u64]>, known: &[u64]) {
         let headers = pairs.iter().map(|(name, text)| (name.clone(), HeaderValue::from_static(text)));
@@ -182,21 +136,5 @@ mod tests {
     fn a_tag_that_is_no_revision_matches_none() {
         check(&[(header::IF_MATCH, "\"abc\"")], Some(&[]), &[]);
         check(&[(header::IF_MATCH, "W/\"7\"")], Some(&[]), &[]);
-    }
-
-    #[test]
-    fn secrets_are_hidden_wherever_they_are() {
-        let mut value =
-            json!({"auth": [{"password": "x", "userid": "u"}], "chap_secret": "y", "password": ""});
-        hide(&mut value);
-        let want = json!({"auth": [{"password": "(secret)", "userid": "u"}], "chap_secret": "(secret)", "password": ""});
-        assert_eq!(value, want);
-    }
-
-    #[test]
-    fn every_secret_has_a_name_that_tells() {
-        for row in Scope::ALL.into_iter().flat_map(rows) {
-            assert_eq!(row.secret, row.name.contains("password"), "{}", row.name);
-        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! What is refused has a status (see [`answer`]) and a body with `kind`, `what`, `hint` and `path`.
 
-use super::answer::{self, Body, Revisions, Right};
+use super::answer::{self, Body, Revisions};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
@@ -11,7 +11,7 @@ use super::{Manner, Request, look, openapi, openmetrics};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, Path as Place, State};
+use axum::extract::{DefaultBodyLimit, Path as Place, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -59,7 +59,7 @@ pub(super) fn serve(listener: UnixListener, desk: Desk) -> Result<(), Failure> {
     let serve = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let _ = runtime.block_on(async move {
-            let service = router(desk, Right::Write).into_make_service_with_connect_info::<Who>();
+            let service = router(desk).into_make_service_with_connect_info::<Who>();
             axum::serve(tokio::net::UnixListener::from_std(listener)?, service).await
         });
     };
@@ -97,8 +97,8 @@ fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
     std::os::unix::fs::chown(socket, None, Some(number)).map_err(|error| refused(error.to_string()))
 }
 
-/// Everything that can be asked, by somebody with this right.
-pub(super) fn router(desk: Desk, right: Right) -> Router {
+/// Everything that can be asked.
+pub(super) fn router(desk: Desk) -> Router {
     let refuse = |status| {
         let refusal =
             Refusal::new(felio_control::RefusalKind::NotFound, "there is nothing of that kind here");
@@ -111,7 +111,6 @@ pub(super) fn router(desk: Desk, right: Right) -> Router {
         .fallback(refuse(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(refuse(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(Extension(right))
         .with_state(desk)
 }
 
@@ -119,13 +118,9 @@ pub(super) async fn document() -> Response {
     axum::Json(openapi::document()).into_response()
 }
 
-pub(super) async fn snapshot(
-    State(desk): State<Desk>,
-    Extension(right): Extension<Right>,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn snapshot(State(desk): State<Desk>, headers: HeaderMap) -> Response {
     let shown = Arc::clone(&desk.shown.borrow());
-    Revisions::of(&headers).answer(shown.revision, || right.show(&*shown))
+    Revisions::of(&headers).answer(shown.revision, || axum::Json(&*shown).into_response())
 }
 
 pub(super) async fn revision(State(desk): State<Desk>, headers: HeaderMap) -> Response {
@@ -158,19 +153,12 @@ pub(super) async fn history(State(desk): State<Desk>) -> Response {
     answer::answer(ask(&desk, Request::History).await)
 }
 
-pub(super) async fn recall(
-    State(desk): State<Desk>,
-    Extension(right): Extension<Right>,
-    Place(id): Place<String>,
-) -> Response {
+pub(super) async fn recall(State(desk): State<Desk>, Place(id): Place<String>) -> Response {
     let Ok(id) = id.parse() else {
         let refusal = Refusal::invalid(format!("{id:?} is no number of an earlier configuration"));
         return answer::refuse(StatusCode::NOT_FOUND, &refusal.hint("GET /v1/history lists them"));
     };
-    match ask(&desk, |reply| Request::Recall { id, reply }).await {
-        Some(Ok(config)) => right.show(&config),
-        other => answer::answer(other),
-    }
+    answer::answer(ask(&desk, |reply| Request::Recall { id, reply }).await)
 }
 
 pub(super) async fn stats(State(desk): State<Desk>) -> Response {

@@ -4,13 +4,13 @@
 //! The status 404 is about the object of the address, or the one above what is to be made; where something else is missing, the request
 //! cannot be carried out as it is (422).
 
-use super::answer::{self, Body, Right};
+use super::answer::{self, Body};
 use super::audit::Asked;
 use super::lines::Desk;
 use super::{Manner, api};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path as Place, State};
+use axum::extract::{Path as Place, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use felio_control::resource::{self, Members, Row};
@@ -21,15 +21,10 @@ use std::sync::Arc;
 /// The path in an address; the root's is empty.
 type At = Result<Option<Place<String>>, PathRejection>;
 
-pub(super) async fn read(
-    State(desk): State<Desk>,
-    Extension(right): Extension<Right>,
-    at: At,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn read(State(desk): State<Desk>, at: At, headers: HeaderMap) -> Response {
     let shown = Arc::clone(&desk.shown.borrow());
     match path(at).and_then(|path| resource::read(&path, &shown)) {
-        Ok(node) => answer::Revisions::of(&headers).answer(shown.revision, || right.show(&node)),
+        Ok(node) => answer::Revisions::of(&headers).answer(shown.revision, || Json(node).into_response()),
         // A path that can never be is as good as one that is not.
         Err(refusal) => answer::refuse(StatusCode::NOT_FOUND, &refusal),
     }

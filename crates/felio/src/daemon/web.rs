@@ -4,7 +4,6 @@
 //! be meant for a loopback address (not for a name that somebody made lead here), a page that it comes from must be ours, and whoever asks for
 //! anything but the page has to know the token, which is made and printed at the start.
 
-use super::answer::Right;
 use super::api;
 use super::audit::Who;
 use super::lines::Desk;
@@ -92,7 +91,7 @@ fn router(desk: Desk, token: Arc<str>) -> Router {
     let page = ASSETS.iter().fold(Router::new(), |router, (path, kind, content)| {
         router.route(path, get(move || async move { ([(header::CONTENT_TYPE, *kind)], *content) }))
     });
-    page.merge(api::router(desk, Right::Write)).layer(middleware::from_fn_with_state(token, guard))
+    page.merge(api::router(desk)).layer(middleware::from_fn_with_state(token, guard))
 }
 
 /// Lets through who may ask.
