@@ -10,7 +10,6 @@ use crate::geometry::Extent;
 use crate::pass;
 use crate::protection;
 use crate::table::{Effort, Fate, Job, State, Task};
-use crate::unit::PROBE_INTERVAL;
 use crate::work::{self, Next, Outcome, Wanting, Work};
 use core::time::Duration;
 use felio_hal::port::{Response, SenseData};
@@ -256,7 +255,6 @@ impl Engine {
         match (core::mem::replace(&mut task.state, State::Deciding), result) {
             (State::InStore(_, Work::Size), Ok(Done::Size(bytes))) => {
                 give_back(buf, pool);
-                self.plan_probe(at, now + PROBE_INTERVAL);
                 self.resize(at, bytes);
                 let next = self.run_sized(now, slot, pool);
                 self.follow(now, slot, next, pool);

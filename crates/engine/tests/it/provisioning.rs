@@ -159,6 +159,19 @@ fn every_nexus_is_told_once_that_space_runs_out() {
 }
 
 #[test]
+fn a_host_that_keeps_asking_whether_a_unit_is_ready_is_told_in_time() {
+    let mut rig = with_space();
+    set_threshold(&mut rig);
+    rig.disk.space.available = 40 << 20;
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        rig.now = rig.now + Duration::from_millis(500);
+        told.push(rig.run(ALICE, &TEST_UNIT_READY, &[]).code());
+    }
+    assert!(told.contains(&(6, 0x38, 7)), "{told:?}");
+}
+
+#[test]
 fn the_log_tells_of_space_in_threshold_sets() {
     let mut rig = with_space();
     rig.disk.space.used = 3 << 20;
