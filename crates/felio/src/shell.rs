@@ -36,9 +36,12 @@ pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The line of the command line: what fails is this program's failure, and nothing is saved at its end.
+/// The line of the command line, in one word or in several: what fails is this program's failure, and nothing is saved at its end.
 fn one_line(mut seat: Seat, home: &Home, words: &[String]) -> anyhow::Result<()> {
-    let output = seat.carry_out(Line::Words(words.to_vec()));
+    let output = seat.carry_out(match words {
+        [line] => Line::Text(line.clone()),
+        words => Line::Words(words.to_vec()),
+    });
     home.store(seat.shell.preferences())?;
     if output.error {
         return Err(Failure::new(Kind::Running, output.text).into());

@@ -82,6 +82,7 @@ fn a_line_of_the_command_line_is_carried_out_and_its_failure_is_the_programs() {
     let again = daemon.line(&["/backstores/ramdisk", "create", "rd", "1M"]);
     let why = "felio: /backstores/ramdisk/rd exists already\n  choose another name, or delete it first\n";
     says(&again, 1, "", why);
+    says(&daemon.line(&["/backstores/ramdisk delete rd"]), 0, "Deleted storage object rd.\n", "");
 }
 
 #[test]
