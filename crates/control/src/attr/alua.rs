@@ -73,7 +73,7 @@ pub(super) const GROUP: &[Attr] = &[
     row(
         "tg_pt_gp_id",
         Kind::Number(0, 65_535),
-        Says(""),
+        Default::Device,
         Once,
         "The group's number, by which initiators know it.",
     ),
