@@ -249,6 +249,7 @@ const REFUSALS: &[(&str, When, &str)] = &[
     ("401", When::Any, "The token is missing, or nobody's."),
     ("403", When::Any, "The token does not allow that."),
     ("404", When::Any, "There is no such object."),
+    ("405", When::Writing, "That is never done to objects of that kind; Allow says what is."),
     ("409", When::Writing, "Something that is there stands in the way."),
     (
         "412",

@@ -70,7 +70,12 @@ const fn tagged(route: Route) -> Route {
 
 const fn objects(path: &'static str) -> Route {
     tagged(ask(path, "An object of the tree.", Answer::Tree, || {
-        get(tree::read).put(tree::write).post(tree::write).patch(tree::write).delete(tree::delete)
+        get(tree::read)
+            .put(tree::write)
+            .post(tree::write)
+            .patch(tree::write)
+            .delete(tree::delete)
+            .options(tree::options)
     }))
 }
 

@@ -44,6 +44,13 @@ pub(super) async fn delete(Asked(desk): Asked, at: At, headers: HeaderMap) -> Re
     carry_out(&desk, &Method::DELETE, at, &headers, &Members::new()).await.unwrap_or_else(|refused| refused)
 }
 
+pub(super) async fn options(at: At) -> Response {
+    match path(at) {
+        Ok(path) => ([(header::ALLOW, methods(&path))], StatusCode::NO_CONTENT).into_response(),
+        Err(refusal) => answer::refuse(StatusCode::NOT_FOUND, &refusal),
+    }
+}
+
 /// One transaction, and what there is to say afterwards.
 async fn carry_out(
     desk: &Desk,

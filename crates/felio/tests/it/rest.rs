@@ -132,6 +132,8 @@ fn what_is_refused_has_a_status_a_cause_and_a_hint() {
     exchange(&place, "PATCH", DISK, "", "{}").is(415);
     let never = exchange(&place, "DELETE", "/v1/tree/backstores", "", "").is(405);
     assert_eq!(never.field("allow"), "get, head");
+    let can = exchange(&place, "OPTIONS", "/v1/tree/backstores", "", "").is(204);
+    assert_eq!(can.field("allow"), "get, head");
     assert_eq!(get(&place, "/v1/nothing").is(404).body["hint"], "GET /v1/openapi.json tells what there is");
 }
 
