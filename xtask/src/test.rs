@@ -30,6 +30,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tmux", "tmux"),
     ("losetup", "mount"),
     ("pip3", "python3-pip"),
+    ("curl", "curl"),
+    ("openssl", "openssl"),
 ];
 
 /// Name and `cargo` arguments.

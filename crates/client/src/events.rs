@@ -28,15 +28,14 @@ impl Events {
         let runtime = runtime()?;
         let request = server.request(Method::GET, "/v1/events", Vec::new(), None)?;
         let asked = runtime.block_on(async {
-            let mut connection = server.connect().await?;
-            let response = connection.send_request(request).await?;
-            let status = response.status();
-            match status.is_success() {
-                true => Ok((connection, response.into_body())),
-                false => Err(BoxError::from(format!("the daemon answers {status}"))),
-            }
+            let (connection, response) = server.send(None, request).await?;
+            let is_good = response.status().is_success();
+            let body = response.into_body();
+            let refused = if is_good { Ok(body) } else { Err(body.collect().await?.to_bytes()) };
+            Ok((connection, refused))
         });
-        let (connection, body) = asked.map_err(|error| server.silent(&error.to_string()))?;
+        let (connection, body) = asked.map_err(|error: BoxError| server.silent(&error.to_string()))?;
+        let body = body.map_err(|refused| crate::refusal(&refused))?;
         Ok(Self { runtime, _connection: connection, body, rest: Vec::new() })
     }
 

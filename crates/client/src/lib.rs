@@ -1,4 +1,4 @@
-//! A felio daemon, for programs: what it is asked on its socket, with the types that it answers with.
+//! A felio daemon, for programs: what it is asked on its socket, or over TLS, with the types that it answers with.
 //!
 //! Calls block until the answer is there, and may come from several threads. What is refused is a [`Refusal`] with a cause, a hint and a
 //! kind; so is a daemon that does not answer ([`RefusalKind::Busy`]). Objects, changes and counters are those of [`felio_control`].
@@ -32,6 +32,7 @@
 #![allow(clippy::disallowed_methods, reason = "this crate speaks to a socket")]
 
 mod events;
+pub mod tls;
 mod wire;
 
 pub use events::Events;
@@ -48,7 +49,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use tokio::runtime::{Builder, Runtime};
-use wire::{Idle, Server};
+use wire::{Idle, Remote, Server};
 
 /// A daemon, by where it is asked.
 #[derive(Debug)]
@@ -57,6 +58,15 @@ pub struct Client {
     runtime: Runtime,
     /// The connection on which the last answer came, for the next request.
     idle: Mutex<Option<Idle>>,
+}
+
+/// How a daemon elsewhere is known, and how it knows us.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// What `felio token` has printed there.
+    pub token: Option<String>,
+    /// Certificates in PEM of those who sign certificates of daemons; without it, those whom the system believes.
+    pub ca: Option<PathBuf>,
 }
 
 /// Where to save: the body of `POST /v1/save`.
@@ -84,7 +94,16 @@ pub struct Restoration {
 impl Client {
     /// The daemon that answers on a Unix socket.
     pub fn on_socket(socket: impl Into<PathBuf>) -> Result<Self, Refusal> {
-        Ok(Self { server: Server::Socket(socket.into()), runtime: runtime()?, idle: Mutex::default() })
+        Self::of(Server::Socket(socket.into()))
+    }
+
+    /// The daemon that listens elsewhere (`felio daemon --listen`): `https://HOST:PORT`.
+    pub fn at(url: &str, access: &Access) -> Result<Self, Refusal> {
+        Self::of(Server::Remote(Box::new(Remote::new(url, access)?)))
+    }
+
+    fn of(server: Server) -> Result<Self, Refusal> {
+        Ok(Self { server, runtime: runtime()?, idle: Mutex::default() })
     }
 
     /// The configuration, and what has become of it.
@@ -201,16 +220,22 @@ impl Client {
             .runtime
             .block_on(self.server.exchange(request, &self.idle))
             .map_err(|error| self.server.silent(&error.to_string()))?;
-        let garbled = |error: serde_json::Error| {
-            let text = String::from_utf8_lossy(&answer);
-            Refusal::new(RefusalKind::Busy, format!("the daemon's answer is not understood: {error}: {text}"))
-                .hint("is the daemon of the same version?")
-        };
-        if is_good {
-            return serde_json::from_slice(&answer).map_err(garbled);
+        match is_good {
+            true => serde_json::from_slice(&answer).map_err(|error| garbled(&error, &answer)),
+            false => Err(refusal(&answer)),
         }
-        Err(serde_json::from_slice::<Refusal>(&answer).unwrap_or_else(garbled))
     }
+}
+
+/// Why something is refused, as the daemon has answered.
+fn refusal(answer: &[u8]) -> Refusal {
+    serde_json::from_slice(answer).unwrap_or_else(|error| garbled(&error, answer))
+}
+
+fn garbled(error: &serde_json::Error, answer: &[u8]) -> Refusal {
+    let text = String::from_utf8_lossy(answer);
+    Refusal::new(RefusalKind::Busy, format!("the daemon's answer is not understood: {error}: {text}"))
+        .hint("is the daemon of the same version?")
 }
 
 fn runtime() -> Result<Runtime, Refusal> {

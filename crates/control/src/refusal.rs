@@ -43,6 +43,8 @@ pub enum Kind {
     TooMany,
     /// It is not any more as whoever asks has seen it.
     Changed,
+    /// Whoever asks has not shown who that is, or may not do that.
+    Denied,
 }
 
 impl Kind {
@@ -55,7 +57,7 @@ impl Kind {
             Self::Invalid => 22,
             Self::InUse | Self::Busy => 16,
             Self::NotSupported => 38,
-            Self::ReadOnly => 13,
+            Self::ReadOnly | Self::Denied => 13,
             Self::TooMany => 28,
             Self::Changed => 11,
         }

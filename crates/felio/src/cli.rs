@@ -1,14 +1,14 @@
 //! What can be typed. Every option is documented here and nowhere else.
 
+pub(crate) mod access;
 pub(crate) mod config;
 
-use crate::failure::Failure;
 use crate::paths::GroupAccess;
 use crate::size;
+pub(crate) use access::DaemonSocket;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::time::Duration;
 use felio_backstore::CacheMode;
-use felio_client::Client;
 use felio_control::Path;
 use felio_iscsi::config::{Allowed, Portal};
 use felio_iscsi::name::IscsiName;
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Compat(CompatArgs),
     /// Tell what happens at the daemon, as it happens: changes, logins, what is not up any more or again.
     Watch(WatchArgs),
+    /// Make, list and revoke tokens, with which the daemon may be asked from afar.
+    Token(access::TokenArgs),
     /// Print the document of the daemon's HTTP interface (OpenAPI 3.1).
     Openapi,
     /// Print what completes felio's words in a shell.
@@ -58,28 +60,6 @@ pub(crate) enum Command {
         /// Into this folder.
         folder: PathBuf,
     },
-}
-
-/// Which daemon is meant.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct DaemonSocket {
-    /// Where the daemon is asked.
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "/run/felio/felio.sock",
-        env = "FELIO_SOCKET",
-        hide_env = true,
-        global = true
-    )]
-    pub(crate) socket: PathBuf,
-}
-
-impl DaemonSocket {
-    /// Asks that daemon.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::on_socket(&self.socket)?)
-    }
 }
 
 /// Tell what happens at the daemon, as it happens: changes, logins, what is not up any more or again.
@@ -183,7 +163,7 @@ pub(crate) fn words(typed: impl Iterator<Item = OsString>) -> impl Iterator<Item
 /// Keep a configuration, serve what it says, and take changes while initiators work.
 ///
 /// The configuration is LIO's saveconfig.json. Each change is checked as a whole, saved and then carried out, or nothing of it is. What cannot be opened
-/// at the start keeps its place and comes up when it can. SIGHUP reads the file again, SIGTERM ends in order.
+/// at the start keeps its place and comes up when it can. SIGHUP reads all files again, SIGTERM ends in order.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DaemonArgs {
     /// The configuration; made when something is first changed.
@@ -205,6 +185,9 @@ pub(crate) struct DaemonArgs {
     /// Where browsers find the web page: a loopback address, or a mere PORT of 127.0.0.1. What is to be opened, with the token that lets in, is printed at the start.
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_loopback)]
     pub(crate) web: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) listen: access::ListenArgs,
 
     /// Where reservations, saved mode parameters, access states and earlier configurations are kept.
     #[arg(

@@ -49,6 +49,13 @@ impl Failure {
         self
     }
 
+    /// The same, unless something else has been said already.
+    #[must_use]
+    pub(crate) fn or_hint(mut self, hint: String) -> Self {
+        self.hint.get_or_insert(hint);
+        self
+    }
+
     #[must_use]
     pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;

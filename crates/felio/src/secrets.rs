@@ -1,9 +1,12 @@
-//! CHAP secrets from their files.
+//! Secrets from their files: those of CHAP, keys and tokens.
 
 use crate::cli::ExportArgs;
 use crate::failure::{Failure, Kind};
 use felio_iscsi::chap::{Account, Credentials, CredentialsError, Secret};
 use felio_iscsi::config::Auth;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// What the options say about authentication.
@@ -36,4 +39,25 @@ fn refused(error: &CredentialsError, file: &Path, option: &str) -> Failure {
     Failure::new(Kind::Usage, format!("{option} {}: {error}", file.display())).hint(
         "12 to 16 characters suit every initiator; `head -c 12 /dev/urandom | base64 > FILE` makes a secret of 16",
     )
+}
+
+/// What others than its owner may do with a file, as bits of its mode: its group may read it.
+const OTHERS: u32 = 0o027;
+
+/// A file that nobody else can read or change.
+pub(crate) fn read_private(file: &Path, option: &str, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let failed = |why: String| Failure::new(Kind::Usage, format!("{option} {}: {why}", file.display()));
+    let unreadable = |error: std::io::Error| failed(format!("it cannot be read: {error}"));
+    let open = File::open(file).map_err(unreadable)?;
+    let mode = open.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        return Err(failed(format!("its mode {mode:o} lets others read or change it"))
+            .hint(format!("chmod 600 {}", file.display())));
+    }
+    let mut bytes = Vec::new();
+    open.take(bytes_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length <= bytes_max => Ok(bytes),
+        _ => Err(failed(format!("it is longer than {bytes_max} bytes"))),
+    }
 }

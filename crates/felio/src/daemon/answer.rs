@@ -109,6 +109,7 @@ pub(super) const fn status(kind: RefusalKind) -> StatusCode {
         RefusalKind::Exists | RefusalKind::InUse | RefusalKind::Busy | RefusalKind::TooMany => {
             StatusCode::CONFLICT
         }
+        RefusalKind::Denied => StatusCode::FORBIDDEN,
         RefusalKind::Changed => StatusCode::PRECONDITION_FAILED,
     }
 }

@@ -1,4 +1,4 @@
-//! The daemon's HTTP interface, on a Unix socket: what can be asked is in the table [`ROUTES`], which `GET /v1/openapi.json` tells as
+//! The daemon's HTTP interface, on a Unix socket and behind [`entrance`](super::entrance) and [`web`](super::web): what can be asked is in the table [`ROUTES`], which `GET /v1/openapi.json` tells as
 //! well. Here is how it is carried out.
 //!
 //! What is refused has a status (see [`answer`]) and a body with `kind`, `what`, `hint` and `path`.
@@ -7,7 +7,7 @@ use super::answer::{self, Body, Revisions};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
-use super::{Manner, Request, look, openapi, openmetrics};
+use super::{Manner, Request, listen, look, openapi, openmetrics};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::Router;
@@ -66,22 +66,11 @@ pub(super) fn serve(listener: UnixListener, desk: Desk) -> Result<(), Failure> {
     threads::spawn("api", serve)
 }
 
-/// Answers `GET /metrics` there from now on, to whoever comes, in a thread of its own. Where that is.
+/// Answers `GET /metrics` there from now on, to whoever comes. Where that is.
 pub(super) fn listen_for_metrics(address: SocketAddr, desk: Desk) -> Result<SocketAddr, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(Kind::Listening, format!("cannot listen on {address}: {error}"))
-            .hint("--metrics-listen ADDR:PORT chooses another place")
-    };
-    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let local = listener.local_addr().map_err(failed)?;
+    let (listener, local) = listen::bind("--metrics-listen", address)?;
     let router = Router::new().route(METRICS, get(metrics)).with_state(desk);
-    let serve = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        let _ = runtime
-            .block_on(async move { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await });
-    };
-    threads::spawn("metrics", serve)?;
+    listen::serve("metrics", listener, None, router)?;
     Ok(local)
 }
 
@@ -97,7 +86,7 @@ fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
     std::os::unix::fs::chown(socket, None, Some(number)).map_err(|error| refused(error.to_string()))
 }
 
-/// Everything that can be asked.
+/// Everything that can be asked, by anybody.
 pub(super) fn router(desk: Desk) -> Router {
     let refuse = |status| {
         let refusal =

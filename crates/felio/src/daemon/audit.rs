@@ -3,7 +3,9 @@
 //! A line says when, who, what, the revision before and after, and what came of it; it is durable before whoever asked is answered. Secrets
 //! are never in it. A file that would get longer than [`BYTES_MAX`] becomes `audit.log.1`, and so on up to [`KEPT`].
 
+use super::entrance;
 use super::lines::Desk;
+use crate::tokens::Role;
 use axum::extract::FromRequestParts;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::http::request::Parts;
@@ -34,6 +36,8 @@ pub(super) enum Who {
     Process { uid: u32, gid: u32, pid: Option<i32> },
     /// A browser there, with the token of the page.
     Web(String),
+    /// Somebody from afar, by the name of the token, and from which address.
+    Token { name: String, role: Role, from: String },
     /// Whoever sent the signal.
     Signal(&'static str),
     /// The kernel does not say.
@@ -50,20 +54,25 @@ impl Connected<IncomingStream<'_, tokio::net::UnixListener>> for Who {
     }
 }
 
-impl Connected<IncomingStream<'_, tokio::net::TcpListener>> for Who {
-    fn connect_info(stream: IncomingStream<'_, tokio::net::TcpListener>) -> Self {
-        Self::Web(stream.remote_addr().to_string())
+impl Who {
+    /// Why they may not change anything, if so.
+    pub(super) fn may_change(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Token { name, role: Role::Read, .. } => Err(entrance::only_reads(name)),
+            _ => Ok(()),
+        }
     }
 }
 
-/// The desk, for whoever has made the connection.
+/// The desk, for whoever asks.
 pub(super) struct Asked(pub(super) Desk);
 
 impl FromRequestParts<Desk> for Asked {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Infallible> {
-        let who = parts.extensions.get::<ConnectInfo<Who>>().map(|ConnectInfo(who)| who.clone());
+        let by_socket = || parts.extensions.get().map(|ConnectInfo(who)| who);
+        let who = parts.extensions.get().or_else(by_socket).cloned();
         Ok(Self(Desk { who: who.unwrap_or(Who::Unknown), ..desk.clone() }))
     }
 }

@@ -2,7 +2,7 @@
 //! types than to do what the line says.
 
 use super::audit::Who;
-use super::{Happening, Manner, Request, drain};
+use super::{Happening, Manner, Request, drain, entrance};
 use core::time::Duration;
 use felio_client::Restoration;
 use felio_control::view::{Event, LeftView, SessionView, Snapshot};
@@ -106,6 +106,15 @@ impl Clerk {
         answer.ok_or_else(|| Refusal::new(RefusalKind::Busy, "felio is about to end"))
     }
 
+    /// The same for what changes something.
+    fn tell<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Request,
+    ) -> Result<T, Refusal> {
+        self.desk.who.may_change()?;
+        self.ask(request)?
+    }
+
     fn path(&self, file: Option<&str>) -> Option<PathBuf> {
         file.map(|file| self.folder.join(Path::new(file)))
     }
@@ -113,12 +122,19 @@ impl Clerk {
 
 impl Daemon for Clerk {
     fn snapshot(&mut self) -> Result<Arc<Snapshot>, Refusal> {
-        Ok(Arc::clone(&self.desk.shown.borrow()))
+        let shown = Arc::clone(&self.desk.shown.borrow());
+        if self.desk.who.may_change().is_ok() {
+            return Ok(shown);
+        }
+        let unlike = |error: serde_json::Error| Refusal::new(RefusalKind::Busy, error.to_string());
+        let mut value = serde_json::to_value(&*shown).map_err(unlike)?;
+        entrance::hide(&mut value);
+        serde_json::from_value(value).map(Arc::new).map_err(unlike)
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
         let who = self.desk.who.clone();
-        self.ask(|reply| Request::Apply { who, changes, manner: Manner::Whole, only_at: None, reply })?
+        self.tell(|reply| Request::Apply { who, changes, manner: Manner::Whole, only_at: None, reply })
     }
 
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {
@@ -126,12 +142,13 @@ impl Daemon for Clerk {
     }
 
     fn drain(&mut self, path: &felio_control::Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
+        self.desk.who.may_change()?;
         drain::drain(&self.desk, path, within)
     }
 
     fn save(&mut self, file: Option<&str>) -> Result<String, Refusal> {
         let (who, file) = (self.desk.who.clone(), self.path(file));
-        self.ask(|reply| Request::Save { who, file, reply })?
+        self.tell(|reply| Request::Save { who, file, reply })
     }
 
     fn restore(
@@ -148,6 +165,6 @@ impl Daemon for Clerk {
             storage_object: storage_object.map(ToOwned::to_owned),
         };
         let who = self.desk.who.clone();
-        self.ask(|reply| Request::Restore { who, what, reply })?
+        self.tell(|reply| Request::Restore { who, what, reply })
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! One thread owns everything ([`Desk`]): requests, signals, news of the reactors and time come to it through one channel. A transaction
 //! is: apply to the configuration (a function), open what is new ([`plant`]), save ([`vault`]), carry out. It can fail until it is saved; a
-//! crash at any point leaves the old configuration or the new one. `api` is how requests get here, `web`
-//! the page that browsers are shown.
+//! crash at any point leaves the old configuration or the new one. `api` is how requests get here, `listen` by TCP, `entrance` from afar,
+//! `web` the page that browsers are shown.
 
 mod answer;
 mod api;
 mod audit;
 mod disk;
 mod drain;
+mod entrance;
 mod events;
 mod iscsi;
 mod lines;
+mod listen;
 mod look;
 mod metrics;
 mod openapi;
@@ -36,6 +38,7 @@ use crate::report::Style;
 use crate::threads;
 use audit::{Audit, Deed, Who};
 use core::time::Duration;
+use entrance::Entrance;
 use felio_backstore::LaneConfig;
 use felio_backstore::state::Folder;
 use felio_client::Restoration;
@@ -145,6 +148,7 @@ enum Happening {
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
+    let entrance = Entrance::open(&args.listen)?;
     let mut vault = Vault::open(args.config.clone(), args.state_dir.join("history")).map_err(unusable)?;
     let (config, mut notes) = vault.load().map_err(unusable)?;
     let folder = Folder::open(&args.state_dir).map_err(|error| {
@@ -163,7 +167,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
             .hint("--audit-log FILE chooses another place")
     })?;
     // Before there are threads: they have what we have.
-    let fence = confine(args, &log, &config, &mut notes)?;
+    let fence = confine(args, &log, entrance.as_ref(), &config, &mut notes)?;
     let (happenings_in, happenings) = channel();
     threads::watch_signals(&[SIGINT, SIGTERM], &[SIGHUP], happenings_in.clone(), Happening::Signal)?;
     let (runtime, news) = Runtime::start(runtime_config(args))
@@ -174,6 +178,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         plant: Plant::new(runtime, (supervisor, inherited), fence, state),
         vault,
         audit,
+        entrance,
         sessions: Sessions::default(),
         since: Instant::now(),
         watch: Watch::from_env(Instant::now()),
@@ -187,10 +192,15 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
+    let page_too = page.is_some();
+    let afar = desk.entrance.as_ref().map(|entrance| entrance.listen(&others, page_too)).transpose()?;
     api::serve(socket, others)?;
     desk.say("ready", &format!("serving {}; socket {}", desk.vault.file().display(), args.socket.display()));
     if let Some(address) = metrics {
         desk.say("metrics", &format!("http://{address}/metrics"));
+    }
+    for address in afar.into_iter().flatten() {
+        desk.say("listening", &format!("https://{address}"));
     }
     if let Some(url) = page {
         desk.say("web", &url);
@@ -212,6 +222,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
 fn confine(
     args: &DaemonArgs,
     log: &PathBuf,
+    entrance: Option<&Entrance>,
     config: &Config,
     notes: &mut Vec<String>,
 ) -> Result<Fence, Failure> {
@@ -220,7 +231,8 @@ fn confine(
     }
     let parents = [&args.config, &args.socket, log].map(|file| vault::parent(file));
     let own = [args.state_dir.as_path()].into_iter().chain(parents);
-    let (fence, warnings) = sandbox::enter(config, own, &args.allow_path).map_err(|error| {
+    let reread: Vec<&std::path::Path> = entrance.into_iter().flat_map(Entrance::files).collect();
+    let (fence, warnings) = sandbox::enter(config, own, &args.allow_path, &reread).map_err(|error| {
         Failure::new(Kind::Running, format!("cannot give up rights: {error}"))
             .hint("--no-sandbox goes on with all of them")
     })?;
@@ -234,6 +246,8 @@ struct Desk {
     plant: Plant,
     vault: Vault,
     audit: Audit,
+    /// How it is asked from afar.
+    entrance: Option<Entrance>,
     sessions: Sessions,
     /// When it was started.
     since: Instant,

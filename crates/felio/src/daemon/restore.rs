@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::audit::{Deed, Who};
+use super::entrance::Entrance;
 use super::plant::Mode;
 use super::vault::{self, VaultError};
 use felio_client::Restoration;
@@ -24,9 +25,12 @@ impl Desk {
         Ok(format!("Configuration saved to {}", path.display()))
     }
 
-    /// SIGHUP: the file is what counts from now on.
+    /// SIGHUP: the files are what counts from now on.
     pub(super) fn reload(&mut self) {
         self.plant.supervisor.tell_reloading();
+        for failure in self.entrance.iter().flat_map(Entrance::reload) {
+            self.say("refused", &failure.to_string());
+        }
         let what = Restoration { clear_existing: true, ..Restoration::default() };
         match self.audited(&Who::Signal("SIGHUP"), &Deed::Restore(None), |desk| desk.restore(&what)) {
             Ok(notes) => {

@@ -40,6 +40,9 @@ pub(super) enum Answer {
 
 pub(super) const METRICS: &str = "/metrics";
 
+/// The shell's lines, and what completes them: whether something is changed depends on the line.
+pub(super) const LINES: [&str; 2] = ["/v1/shell", "/v1/complete"];
+
 /// The media type of events.
 pub(super) const EVENTS: &str = "text/event-stream";
 
@@ -136,9 +139,9 @@ pub(super) const ROUTES: &[Route] = &[
         "Takes up a configuration from a file; what is to be said about it.",
         || post(api::restore),
     ),
-    tell::<Typed<Line>, Told>("/v1/shell", "Carries out a line of the shell.", || post(api::shell)),
+    tell::<Typed<Line>, Told>(LINES[0], "Carries out a line of the shell.", || post(api::shell)),
     tell::<Typed<Cursor>, Completion>(
-        "/v1/complete",
+        LINES[1],
         "What can stand at the cursor in a line of the shell.",
         || post(api::complete),
     ),

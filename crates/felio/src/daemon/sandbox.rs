@@ -47,11 +47,13 @@ impl Fence {
     }
 }
 
-/// Gives up what is not needed. `own` are the folders for our own files, `allowed` those that the operator allows beside the usual.
+/// Gives up what is not needed. `own` are the folders for our own files, `allowed` those that the operator allows beside the usual, and `reread` the
+/// files that are only read, and later read again.
 pub(super) fn enter<'a>(
     config: &Config,
     own: impl IntoIterator<Item = &'a Path>,
     allowed: &'a [PathBuf],
+    reread: &[&Path],
 ) -> anyhow::Result<(Fence, Warnings)> {
     let mut warnings = Vec::new();
     drop_capabilities(config)?;
@@ -63,7 +65,7 @@ pub(super) fn enter<'a>(
     let further: Vec<PathBuf> =
         named.filter(|path| !roots.iter().any(|root| path.starts_with(root))).collect();
     roots.extend(further);
-    let fence = match restrict_files(&roots)? {
+    let fence = match restrict_files(&roots, reread)? {
         RulesetStatus::NotEnforced => {
             warnings.push("this kernel has no Landlock: every file is within felio's reach".to_owned());
             Fence::default()
@@ -112,12 +114,25 @@ fn real(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok()
 }
 
-fn restrict_files(roots: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
+fn restrict_files(roots: &[PathBuf], reread: &[&Path]) -> Result<RulesetStatus, RulesetError> {
     let all = AccessFs::from_all(KNOWN);
     let ruleset = Ruleset::default().handle_access(all)?.create()?;
     let ruleset = ruleset.add_rules(path_beneath_rules(roots, all & !AccessFs::Execute))?;
-    let ruleset = ruleset.add_rules(path_beneath_rules(READ, AccessFs::ReadFile | AccessFs::ReadDir))?;
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let ruleset = ruleset.add_rules(path_beneath_rules(READ, read))?;
+    let ruleset = ruleset.add_rules(path_beneath_rules(reread.iter().copied().flat_map(places), read))?;
     Ok(ruleset.restrict_self()?.ruleset)
+}
+
+/// Where a file is found when another one has taken its name: its folder, and that of what it is a link to. In a folder of the system there is more
+/// than that: there it is the very file.
+fn places(file: &Path) -> impl Iterator<Item = PathBuf> {
+    let by_name = file.parent().and_then(real).zip(file.file_name()).map(|(folder, name)| folder.join(name));
+    let place = |file: PathBuf| match file.parent() {
+        Some(folder) if folder.components().count() > 2 => folder.to_path_buf(),
+        _ => file,
+    };
+    [by_name, real(file)].into_iter().flatten().map(place)
 }
 
 /// What Landlock can hold us to, where the kernel is new enough.
@@ -157,7 +172,7 @@ mod tests {
     /// What is said in a thread that has entered the sandbox.
     fn inside<T: Send + 'static>(look: impl FnOnce(Fence, Warnings) -> T + Send + 'static) -> T {
         let enter = move || {
-            let (fence, warnings) = enter(&Config::default(), [], &[]).expect("it can");
+            let (fence, warnings) = enter(&Config::default(), [], &[], &[]).expect("it can");
             look(fence, warnings)
         };
         std::thread::spawn(enter).join().expect("it ends")
@@ -180,6 +195,19 @@ mod tests {
         if has_landlock {
             assert_eq!(shadow, Err(std::io::ErrorKind::PermissionDenied));
         }
+    }
+
+    #[test]
+    fn a_file_that_is_read_again_may_be_another_by_then_but_not_in_a_folder_of_the_system() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let real = folder.path().canonicalize().expect("it is there");
+        fs::create_dir(real.join("archive")).expect("it is new");
+        fs::write(real.join("archive/key1"), "").expect("there is room");
+        std::os::unix::fs::symlink("archive/key1", real.join("key")).expect("it is new");
+        let found: Vec<PathBuf> = places(&real.join("key")).collect();
+        assert_eq!(found, [real.clone(), real.join("archive")]);
+        let found: Vec<PathBuf> = places(Path::new("/etc/passwd")).collect();
+        assert_eq!(found, [Path::new("/etc/passwd"); 2]);
     }
 
     #[test]

@@ -4,23 +4,24 @@
 //! be meant for a loopback address (not for a name that somebody made lead here), a page that it comes from must be ours, and whoever asks for
 //! anything but the page has to know the token, which is made and printed at the start.
 
-use super::api;
 use super::audit::Who;
 use super::lines::Desk;
+use super::listen::{self, Peer};
+use super::{answer, api};
 use crate::failure::{Failure, Kind};
-use crate::threads;
+use crate::tokens::random;
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
 use felio_control::Refusal;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use subtle::ConstantTimeEq as _;
 
 /// What the page consists of: path, type, content.
 const ASSETS: &[(&str, &str, &str)] = &[
@@ -50,7 +51,7 @@ const HEADERS: &[(HeaderName, &str)] = &[
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Answers on `address` from now on, in a thread of its own. Returns the address that is to be opened.
+/// Answers on `address` from now on. Returns the address that is to be opened.
 pub(super) fn listen(address: SocketAddr, desk: Desk) -> Result<String, Failure> {
     let port = address.port();
     if !address.ip().is_loopback() {
@@ -58,53 +59,44 @@ pub(super) fn listen(address: SocketAddr, desk: Desk) -> Result<String, Failure>
             "--web {address}: the page is served at loopback addresses only, for it is not encrypted"
         );
         return Err(Failure::new(Kind::Usage, what).hint(format!(
-            "--web 127.0.0.1:{port}; from afar, through an SSH tunnel (`ssh -L {port}:127.0.0.1:{port} HOST`) or a TLS proxy that sets Host and Origin to that address"
+            "--web 127.0.0.1:{port}; from afar, through an SSH tunnel (`ssh -L {port}:127.0.0.1:{port} HOST`), or with --listen beside it by TLS"
         )));
     }
-    let failed = |error: std::io::Error| {
-        Failure::new(Kind::Listening, format!("cannot listen on {address}: {error}"))
-            .hint("--web ADDR:PORT chooses another place; port 0 is any that is free")
-    };
-    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let here = listener.local_addr().map_err(failed)?;
-    let token = token()?;
+    let (listener, here) = listen::bind("--web", address)?;
+    let token = random::<16>()?;
     let url = format!("http://{here}/#{token}");
-    let router = router(desk, token.into());
-    let serve = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        let service = router.into_make_service_with_connect_info::<Who>();
-        let _ = runtime.block_on(async move { axum::serve(TcpListener::from_std(listener)?, service).await });
-    };
-    threads::spawn("web", serve)?;
+    let guard = middleware::from_fn_with_state(Arc::from(token), guard);
+    listen::serve("web", listener, None, dressed(page().merge(api::router(desk)).layer(guard)))?;
     Ok(url)
 }
 
-fn token() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::new(Kind::Running, format!("no random numbers for a token: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// The page itself: it says nothing, and asks for everything.
+pub(super) fn page() -> Router {
+    ASSETS.iter().fold(Router::new(), |router, (path, kind, content)| {
+        router.route(path, get(move || async move { ([(header::CONTENT_TYPE, *kind)], *content) }))
+    })
 }
 
-fn router(desk: Desk, token: Arc<str>) -> Router {
-    let page = ASSETS.iter().fold(Router::new(), |router, (path, kind, content)| {
-        router.route(path, get(move || async move { ([(header::CONTENT_TYPE, *kind)], *content) }))
-    });
-    page.merge(api::router(desk)).layer(middleware::from_fn_with_state(token, guard))
+/// With what a browser is told.
+pub(super) fn dressed(router: Router) -> Router {
+    router.layer(middleware::map_response(async |mut response: Response| {
+        response
+            .headers_mut()
+            .extend(HEADERS.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
+        response
+    }))
 }
 
 /// Lets through who may ask.
-async fn guard(State(token): State<Arc<str>>, request: Request, next: Next) -> Response {
+async fn guard(State(token): State<Arc<str>>, mut request: Request, next: Next) -> Response {
     let is_page = ASSETS.iter().any(|(path, ..)| *path == request.uri().path());
-    let mut response = match check(request.headers(), &token, is_page) {
-        Ok(()) => next.run(request).await,
-        Err((status, refusal)) => (status, Json(refusal)).into_response(),
-    };
-    response
-        .headers_mut()
-        .extend(HEADERS.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
-    response
+    if let Err((status, refusal)) = check(request.headers(), &token, is_page) {
+        return answer::refuse(status, &refusal);
+    }
+    if let Some(Peer(address)) = request.extensions().get().copied() {
+        request.extensions_mut().insert(Who::Web(address.to_string()));
+    }
+    next.run(request).await
 }
 
 fn check(headers: &HeaderMap, token: &str, is_page: bool) -> Result<(), (StatusCode, Refusal)> {
@@ -119,7 +111,7 @@ fn check(headers: &HeaderMap, token: &str, is_page: bool) -> Result<(), (StatusC
         return Err((StatusCode::FORBIDDEN, Refusal::invalid("another site's page may not ask this")));
     }
     let given = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix(b"Bearer "));
-    if !is_page && !given.is_some_and(|given| is_same(given, token.as_bytes())) {
+    if !is_page && !given.is_some_and(|given| given.ct_eq(token.as_bytes()).into()) {
         let refusal = Refusal::invalid("the token is missing, or of an earlier start of felio")
             .hint("open the address that felio printed when it started");
         return Err((StatusCode::UNAUTHORIZED, refusal));
@@ -133,11 +125,6 @@ fn is_loopback(host: &[u8]) -> bool {
     let name = authority.host();
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     name == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// Takes as long wherever the first difference is.
-fn is_same(given: &[u8], token: &[u8]) -> bool {
-    given.len() == token.len() && given.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
 #[cfg(test)]

@@ -37,3 +37,4 @@ mod service;
 mod shell;
 mod signals;
 mod terminal;
+mod tls;
