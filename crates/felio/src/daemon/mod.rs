@@ -54,7 +54,6 @@ use felio_runtime::{Event, Late, Notice, Runtime, RuntimeConfig};
 use metrics::Sources;
 use plant::{Mode, Plant, Prepared};
 use restore::unread;
-use sandbox::Fence;
 use service::{CONTROL, Inherited, Supervisor, Watch};
 use sessions::{Session, Sessions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -167,7 +166,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
             .hint("--audit-log FILE chooses another place")
     })?;
     // Before there are threads: they have what we have.
-    let fence = confine(args, &log, entrance.as_ref(), &config, &mut notes)?;
+    let fence = sandbox::confine(args, &log, entrance.as_ref(), &config, &mut notes)?;
     let (happenings_in, happenings) = channel();
     threads::watch_signals(&[SIGINT, SIGTERM], &[SIGHUP], happenings_in.clone(), Happening::Signal)?;
     let (runtime, news) = Runtime::start(runtime_config(args))
@@ -216,28 +215,6 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     }
     desk.plant.join();
     Ok(())
-}
-
-/// Gives up what is not needed.
-fn confine(
-    args: &DaemonArgs,
-    log: &PathBuf,
-    entrance: Option<&Entrance>,
-    config: &Config,
-    notes: &mut Vec<String>,
-) -> Result<Fence, Failure> {
-    if args.no_sandbox {
-        return Ok(Fence::default());
-    }
-    let parents = [&args.config, &args.socket, log].map(|file| vault::parent(file));
-    let own = [args.state_dir.as_path()].into_iter().chain(parents);
-    let reread: Vec<&std::path::Path> = entrance.into_iter().flat_map(Entrance::files).collect();
-    let (fence, warnings) = sandbox::enter(config, own, &args.allow_path, &reread).map_err(|error| {
-        Failure::new(Kind::Running, format!("cannot give up rights: {error}"))
-            .hint("--no-sandbox goes on with all of them")
-    })?;
-    notes.extend(warnings);
-    Ok(fence)
 }
 
 /// Everything that there is one of.

@@ -7,6 +7,10 @@
 
 mod calls;
 
+use super::entrance::Entrance;
+use super::vault;
+use crate::cli::DaemonArgs;
+use crate::failure::{Failure, Kind};
 use felio_control::{Backing, Config};
 use landlock::{
     ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
@@ -24,7 +28,7 @@ pub(super) struct Fence {
 }
 
 /// What the sandbox does not have, in words.
-pub(super) type Warnings = Vec<String>;
+type Warnings = Vec<String>;
 
 impl Fence {
     /// Why a file cannot be opened, if it is because of us, and what to do about it.
@@ -47,9 +51,31 @@ impl Fence {
     }
 }
 
+/// Gives up what is not needed, unless the operator wants to keep it; what is to be noted about that.
+pub(super) fn confine(
+    args: &DaemonArgs,
+    log: &Path,
+    entrance: Option<&Entrance>,
+    config: &Config,
+    notes: &mut Vec<String>,
+) -> Result<Fence, Failure> {
+    if args.no_sandbox {
+        return Ok(Fence::default());
+    }
+    let parents = [args.config.as_path(), &args.socket, log].map(vault::parent);
+    let own = [args.state_dir.as_path()].into_iter().chain(parents);
+    let reread: Vec<&Path> = entrance.into_iter().flat_map(Entrance::files).collect();
+    let (fence, warnings) = enter(config, own, &args.allow_path, &reread).map_err(|error| {
+        Failure::new(Kind::Running, format!("cannot give up rights: {error}"))
+            .hint("--no-sandbox goes on with all of them")
+    })?;
+    notes.extend(warnings);
+    Ok(fence)
+}
+
 /// Gives up what is not needed. `own` are the folders for our own files, `allowed` those that the operator allows beside the usual, and `reread` the
 /// files that are only read, and later read again.
-pub(super) fn enter<'a>(
+fn enter<'a>(
     config: &Config,
     own: impl IntoIterator<Item = &'a Path>,
     allowed: &'a [PathBuf],

@@ -210,7 +210,7 @@ fn who_is_not_known_is_told_what_to_do() {
     afar.keys.make_pair("other");
     let disbelieved = finish(afar.felio(&["top", "--json"], "admin", "other.pem"));
     assert_eq!(disbelieved.code, Some(1));
-    assert!(disbelieved.err.contains("invalid peer certificate: UnknownIssuer"), "{}", disbelieved.err);
+    assert!(disbelieved.err.contains("invalid peer certificate"), "{}", disbelieved.err);
     let disbelieved = finish(afar.felio_at("127.0.0.1", &["top", "--json"], "admin", "own.pem"));
     assert!(disbelieved.err.contains("certificate not valid for name \"127.0.0.1\""), "{}", disbelieved.err);
     let ca = afar.keys.text("other.pem");
@@ -259,6 +259,7 @@ fn a_token_for_reading_changes_nothing_and_sees_no_secrets() {
 #[test]
 fn files_are_read_again_on_sighup_and_what_cannot_be_leaves_what_was() {
     let afar = Afar::new(&[]);
+    afar.place.set_up();
     let mut watch = afar.felio(&["watch", "--json"], "reader", "own.pem");
     let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("felio runs");
     let heard = lines(watch.stdout.take().expect("piped"));
