@@ -1,4 +1,5 @@
-//! LIO's tools as PyPI has them, newer than Debian's, and OpenStack Cinder's own `cinder-rtstool`, all unmodified, through `felio compat`.
+//! Tools from PyPI: LIO's, newer than Debian's, and OpenStack Cinder's own `cinder-rtstool`, all unmodified, through `felio compat`; and
+//! openapi-spec-validator, of the OpenAPI document.
 //!
 //! `cargo xtask test` fetches them and says in `FELIO_PYPI` where they are; without that there is nothing to run, and a line on standard
 //! error says so. Versions: targetcli 3.0.2, rtslib-fb 2.2.4, configshell-fb 2.0.3, cinder 29.0.0. Of Cinder only rtstool.py is
@@ -88,4 +89,18 @@ fn cinders_own_tool_makes_a_volume_and_its_initiator_logs_in() {
     assert_eq!(run(&["get-targets"]), "");
     assert!(!can_log_in(first));
     place.felio.stop();
+}
+
+#[test]
+fn the_interfaces_document_is_what_openapi_demands() {
+    let Some(packages) = packages() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let document = folder.path().join("openapi.json");
+    let printed = Command::new(env!("CARGO_BIN_EXE_felio")).arg("openapi").output().expect("felio runs");
+    fs::write(&document, printed.stdout).expect("a file");
+    let mut validator = Command::new("/usr/bin/python3");
+    validator.args(["-m", "openapi_spec_validator"]).arg(&document).env("PYTHONPATH", packages);
+    let said = validator.output().expect("the validator runs");
+    let why = [said.stdout, said.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(said.status.success(), "{}{}", why[0], why[1]);
 }
