@@ -74,7 +74,9 @@ pub struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It is not there, and no size was given to create it with.
-    #[error("{path} does not exist; give a size to create a file there, or correct the path")]
+    #[error(
+        "{path} does not exist; give a size (--size, or size= in the shell) to create a file there, or correct the path"
+    )]
     Missing {
         /// Which.
         path: PathBuf,
@@ -141,7 +143,7 @@ pub enum OpenError {
     },
     /// There are no blocks in it.
     #[error(
-        "{path} is empty; remove it and give a size to create it anew, or make it longer (truncate -s SIZE)"
+        "{path} is empty; remove it and give a size (--size, or size= in the shell) to create it anew, or make it longer (truncate -s SIZE)"
     )]
     Empty {
         /// Which.
