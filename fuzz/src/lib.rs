@@ -12,6 +12,7 @@ pub mod changes;
 pub mod configfs;
 pub mod importers;
 pub mod pdu_stream;
+pub mod requests;
 pub mod saveconfig;
 pub mod script;
 pub mod shell_line;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pdu_stream", run: pdu_stream::run, seeds: pdu_stream::seeds, words: Vec::new },
     Target { name: "saveconfig", run: saveconfig::run, seeds: saveconfig::seeds, words: saveconfig::words },
     Target { name: "changes", run: changes::run, seeds: changes::seeds, words: changes::words },
+    Target { name: "requests", run: requests::run, seeds: requests::seeds, words: requests::words },
     Target { name: "shell_line", run: shell_line::run, seeds: shell_line::seeds, words: shell_line::words },
     Target { name: "configfs", run: configfs::run, seeds: configfs::seeds, words: configfs::words },
     Target { name: "importers", run: importers::run, seeds: importers::seeds, words: importers::words },

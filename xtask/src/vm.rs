@@ -26,8 +26,12 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
 ];
 /// What the scripts source; not themselves tests.
 const LIBRARIES: [&str; 4] = ["lib.sh", "walks.sh", "lio-differences.txt", "transcript-differences.txt"];
-/// What targetcli does in felio's own tests, and so in the guest.
-const TRANSCRIPT: &str = "crates/felio/tests/it/compat/targetcli.txt";
+/// What comes from elsewhere: what targetcli does in felio's own tests, and so in the guest; and the units of packages.
+const FILES: [&str; 3] = [
+    "crates/felio/tests/it/compat/targetcli.txt",
+    "packaging/systemd/felio.service",
+    "packaging/systemd/felio.socket",
+];
 
 /// Boots Debian's stock kernel in QEMU (no KVM needed) and runs a script in it: output and exit status come back.
 ///
@@ -62,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lab = Lab {
         vmrun: workspace.root.join("vm/vmrun"),
         tests: workspace.root.join("vm/tests"),
-        transcript: workspace.root.join(TRANSCRIPT),
+        files: FILES.map(|file| workspace.root.join(file)),
         work: workspace.target.join("vm"),
         options: args.vmrun.iter().flat_map(|option| option.split_whitespace().map(str::to_owned)).collect(),
     };
@@ -84,7 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 struct Lab {
     vmrun: PathBuf,
     tests: PathBuf,
-    transcript: PathBuf,
+    files: [PathBuf; FILES.len()],
     work: PathBuf,
     options: Vec<String>,
 }
@@ -99,10 +103,11 @@ impl Lab {
         fs::create_dir_all(&share)?;
         fs::copy(felio, share.join("felio"))
             .with_context(|| format!("cannot copy {} for the guest", felio.display()))?;
-        for library in LIBRARIES {
-            fs::copy(self.tests.join(library), share.join(library))?;
+        let libraries = LIBRARIES.map(|library| self.tests.join(library));
+        for file in libraries.iter().chain(&self.files) {
+            fs::copy(file, share.join(file.file_name().context("a file")?))
+                .with_context(|| format!("cannot copy {} for the guest", file.display()))?;
         }
-        fs::copy(&self.transcript, share.join("targetcli.txt"))?;
         Ok(())
     }
 

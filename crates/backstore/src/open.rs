@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use felio_hal::store::Limits;
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, fsync, ftruncate};
@@ -25,6 +26,10 @@ use crate::ram::Ram;
 use crate::scsi::Scsi;
 use crate::store::Store;
 use crate::{block, file};
+
+/// How long somebody else may hold the lock of a device, and how soon to look again.
+const UDEV_PATIENCE: Duration = Duration::from_secs(2);
+const UDEV_PAUSE: Duration = Duration::from_millis(20);
 
 /// What an operator asks for.
 #[derive(Clone, Debug)]
@@ -373,7 +378,7 @@ impl At<'_> {
         // Claimed for ourselves where we write: no mount, no other target.
         let claim = if self.spec.read_only { OFlags::empty() } else { OFlags::EXCL };
         let fd = self.open_fd(claim)?;
-        let unlocked = self.lock(fd.as_fd())?;
+        let unlocked = self.lock_device(fd.as_fd())?;
         let facts = block::Facts::of(fd.as_fd()).map_err(|errno| self.error("ask", &errno.into()))?;
         self.check_size(facts.bytes)?;
         self.check_block(facts.logical_bytes, "", "")?;
@@ -393,7 +398,7 @@ impl At<'_> {
         }
         // A tape or CD without a medium would not open otherwise.
         let fd = self.open_fd(OFlags::NONBLOCK)?;
-        let unlocked = self.lock(fd.as_fd())?;
+        let unlocked = self.lock_device(fd.as_fd())?;
         let identity = identity::of_scsi(Scsi::name(fd.as_fd()).as_deref(), self.path);
         let store =
             Scsi::new(fd, !self.spec.read_only).map_err(|_| OpenError::NoScsi { path: self.path.into() })?;
@@ -420,6 +425,18 @@ impl At<'_> {
             Err(Errno::AGAIN) => Err(OpenError::Busy { path: self.path.into(), how: "it holds a lock" }),
             Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(true),
             Err(errno) => Err(self.error("lock", &errno.into())),
+        }
+    }
+
+    /// The same for a device. udev locks one as well, for as long as it looks at it: when it has appeared, and when somebody has written to it and
+    /// closed it. That is waited for.
+    fn lock_device(&self, fd: BorrowedFd<'_>) -> Result<bool, OpenError> {
+        let until = Instant::now() + UDEV_PATIENCE;
+        loop {
+            match self.lock(fd) {
+                Err(OpenError::Busy { .. }) if Instant::now() < until => std::thread::sleep(UDEV_PAUSE),
+                done => return done,
+            }
         }
     }
 

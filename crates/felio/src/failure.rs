@@ -2,7 +2,7 @@
 
 use core::fmt;
 use felio_control::Refusal;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// Exit codes, as `felio export --help` documents them.
@@ -82,8 +82,14 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// Prints the failure and turns it into an exit code.
+/// Prints the failure and turns it into an exit code. Who has read enough of what a command prints need not be told why there is no more.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let is_unread = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(is_unread) {
+        return ExitCode::SUCCESS;
+    }
     let code = error.downcast_ref::<Failure>().map_or(Kind::Running, |failure| failure.kind).code();
     // Where nobody reads standard error there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "felio: {error:#}");

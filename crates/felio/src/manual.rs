@@ -11,14 +11,15 @@ use std::path::Path;
 
 /// Prints what completes felio's words in a shell.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
-    clap_complete::generate(shell, &mut Cli::command(), "felio", &mut std::io::stdout());
-    Ok(())
+    // Who closes what we print to is no reason for a panic: clap writes to memory.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "felio", &mut text);
+    Ok(std::io::stdout().write_all(&text)?)
 }
 
 /// Prints the document of the daemon's HTTP interface.
 pub(crate) fn openapi() -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{:#}", crate::daemon::document())?;
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{:#}", crate::daemon::document())?)
 }
 
 /// Writes a page for each command, and one for the configuration's file.

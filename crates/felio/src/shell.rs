@@ -6,8 +6,9 @@
 use crate::cli::ShellArgs;
 use crate::daemon::{Cursor, Line, Told, Typed};
 use crate::failure::{Failure, Kind};
+use crate::watch;
 use felio_client::Client;
-use felio_shell::{Completion, Output, Preferences, Screen, Shell};
+use felio_shell::{Completion, Output, Preferences, Screen, Shell, Watching};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -15,12 +16,15 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Context, Editor, Helper};
+use signal_hook::consts::SIGINT;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Carries out the line of the command line, or else what is typed.
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<()> {
@@ -47,7 +51,7 @@ fn one_line(mut seat: Seat, home: &Home, words: &[String]) -> anyhow::Result<()>
         return Err(Failure::new(Kind::Running, output.text).into());
     }
     print(&output);
-    Ok(())
+    seat.watch(output)
 }
 
 /// Standard input as a script, in the way of targetcli: what fails is said, and the next line follows.
@@ -58,6 +62,7 @@ fn all_lines(mut seat: Seat, home: &Home) -> anyhow::Result<()> {
         if output.quit {
             break;
         }
+        seat.watch(output)?;
     }
     print(&seat.carry_out(Line::End));
     home.store(seat.shell.preferences())?;
@@ -83,6 +88,14 @@ impl Seat {
         }
     }
 
+    /// Shows what happens, if that is what was typed.
+    fn watch(&self, output: Output) -> anyhow::Result<()> {
+        match output.watch {
+            Some(what) => watch::show(self.client.events().map_err(Failure::from)?, what),
+            None => Ok(()),
+        }
+    }
+
     /// What can stand there; nothing when the daemon is gone.
     fn complete(&self, line: &str, position: usize) -> Option<Completion> {
         let cursor = Cursor { line: line.to_owned(), position };
@@ -99,6 +112,8 @@ struct Terminal {
     editor: Editor<Assistant, FileHistory>,
     seat: Rc<RefCell<Seat>>,
     home: Home,
+    /// What Ctrl-C does that is no key of the line editor: whoever was told of it once is told of it for good.
+    ends_by_interrupt: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -111,7 +126,9 @@ impl Terminal {
             // Before the first time there is none.
             let _ = editor.load_history(&file);
         }
-        Ok(Self { editor, seat, home })
+        let ends_by_interrupt = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ends_by_interrupt))?;
+        Ok(Self { editor, seat, home, ends_by_interrupt })
     }
 
     fn serve(mut self) -> anyhow::Result<()> {
@@ -135,6 +152,11 @@ impl Terminal {
             if output.quit {
                 break;
             }
+            if let Some(what) = output.watch
+                && let Err(error) = self.watch(what)
+            {
+                let _ = writeln!(io::stderr(), "{error}");
+            }
         }
         print(&self.seat.borrow_mut().carry_out(Line::End));
         self.home.store(self.seat.borrow().shell.preferences())?;
@@ -143,6 +165,15 @@ impl Terminal {
             self.editor.save_history(&file)?;
         }
         Ok(())
+    }
+
+    /// Shows what happens until somebody has seen enough; Ctrl-C ends that, and not the shell.
+    fn watch(&self, what: Watching) -> anyhow::Result<()> {
+        let events = self.seat.borrow().client.events().map_err(Failure::from)?;
+        self.ends_by_interrupt.store(false, Ordering::SeqCst);
+        let done = watch::show_until_interrupted(events, what);
+        self.ends_by_interrupt.store(true, Ordering::SeqCst);
+        done
     }
 }
 

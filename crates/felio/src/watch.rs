@@ -1,34 +1,126 @@
-//! `felio watch`: what happens at the daemon, a line each, until it ends.
+//! What happens at the daemon, a line each: `felio watch`, and the shell's verb of that name.
 
 use crate::cli::WatchArgs;
 use crate::failure::{Failure, Kind};
-use felio_control::Path;
+use crate::report::Style;
+use crate::threads;
+use felio_client::Events;
 use felio_control::view::Event;
+use felio_control::{Path, Refusal};
+use felio_shell::Watching;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 use std::io::{self, Write as _};
+use std::sync::mpsc::channel;
 
 /// Prints events as they come.
 pub(crate) fn run(args: &WatchArgs) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    for event in args.daemon.client()?.events().map_err(Failure::from)? {
-        let event = event.map_err(Failure::from)?;
-        if args.path.as_ref().is_some_and(|path| !concerns(&event, path)) {
-            continue;
-        }
-        let line = if args.json { serde_json::to_string(&event)? } else { text(&event) };
-        match writeln!(out, "{line}").and_then(|()| out.flush()) {
-            // Who has read enough need not be told why there is no more.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written?,
-        }
-    }
-    Err(Failure::new(Kind::Running, "the daemon has ended".to_owned()).into())
+    let style = if args.json { Style::Json } else { Style::Text };
+    let events = args.daemon.client()?.events().map_err(Failure::from)?;
+    all(events, Show { only: args.path.clone(), left: None, style })
 }
 
-/// Whether it is about an object or what is below it; that some events are missing is about all.
+/// The same, as the shell was asked for it.
+pub(crate) fn show(events: Events, what: Watching) -> anyhow::Result<()> {
+    all(events, Show::of(what))
+}
+
+/// The same, until Ctrl-C: whoever types is not to lose the shell.
+pub(crate) fn show_until_interrupted(events: Events, what: Watching) -> anyhow::Result<()> {
+    let (happenings, happens) = channel();
+    let mut signals = Signals::new([SIGINT])?;
+    let (handle, interrupts) = (signals.handle(), happenings.clone());
+    threads::spawn("interrupts", move || {
+        if signals.forever().next().is_some() {
+            let _ = interrupts.send(Happening::Interrupt);
+        }
+    })?;
+    // It ends with the next event that nobody takes any more.
+    threads::spawn("events", move || {
+        let each = events.map(Happening::Event).chain([Happening::End]);
+        let _ = each.map(|happening| happenings.send(happening)).find(Result::is_err);
+    })?;
+    let mut show = Show::of(what);
+    let done = loop {
+        match happens.recv() {
+            Ok(Happening::Event(event)) => match show.handle_event(event) {
+                Ok(Wants::More) => {}
+                Ok(Wants::Nothing) => break Ok(()),
+                Err(error) => break Err(error),
+            },
+            Ok(Happening::Interrupt) => break Ok(()),
+            Ok(Happening::End) | Err(_) => break Err(ended()),
+        }
+    };
+    handle.close();
+    done
+}
+
+enum Happening {
+    Event(Result<Event, Refusal>),
+    Interrupt,
+    End,
+}
+
+fn all(events: Events, mut show: Show) -> anyhow::Result<()> {
+    for event in events {
+        match show.handle_event(event)? {
+            Wants::More => {}
+            Wants::Nothing => return Ok(()),
+        }
+    }
+    Err(ended())
+}
+
+fn ended() -> anyhow::Error {
+    Failure::new(Kind::Running, "the daemon has ended".to_owned()).into()
+}
+
+/// What is shown.
+struct Show {
+    only: Option<Path>,
+    /// So many; all if there is no number.
+    left: Option<u16>,
+    style: Style,
+}
+
+/// Whether somebody still looks.
+enum Wants {
+    More,
+    Nothing,
+}
+
+impl Show {
+    fn of(Watching { path, count }: Watching) -> Self {
+        Self { only: Some(path).filter(|path| *path != Path::Root), left: count, style: Style::Text }
+    }
+
+    fn handle_event(&mut self, event: Result<Event, Refusal>) -> anyhow::Result<Wants> {
+        let event = event.map_err(Failure::from)?;
+        if self.only.as_ref().is_some_and(|path| !concerns(&event, path)) {
+            return Ok(Wants::More);
+        }
+        let line = match self.style {
+            Style::Json => serde_json::to_string(&event)?,
+            Style::Text => text(&event),
+        };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())?;
+        if let Some(left) = self.left.as_mut().filter(|_| event.event != WATCHING) {
+            *left = left.saturating_sub(1);
+        }
+        Ok(if self.left == Some(0) { Wants::Nothing } else { Wants::More })
+    }
+}
+
+/// The first event: what happens from now on is told.
+const WATCHING: &str = "watching";
+
+/// Whether it is about an object or what is below it; what is about the telling itself is about all.
 fn concerns(event: &Event, path: &Path) -> bool {
     match &event.path {
         Some(about) => core::iter::successors(Some(about.clone()), Path::parent).any(|above| above == *path),
-        None => event.event == "missed",
+        None => matches!(event.event.as_str(), WATCHING | "missed"),
     }
 }
 

@@ -20,7 +20,7 @@ mod verbs;
 
 pub use complete::{Candidate, Completion};
 pub use preferences::Preferences;
-pub use shell::{Output, Screen, Shell};
+pub use shell::{Output, Screen, Shell, Watching};
 
 use core::time::Duration;
 use felio_control::view::{LeftView, SessionView, Snapshot};

@@ -20,6 +20,8 @@ pub struct Shell {
     pub(crate) screen: Screen,
     #[serde(skip)]
     pub(crate) leaving: bool,
+    #[serde(skip)]
+    pub(crate) watching: Option<Watching>,
     trail: Trail,
 }
 
@@ -41,13 +43,24 @@ pub struct Output {
     pub error: bool,
     /// Whether the user wants to leave.
     pub quit: bool,
+    /// What the user wants to see from now on.
+    pub watch: Option<Watching>,
+}
+
+/// Events, as they happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Watching {
+    /// Those of this object and of what is below it.
+    pub path: Path,
+    /// So many; until the user has seen enough if there is no number.
+    pub count: Option<u16>,
 }
 
 impl Output {
     /// Something was refused before the line was carried out.
     #[must_use]
     pub fn failed(refusal: &Refusal) -> Self {
-        Self { text: complain(refusal), error: true, quit: false }
+        Self { text: complain(refusal), error: true, quit: false, watch: None }
     }
 }
 
@@ -55,7 +68,7 @@ impl Shell {
     /// A shell at the root.
     #[must_use]
     pub fn new(preferences: Preferences, screen: Screen) -> Self {
-        Self { preferences, screen, leaving: false, trail: Trail::new() }
+        Self { preferences, screen, leaving: false, watching: None, trail: Trail::new() }
     }
 
     /// The terminal has changed.
@@ -176,8 +189,9 @@ impl Shell {
 
     fn output(&mut self, done: Result<String, Refusal>) -> Output {
         let quit = core::mem::take(&mut self.leaving);
+        let watch = self.watching.take();
         match done {
-            Ok(text) => Output { text: text.trim_end().to_owned(), error: false, quit },
+            Ok(text) => Output { text: text.trim_end().to_owned(), error: false, quit, watch },
             Err(refusal) => Output { quit, ..Output::failed(&refusal) },
         }
     }

@@ -89,6 +89,10 @@ pub(super) enum Deed {
     Restore(Option<PathBuf>),
     /// To write the configuration to another file.
     Save(PathBuf),
+    /// To let nobody get there for now.
+    Drain(Object),
+    /// To end that.
+    Serve(Object),
 }
 
 impl Deed {

@@ -79,7 +79,8 @@ fn close(target: &mut Arc<Target>) {
 pub(super) fn drain(desk: &Desk, path: &Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
     let gone = || Refusal::new(RefusalKind::Busy, "felio is about to end");
     let is_drained = within.is_some();
-    let asked = desk.hand_in(|reply| Request::Drain { path: path.clone(), is_drained, reply });
+    let (who, drained) = (desk.who.clone(), path.clone());
+    let asked = desk.hand_in(|reply| Request::Drain { who, path: drained, is_drained, reply });
     asked.and_then(|asked| asked.blocking_recv().ok()).ok_or_else(gone)??;
     let Some(within) = within else { return Ok(LeftView::default()) };
     let until = Instant::now() + within;

@@ -108,6 +108,7 @@ enum Request {
     },
     /// What is there is drained from now on, or no more.
     Drain {
+        who: Who,
         path: Path,
         is_drained: bool,
         reply: oneshot::Sender<Result<(), Refusal>>,
@@ -333,8 +334,9 @@ impl Desk {
             Request::Reservations { storage, reply } => {
                 let _ = reply.send(self.plant.holdings(&storage));
             }
-            Request::Drain { path, is_drained, reply } => {
-                let _ = reply.send(self.drain(path, is_drained));
+            Request::Drain { who, path, is_drained, reply } => {
+                let deed = if is_drained { Deed::Drain(path.clone()) } else { Deed::Serve(path.clone()) };
+                let _ = reply.send(self.audited(&who, &deed, |desk| desk.drain(path, is_drained)));
             }
             Request::Left { path, reply } => {
                 let left = drain::left(&path, &self.sessions, |path| self.plant.running(path, &self.config));
@@ -424,13 +426,22 @@ impl Desk {
     /// One transaction.
     fn apply(&mut self, changes: &[Change], manner: Manner) -> Result<Vec<Done>, Refusal> {
         let (changes, facts) = (with_sizes(changes)?, facts()?);
-        let (wanted, done) = match manner {
+        let (wanted, mut done) = match manner {
             Manner::Whole => self.config.apply(&changes, &facts)?,
             Manner::Piecemeal => self.config.apply_piecemeal(&changes, &facts)?,
         };
+        let mut known = self.plant.conditions.clone();
         self.become_(wanted, Mode::Strict, Some((changes, facts)))?;
-        for Done { path, says } in &done {
+        for Done { path, says } in &mut done {
             self.say_of("changed", path, says);
+            // Some things are made now, and served later.
+            let condition = self.plant.conditions.of(path);
+            if let Condition::Degraded { why } = condition
+                && known.set(path.clone(), condition.clone())
+            {
+                self.say_of("degraded", path, why);
+                says.push_str(&format!("\nIt is degraded: {why}"));
+            }
         }
         Ok(done)
     }

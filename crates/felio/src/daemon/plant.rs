@@ -238,6 +238,10 @@ impl Plant {
                 Some(_) => self.close(core::slice::from_ref(key))?,
                 None => {}
             }
+            if let Some(why) = self.fence.forbids(&object.backing) {
+                prepared.conditions.set(key.into(), Condition::Degraded { why });
+                continue;
+            }
             let place = self.place(prepared);
             self.births += 1;
             let meters = Meters::new(self.runtime.reactors());

@@ -20,11 +20,13 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where disks may be. Nothing else is for writing.
+/// What we have given up: where disks may be (nothing else is for writing), and what may be asked of devices.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
     /// Folders and files, without links; nothing where the kernel does not hold anybody to it.
     roots: Option<Vec<PathBuf>>,
+    /// Whether we had CAP_SYS_RAWIO.
+    no_raw_io: bool,
 }
 
 /// What the sandbox does not have, in words.
@@ -42,6 +44,12 @@ impl Fence {
         if roots.iter().any(|root| real.starts_with(root)) {
             return None;
         }
+        if is_usual(&real) {
+            return Some(format!(
+                "{} was made after felio daemon was started; `{RESTART}` lets it use it",
+                real.display()
+            ));
+        }
         let folder = real.parent().unwrap_or(&real);
         Some(format!(
             "{} is outside of the folders that felio daemon may use; start it with --allow-path {}",
@@ -49,7 +57,17 @@ impl Fence {
             folder.display()
         ))
     }
+
+    /// Why an object cannot be served before we are started again, if it is because of us.
+    pub(super) fn forbids(&self, backing: &Backing) -> Option<String> {
+        (self.no_raw_io && needs_raw_io(backing)).then(|| {
+            format!("felio daemon has given up CAP_SYS_RAWIO, for there was no pscsi object when it was started: `{RESTART}` serves it")
+        })
+    }
 }
+
+/// What makes of us a felio that has not given up anything yet. Initiators survive it.
+const RESTART: &str = "systemctl restart felio.service";
 
 /// Gives up what is not needed, unless the operator wants to keep it; what is to be noted about that.
 pub(super) fn confine(
@@ -82,7 +100,7 @@ fn enter<'a>(
     reread: &[&Path],
 ) -> anyhow::Result<(Fence, Warnings)> {
     let mut warnings = Vec::new();
-    drop_capabilities(config)?;
+    let no_raw_io = drop_capabilities(config)?;
     rustix::thread::set_no_new_privs(true)?;
     let mut roots: Vec<PathBuf> =
         own.into_iter().chain(allowed.iter().map(PathBuf::as_path)).filter_map(real).collect();
@@ -91,42 +109,52 @@ fn enter<'a>(
     let further: Vec<PathBuf> =
         named.filter(|path| !roots.iter().any(|root| path.starts_with(root))).collect();
     roots.extend(further);
-    let fence = match restrict_files(&roots, reread)? {
+    let roots = match restrict_files(&roots, reread)? {
         RulesetStatus::NotEnforced => {
             warnings.push("this kernel has no Landlock: every file is within felio's reach".to_owned());
-            Fence::default()
+            None
         }
-        RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Fence { roots: Some(roots) },
+        RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Some(roots),
     };
     if let Err(error) = calls::restrict() {
         warnings.push(format!("system calls are not filtered: {error}"));
     }
-    Ok((fence, warnings))
+    Ok((Fence { roots, no_raw_io }, warnings))
 }
 
-fn drop_capabilities(config: &Config) -> rustix::io::Result<()> {
+/// Whether CAP_SYS_RAWIO was among them.
+fn drop_capabilities(config: &Config) -> rustix::io::Result<bool> {
     let now = capabilities(None)?;
     let kept = now.permitted & kept(config);
     set_capabilities(
         None,
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )
+    )?;
+    Ok((now.permitted - kept).contains(CapabilitySet::SYS_RAWIO))
 }
 
 /// Disks may belong to others than us, portals may have ports below 1024, and SCSI devices of this machine are sent whatever commands initiators send.
 fn kept(config: &Config) -> CapabilitySet {
-    let passes_through =
-        config.storage.values().any(|object| matches!(object.backing, Backing::Pscsi { .. }));
+    let passes_through = config.storage.values().any(|object| needs_raw_io(&object.backing));
     let usual = CapabilitySet::DAC_OVERRIDE | CapabilitySet::NET_BIND_SERVICE;
     if passes_through { usual | CapabilitySet::SYS_RAWIO } else { usual }
 }
 
+const fn needs_raw_io(backing: &Backing) -> bool {
+    matches!(backing, Backing::Pscsi { .. })
+}
+
 /// Everything at the top but what belongs to the system, and what of that may have disks in it.
 fn usual_roots() -> Vec<PathBuf> {
-    let top = fs::read_dir("/").into_iter().flatten().filter_map(Result::ok);
-    let is_usual = |name: &std::ffi::OsStr| !SYSTEM.iter().any(|system| name == *system);
-    let usual = top.filter(|entry| is_usual(&entry.file_name())).map(|entry| entry.path());
+    let top = fs::read_dir("/").into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let usual = top.filter(|path| is_usual(path));
     usual.chain(DISKS.iter().map(PathBuf::from)).filter_map(|path| real(&path)).collect()
+}
+
+/// Whether a disk may be there without anybody's saying so.
+fn is_usual(path: &Path) -> bool {
+    let belongs_to_system = SYSTEM.iter().any(|name| path.starts_with(Path::new("/").join(name)));
+    !belongs_to_system || DISKS.iter().any(|folder| path.starts_with(folder))
 }
 
 /// The places of disks that the configuration names: a file, or where it is to be made.
@@ -238,12 +266,15 @@ mod tests {
 
     #[test]
     fn who_asks_for_a_place_outside_is_told_how_to_allow_it() {
-        let fence = Fence { roots: Some(vec![PathBuf::from("/dev"), PathBuf::from("/tmp")]) };
+        let fence =
+            Fence { roots: Some(vec![PathBuf::from("/dev"), PathBuf::from("/tmp")]), ..Fence::default() };
         assert_eq!(fence.explain(Path::new("/dev/null")), None);
         assert_eq!(fence.explain(Path::new("/tmp/there/is/none")), None);
         let told = fence.explain(Path::new("/etc/disk.img")).expect("it is outside");
         assert!(told.ends_with("start it with --allow-path /etc"), "{told}");
         assert!(fence.explain(Path::new("/dev/../etc/disk.img")).is_some());
+        let told = fence.explain(Path::new("/nowhere-yet/disk.img")).expect("it is not allowed yet");
+        assert!(told.contains("was made after"), "{told}");
         assert_eq!(Fence::default().explain(Path::new("/etc/disk.img")), None);
     }
 }

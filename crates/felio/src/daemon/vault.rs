@@ -162,7 +162,7 @@ impl Vault {
         let Some(base) = base else { return self.save(before, config) };
         let id = self.stamp();
         if self.records.is_empty() && fs::rename(self.history.join(SPARE), self.path(id, WHOLE)).is_err() {
-            self.remember(id)?;
+            self.remember(id, before)?;
         }
         let path = self.path(id, RECORD);
         let record = Record { after: base.digest, changes, facts };
@@ -179,7 +179,7 @@ impl Vault {
     pub(super) fn save(&mut self, before: &Config, config: &Config) -> Result<(), VaultError> {
         self.catch_up(before)?;
         let id = self.stamp();
-        self.remember(id)?;
+        self.remember(id, before)?;
         self.write(config)?;
         self.latest = id;
         self.trim();
@@ -260,11 +260,12 @@ impl Vault {
         }
     }
 
-    fn remember(&self, id: u64) -> Result<(), VaultError> {
+    /// What the file has becomes a part of the past; before the first change there is none.
+    fn remember(&self, id: u64, before: &Config) -> Result<(), VaultError> {
         let path = self.path(id, WHOLE);
         match fs::copy(&self.file, &path) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&path, &save::write(before)),
             Err(source) => Err(VaultError::Io { path, source }),
         }
     }

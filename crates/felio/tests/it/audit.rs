@@ -71,6 +71,20 @@ fn what_was_refused_is_told_and_a_reload_too() {
 }
 
 #[test]
+fn what_is_drained_is_told() {
+    let place = Place::new();
+    place.set_up();
+    for (words, what) in [("drain", "drain"), ("drain off=true", "serve")] {
+        let mut shell = Command::new(env!("CARGO_BIN_EXE_felio"));
+        shell.args(["shell", "--socket"]).arg(place.path("socket")).env("TARGETCLI_HOME", place.path("home"));
+        assert!(shell.arg(TPG).args(words.split(' ')).output().expect("felio runs").status.success());
+        let line = last(&place);
+        assert_eq!((&line["what"], &line["outcome"]), (&json!({what: TPG}), &json!("done")));
+    }
+    place.felio.stop();
+}
+
+#[test]
 fn who_comes_by_the_web_page_is_told_as_such() {
     let place = Place::with(&["--cores", "1", "--web", "0"]);
     let url = place.felio.event("web")["text"].as_str().expect("text").to_owned();

@@ -1,5 +1,6 @@
 //! What can be typed wrongly, what felio says then, and what it prints when all is well.
 
+use crate::common::place::Place;
 use crate::common::wire::{Wire, settings};
 use crate::common::{Felio, Finished, PATIENCE, can_unshare, export, finish, lines};
 use rustix::process::Signal;
@@ -33,6 +34,22 @@ fn file(folder: &TempDir, name: &str, bytes: u64) -> String {
     let path = folder.path().join(name);
     std::fs::File::create(&path).and_then(|file| file.set_len(bytes)).expect("a file");
     path.to_str().expect("text").to_owned()
+}
+
+#[test]
+fn who_has_read_enough_of_what_is_printed_hears_nothing_more() {
+    let place = Place::new();
+    let all = "openapi|completions bash|--help|top --once --every 50|config history|watch|shell ls";
+    for words in all.split('|') {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
+        command.args(words.split(' ')).env("FELIO_SOCKET", place.path("socket"));
+        let output = command.env("TARGETCLI_HOME", place.path("home")).stdout(writer).output().expect("it ends");
+        assert!(output.status.success(), "{words}: {output:?}");
+        assert!(output.stderr.is_empty(), "{words}: {output:?}");
+    }
+    place.felio.stop();
 }
 
 const USAGE: i32 = 2;

@@ -137,6 +137,16 @@ fn a_rollback_can_be_rolled_back() {
 }
 
 #[test]
+fn the_very_first_change_can_be_taken_back() {
+    let place = Place::new();
+    place.change(json!([place.file("first")])).expect("it is new");
+    assert_eq!(config(&place, &["rollback"]).code, Some(0));
+    assert_eq!(place.snapshot()["config"]["storage"], json!({}));
+    assert_eq!(config(&place, &["rollback"]).code, Some(0));
+    assert!(place.snapshot()["config"]["storage"]["/backstores/fileio/first"].is_object());
+}
+
+#[test]
 fn secrets_are_applied_and_not_shown() {
     let place = Place::new();
     place.set_up();

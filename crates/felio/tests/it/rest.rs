@@ -6,8 +6,6 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Instant;
 
 /// What came back: status, header fields in small letters, body.
 struct Answer {
@@ -222,23 +220,11 @@ fn watch_prints_what_happens_to_an_object_until_the_daemon_ends() {
     command.args(["watch", "/backstores/ramdisk/a", "--json", "--socket"]).arg(place.path("socket"));
     let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut lines = BufReader::new(watch.stdout.take().expect("a pipe")).lines();
-    // Until it watches it hears nothing: what is done is undone and done again.
-    let (heard, hears) = channel();
-    let listener = std::thread::spawn(move || {
-        let line = lines.next().expect("it does not end").expect("text");
-        heard.send(()).expect("the test waits");
-        // Who closes the pipe has read enough: that is no failure.
-        (line, lines)
-    });
-    let until = Instant::now() + PATIENCE;
-    while hears.try_recv().is_err() {
-        assert!(Instant::now() < until, "nothing is heard");
-        write(&place, "PUT", "/v1/tree/lu_groups/other", &json!({})).is(201);
-        make_disk(&place);
-        exchange(&place, "DELETE", DISK, "", "").is(200);
-        exchange(&place, "DELETE", "/v1/tree/lu_groups/other", "", "").is(200);
-    }
-    let (line, _lines) = listener.join().expect("a line");
+    let mut next = || lines.next().expect("it does not end").expect("text");
+    assert!(next().contains("watching"));
+    write(&place, "PUT", "/v1/tree/lu_groups/other", &json!({})).is(201);
+    make_disk(&place);
+    let line = next();
     let event: Value = serde_json::from_str(&line).expect("an object");
     assert_eq!(event["path"], "/backstores/ramdisk/a", "{event}");
     place.felio.stop();

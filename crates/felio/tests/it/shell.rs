@@ -148,3 +148,21 @@ fn without_a_daemon_it_says_so() {
     assert!(text.starts_with("felio: no answer from the daemon"), "{text}");
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[test]
+fn watch_shows_so_many_events_and_ends() {
+    let daemon = Daemon::start();
+    let mut command = daemon.command(env!("CARGO_BIN_EXE_felio"));
+    command.args(["shell", "/backstores/ramdisk", "watch", "count=2"]).stdout(Stdio::piped());
+    let mut watch = command.spawn().expect("felio starts");
+    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert_eq!(lines.next().as_deref(), Some("watching: from now on"));
+    daemon.line(&["/iscsi", "create", "iqn.2026-11.org.example:other"]);
+    daemon.line(&["/backstores/ramdisk", "create", "name=rd", "size=1M"]);
+    let created = "changed: /backstores/ramdisk/rd: Created ramdisk storage object rd with size 1048576.";
+    assert_eq!(lines.next().as_deref(), Some(created));
+    daemon.line(&["/backstores/ramdisk", "delete", "rd"]);
+    assert!(lines.next().is_some_and(|line| line.starts_with("changed: /backstores/ramdisk/rd: ")));
+    assert_eq!(lines.next(), None);
+    assert!(watch.wait().expect("it ends").success());
+}

@@ -98,6 +98,9 @@ const STEPS: &[(&[&str], &str)] = &[
     // The line before last, again.
     (&["Up", "Up"], "/backstores/ramdisk> help create"),
     (&["C-u", "create rd 1M", "Enter"], "or delete it first\n/backstores/ramdisk>"),
+    (&["watch rd", "Enter"], "watching: from now on"),
+    // It ends that, and not the shell.
+    (&["C-c"], "/backstores/ramdisk>"),
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! Verbs about the whole and about what has become of it: saving, sessions, `info`, `explain`.
 
 use super::Call;
+use crate::shell::Watching;
 use crate::summary::{Summary, short};
 use core::time::Duration;
 use felio_control::view::{LeftView, SessionView};
@@ -186,6 +187,12 @@ pub(super) fn explain(call: &mut Call<'_>) -> Result<String, Refusal> {
         lines.push(format!("  in use by {} (session {})", session.initiator, session.id));
     }
     Ok(lines.join("\n"))
+}
+
+pub(super) fn watch(call: &mut Call<'_>) -> Result<String, Refusal> {
+    let path = call.shell.resolve(&call.path, call.args.text("path").unwrap_or("."), &call.snapshot)?;
+    call.shell.watching = Some(Watching { path, count: call.args.number("count") });
+    Ok(String::new())
 }
 
 fn verdict(condition: &Condition) -> String {

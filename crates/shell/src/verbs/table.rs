@@ -502,6 +502,17 @@ pub(crate) const VERBS: &[Verb] = &[
         run: general::version,
     },
     Verb {
+        name: "watch",
+        on: Node::ALL,
+        doc: "Shows what happens to an object and to what is below it, as it happens, until Ctrl-C or so often as count says.",
+        parameters: &[
+            may("path", Kind::Place, "which; this one if left out"),
+            may("count", Kind::Number(""), "how many events; without end if left out"),
+        ],
+        rest: Rest::Nothing,
+        run: state::watch,
+    },
+    Verb {
         name: "write_protect",
         on: &[Node::MappedLun],
         doc: "Protects the LUN from the initiator, or does so no longer.",

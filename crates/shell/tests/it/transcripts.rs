@@ -16,7 +16,8 @@ fn replay(transcript: &str) -> String {
             let output = shell.run(typed, &mut daemon);
             let last = if output.quit { shell.leave(&mut daemon).text } else { String::new() };
             let error = if output.error && !output.text.is_empty() { "! " } else { "" };
-            format!("{error}{}{last}", output.text)
+            let watch = output.watch.map(|watch| format!("(watching {} {:?})", watch.path, watch.count));
+            format!("{error}{}{last}{}", output.text, watch.unwrap_or_default())
         } else if let Some(typed) = line.strip_prefix("? ") {
             let position = typed.find('|').expect("a cursor");
             let found = shell.complete(&typed.replacen('|', "", 1), position, &mut daemon).candidates;
