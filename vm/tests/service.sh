@@ -83,12 +83,11 @@ has "who holds it" "$reserved" '0xa'
 
 say "a reload"
 load_start --directory=/mnt --size=2M
-sed -i 's/"demo_mode_write_protect": 0/"demo_mode_write_protect": 1/' /etc/felio/saveconfig.json
+sed -i 's/"login_timeout": 15/"login_timeout": 20/' /etc/felio/saveconfig.json
 systemctl reload felio.service
 reloaded() { journal | grep -q '^reloaded: '; }
 eventually 30 reloaded
-has "what was taken up" "$(targetcli $TPG get attribute demo_mode_write_protect)" 'demo_mode_write_protect=1'
-exits 0 targetcli $TPG set attribute demo_mode_write_protect=0
+has "what was taken up" "$(targetcli $TPG get attribute login_timeout)" 'login_timeout=20'
 eventually 30 is_now ActiveState active
 is "the process after a reload" "$(shown MainPID)" "$pid"
 still_loaded
@@ -121,7 +120,7 @@ has "why it was restarted" "$(journal)" 'Watchdog timeout'
 say "the end"
 load_stop
 umount /mnt
-systemctl stop felio.service
+systemctl --quiet stop felio.service
 is "after the stop" "$(shown ActiveState) $(shown Result) $(shown ExecMainStatus)" 'inactive success 0'
 has "the journal" "$(journal)" '^stopping: '
 has "the journal" "$(journal)" '^login: '

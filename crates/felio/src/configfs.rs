@@ -1,7 +1,10 @@
 //! `felio configfs`: the tree of [`felio_configfs`] as a file system, by FUSE.
 //!
-//! Every operation asks the daemon whether things are as they were; nothing is kept that could be stale. One write is one transaction. A file's content is made when it is
-//! first read after it was opened, so that whoever reads it in pieces reads one content.
+//! Every operation asks the daemon whether things are as they were; nothing is kept that could be stale. One write is one transaction. What a file contains, and
+//! what is in a folder, is found out when it is opened, so that whoever reads it in pieces reads one content.
+//!
+//! The kernel keeps names, and so walks a path without a question. What stands at its end is asked about each time, by whatever is done to it: attributes are
+//! not kept, a name that is to be new is looked up, and that there is no such name is not kept either.
 
 use crate::cli::ConfigfsArgs;
 use crate::failure::{Failure, Kind};
@@ -14,7 +17,7 @@ use felio_control::stats::Stats;
 use felio_control::view::{ReservationView, SessionView, Snapshot};
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyData,
+    Generation, INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyData,
     ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -50,7 +53,7 @@ pub(crate) fn mount(client: Client, dir: &Path) -> Result<BackgroundSession, Fai
         shown: Arc::default(),
         tree: Tree::new(version),
         inodes: Inodes::default(),
-        contents: HashMap::new(),
+        open: HashMap::new(),
         opened: 0,
     };
     // The daemon is asked before anything is mounted: who cannot reach it hears so, and not EIO later.
@@ -61,7 +64,6 @@ pub(crate) fn mount(client: Client, dir: &Path) -> Result<BackgroundSession, Fai
     config.mount_options = vec![
         MountOption::FSName("felio".to_owned()),
         MountOption::Subtype("configfs".to_owned()),
-        MountOption::DefaultPermissions,
         MountOption::NoDev,
         MountOption::NoSuid,
         MountOption::NoExec,
@@ -89,9 +91,16 @@ struct State {
     shown: Arc<Snapshot>,
     tree: Tree,
     inodes: Inodes,
-    /// Of open files, once they have been read.
-    contents: HashMap<u64, String>,
+    open: HashMap<u64, Open>,
     opened: u64,
+}
+
+/// What is open, as it was found then.
+enum Open {
+    /// What is in a folder.
+    Folder(Vec<(String, Entry)>),
+    /// What a file contains, or why that cannot be told.
+    File(Result<String, Errno>),
 }
 
 /// How things are at one moment.
@@ -118,8 +127,7 @@ impl State {
     }
 
     /// The same with what runs, of which only contents tell.
-    fn now_with(&mut self, needs: Needs) -> Result<Look, Errno> {
-        let mut look = self.now()?;
+    fn add(&self, mut look: Look, needs: Needs) -> Result<Look, Errno> {
         if matches!(needs, Needs::Sessions | Needs::Stats) {
             look.sessions = self.client.sessions().map_err(|_| IO)?;
         }
@@ -149,6 +157,13 @@ impl State {
         }
         self.tree.settle(step);
         Ok(())
+    }
+
+    /// Remembers what was opened, under a new handle.
+    fn hand_out(&mut self, open: Open) -> FileHandle {
+        self.opened += 1;
+        self.open.insert(self.opened, open);
+        FileHandle(self.opened)
     }
 
     fn path(&self, inode: INodeNo) -> Result<String, Errno> {
@@ -280,18 +295,32 @@ impl Server {
         state.tree.entry(look.view(), &path)
     }
 
-    fn content(&self, inode: INodeNo, handle: FileHandle) -> Result<String, Errno> {
+    fn open_file(&self, inode: INodeNo, flags: OpenFlags) -> Result<FileHandle, Errno> {
         let state = &mut *self.state();
-        if let Some(content) = state.contents.get(&handle.0) {
-            return Ok(content.clone());
-        }
         let path = state.path(inode)?;
         let look = state.now()?;
-        let needs = state.tree.needs(look.view(), &path);
-        let look = state.now_with(needs)?;
-        let content = state.tree.read(look.view(), &path)?;
-        state.contents.insert(handle.0, content.clone());
-        Ok(content)
+        state.tree.entry(look.view(), &path)?;
+        let content = match flags.acc_mode() {
+            OpenAccMode::O_WRONLY => Err(INVALID),
+            OpenAccMode::O_RDONLY | OpenAccMode::O_RDWR => {
+                let needs = state.tree.needs(look.view(), &path);
+                let look = state.add(look, needs)?;
+                state.tree.read(look.view(), &path)
+            }
+        };
+        Ok(state.hand_out(Open::File(content)))
+    }
+
+    fn open_folder(&self, inode: INodeNo) -> Result<FileHandle, Errno> {
+        let state = &mut *self.state();
+        let path = state.path(inode)?;
+        let look = state.now()?;
+        let names = state.tree.list(look.view(), &path)?;
+        Ok(state.hand_out(Open::Folder(names)))
+    }
+
+    fn close(&self, handle: FileHandle) {
+        self.state().open.remove(&handle.0);
     }
 
     fn store(&self, inode: INodeNo, data: &[u8]) -> Result<(), Errno> {
@@ -302,12 +331,6 @@ impl Server {
         state.carry_out(step, Errno::of_write)
     }
 
-    fn names(&self, inode: INodeNo) -> Result<Vec<(String, Entry)>, Errno> {
-        let state = &mut *self.state();
-        let path = state.path(inode)?;
-        let look = state.now()?;
-        state.tree.list(look.view(), &path)
-    }
 }
 
 /// The same in the words of FUSE.
@@ -315,7 +338,9 @@ fn no(errno: Errno) -> fuser::Errno {
     fuser::Errno::from_i32(errno.0)
 }
 
-/// What the kernel may keep of what it was told: nothing.
+/// How long the kernel may keep a name.
+const KEEP_NAME: Duration = Duration::from_secs(3600);
+/// And attributes: not at all.
 const KEEP: Duration = Duration::ZERO;
 /// The size of every file, as configfs has it.
 const PAGE_BYTES: u64 = 4096;
@@ -324,7 +349,7 @@ impl Filesystem for Server {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let state = &mut *self.state();
         match state.below(parent, name).and_then(|path| self.found(state, &path)) {
-            Ok(attributes) => reply.entry(&KEEP, &attributes, Generation(0)),
+            Ok(attributes) => reply.entry_with_ttls(&KEEP, &KEEP_NAME, &attributes, Generation(0)),
             Err(errno) => reply.error(no(errno)),
         }
     }
@@ -375,7 +400,7 @@ impl Filesystem for Server {
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
         match self.make(parent, name, |tree, view, path| tree.make_folder(view, path)) {
-            Ok(attributes) => reply.entry(&KEEP, &attributes, Generation(0)),
+            Ok(attributes) => reply.entry_with_ttls(&KEEP, &KEEP_NAME, &attributes, Generation(0)),
             Err(errno) => reply.error(no(errno)),
         }
     }
@@ -386,7 +411,7 @@ impl Filesystem for Server {
             .ok_or(INVALID)
             .and_then(|to| self.make(parent, name, |tree, view, path| tree.make_link(view, path, to)));
         match made {
-            Ok(attributes) => reply.entry(&KEEP, &attributes, Generation(0)),
+            Ok(attributes) => reply.entry_with_ttls(&KEEP, &KEEP_NAME, &attributes, Generation(0)),
             Err(errno) => reply.error(no(errno)),
         }
     }
@@ -418,16 +443,24 @@ impl Filesystem for Server {
         reply.error(fuser::Errno::EPERM);
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let mut state = self.state();
-        state.opened += 1;
-        reply.opened(FileHandle(state.opened), FopenFlags::FOPEN_DIRECT_IO);
+    fn open(&self, _: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        match self.open_file(inode, flags) {
+            Ok(handle) => reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO),
+            Err(errno) => reply.error(no(errno)),
+        }
+    }
+
+    fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.open_folder(inode) {
+            Ok(handle) => reply.opened(handle, FopenFlags::empty()),
+            Err(errno) => reply.error(no(errno)),
+        }
     }
 
     fn read(
         &self,
         _: &Request,
-        inode: INodeNo,
+        _: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -435,14 +468,15 @@ impl Filesystem for Server {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.content(inode, handle) {
-            Ok(content) => {
+        match self.state().open.get(&handle.0) {
+            Some(Open::File(Ok(content))) => {
                 let rest = usize::try_from(offset).ok().and_then(|offset| content.as_bytes().get(offset..));
                 let rest = rest.unwrap_or_default();
                 let size = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
                 reply.data(&rest[..size]);
             }
-            Err(errno) => reply.error(no(errno)),
+            Some(Open::File(Err(errno))) => reply.error(no(*errno)),
+            Some(Open::Folder(_)) | None => reply.error(no(INVALID)),
         }
     }
 
@@ -474,16 +508,27 @@ impl Filesystem for Server {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        self.state().contents.remove(&handle.0);
+        self.close(handle);
         reply.ok();
     }
 
-    fn readdir(&self, _: &Request, inode: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let names = match self.names(inode) {
-            Ok(names) => names,
-            Err(errno) => return reply.error(no(errno)),
-        };
-        let dots = [".", ".."].map(|name| (name.to_owned(), Entry::Folder));
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.close(handle);
+        reply.ok();
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let state = self.state();
+        let Some(Open::Folder(names)) = state.open.get(&handle.0) else { return reply.error(no(INVALID)) };
+        let names = names.iter().map(|(name, entry)| (name.as_str(), entry));
+        let dots = [".", ".."].map(|name| (name, &Entry::Folder));
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         for (at, (name, entry)) in (1..).zip(dots.into_iter().chain(names)).skip(from) {
             let kind = match entry {
