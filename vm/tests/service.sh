@@ -1,4 +1,4 @@
-# vm: --systemd --timeout 400 --mem 1024 --add systemd
+# vm: --systemd --timeout 600 --mem 1024 --add systemd
 # felio as a service of Debian's systemd, process 1 of this machine, by the units of packages as they are: what it may, what systemd knows of it,
 # and an ext4 in use that notices neither a restart, nor a kill, nor a hang.
 . /host/lib.sh

@@ -330,7 +330,6 @@ impl Server {
         let step = state.tree.write(look.view(), &path, data)?;
         state.carry_out(step, Errno::of_write)
     }
-
 }
 
 /// The same in the words of FUSE.
@@ -517,14 +516,7 @@ impl Filesystem for Server {
         reply.ok();
     }
 
-    fn readdir(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        handle: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
+    fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let state = self.state();
         let Some(Open::Folder(names)) = state.open.get(&handle.0) else { return reply.error(no(INVALID)) };
         let names = names.iter().map(|(name, entry)| (name.as_str(), entry));

@@ -37,8 +37,11 @@ pub(crate) fn show_until_interrupted(events: Events, what: Watching) -> anyhow::
     })?;
     // It ends with the next event that nobody takes any more.
     threads::spawn("events", move || {
-        let each = events.map(Happening::Event).chain([Happening::End]);
-        let _ = each.map(|happening| happenings.send(happening)).find(Result::is_err);
+        for happening in events.map(Happening::Event).chain([Happening::End]) {
+            if happenings.send(happening).is_err() {
+                return;
+            }
+        }
     })?;
     let mut show = Show::of(what);
     let done = loop {

@@ -545,8 +545,11 @@ impl Desk {
         self.tell(what, &format!("{path}: {text}"), text, Some(path.clone()));
     }
 
-    /// One line for whoever reads the log, and the same for whoever watches.
+    /// The same for whoever watches and, as one line, for whoever reads the log.
     fn tell(&self, what: &str, line: &str, text: &str, path: Option<Path>) {
+        // Who reads the line and watches from then on hears of nothing twice.
+        let revision = self.shown.borrow().revision;
+        let _ = self.events.send(Happened { event: what.to_owned(), text: text.to_owned(), path, revision });
         let mut out = std::io::stdout().lock();
         // Where nobody reads there is nobody to tell.
         let _ = match self.style {
@@ -554,8 +557,6 @@ impl Desk {
             Style::Text => writeln!(out, "{what}: {line}"),
         };
         let _ = out.flush();
-        let revision = self.shown.borrow().revision;
-        let _ = self.events.send(Happened { event: what.to_owned(), text: text.to_owned(), path, revision });
     }
 }
 

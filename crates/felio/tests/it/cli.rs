@@ -45,7 +45,8 @@ fn who_has_read_enough_of_what_is_printed_hears_nothing_more() {
         drop(reader);
         let mut command = Command::new(env!("CARGO_BIN_EXE_felio"));
         command.args(words.split(' ')).env("FELIO_SOCKET", place.path("socket"));
-        let output = command.env("TARGETCLI_HOME", place.path("home")).stdout(writer).output().expect("it ends");
+        let output =
+            command.env("TARGETCLI_HOME", place.path("home")).stdout(writer).output().expect("it ends");
         assert!(output.status.success(), "{words}: {output:?}");
         assert!(output.stderr.is_empty(), "{words}: {output:?}");
     }

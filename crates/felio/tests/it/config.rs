@@ -130,7 +130,7 @@ fn a_rollback_can_be_rolled_back() {
     assert_eq!(config(&place, &["rollback", &id]).code, Some(0));
     assert_eq!(place.snapshot()["config"], first);
     let lines = config(&place, &["history"]).out;
-    assert_eq!(lines.lines().count(), 1 + 3, "{lines}");
+    assert_eq!(lines.lines().count(), 2 + 3, "{lines}");
     assert!(lines.starts_with(char::is_numeric) && lines.contains(minus.trim()), "{lines}");
     assert_eq!(config(&place, &["rollback", "7"]).code, Some(1));
     wire.write(0, 0, pattern(1, 512));
