@@ -35,14 +35,17 @@ mod events;
 pub mod tls;
 mod wire;
 
+use core::time::Duration;
 pub use events::Events;
 pub use felio_control::{Refusal, RefusalKind};
 
 use felio_control::resource::{Node, uri};
 use felio_control::stats::Stats;
-use felio_control::view::{ReservationView, SessionView, Snapshot};
+use felio_control::view::{ReservationView, SessionView, Snapshot, WorkState, WorkView};
 use felio_control::{Change, Config, Done, Path, StorageKey};
-use hyper::Method;
+use hyper::body::Bytes;
+use hyper::header::HeaderValue;
+use hyper::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,6 +92,24 @@ pub struct Restoration {
     pub target: Option<String>,
     /// Only this storage object.
     pub storage_object: Option<String>,
+}
+
+/// What to drain: the body of `POST /v1/drain`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draining {
+    /// `/`, a target, a portal group or a LUN of one.
+    pub path: Path,
+    /// Whether it is drained no more.
+    #[serde(default)]
+    pub off: bool,
+    /// How many seconds what is there has to end.
+    #[serde(default = "half_a_minute")]
+    pub timeout: u32,
+}
+
+fn half_a_minute() -> u32 {
+    30
 }
 
 impl Client {
@@ -206,6 +227,34 @@ impl Client {
         self.request(Method::POST, route, Some(body), None)
     }
 
+    /// Tells a route something that may take long; `hear` hears now and then how far it is.
+    pub fn post_long<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        body: &impl Serialize,
+        mut hear: impl FnMut(&WorkView),
+    ) -> Result<T, Refusal> {
+        let mut request = self.server.request(Method::POST, route, bytes(body)?, None)?;
+        request.headers_mut().insert("prefer", HeaderValue::from_static("respond-async"));
+        let (status, answer) = self.exchange(request)?;
+        if status != StatusCode::ACCEPTED {
+            return understood(status, &answer);
+        }
+        let mut view: WorkView = understood(status, &answer)?;
+        while view.state == WorkState::Running {
+            hear(&view);
+            std::thread::sleep(PAUSE);
+            view = self.get(&format!("/v1/work/{}", view.id))?;
+        }
+        match view.error {
+            Some(refusal) => Err(refusal),
+            None => {
+                let result = view.result.unwrap_or_default();
+                T::deserialize(&result).map_err(|error| garbled(&error, result.to_string().as_bytes()))
+            }
+        }
+    }
+
     fn request<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -213,17 +262,28 @@ impl Client {
         body: Option<&impl Serialize>,
         only_at: Option<u64>,
     ) -> Result<T, Refusal> {
-        let body =
-            body.map(serde_json::to_vec).transpose().map_err(|error| Refusal::invalid(error.to_string()))?;
-        let request = self.server.request(method, route, body.unwrap_or_default(), only_at)?;
-        let (is_good, answer) = self
-            .runtime
-            .block_on(self.server.exchange(request, &self.idle))
-            .map_err(|error| self.server.silent(&error.to_string()))?;
-        match is_good {
-            true => serde_json::from_slice(&answer).map_err(|error| garbled(&error, &answer)),
-            false => Err(refusal(&answer)),
-        }
+        let body = body.map(bytes).transpose()?.unwrap_or_default();
+        let (status, answer) = self.exchange(self.server.request(method, route, body, only_at)?)?;
+        understood(status, &answer)
+    }
+
+    fn exchange(&self, request: wire::Request) -> Result<(StatusCode, Bytes), Refusal> {
+        let exchange = self.runtime.block_on(self.server.exchange(request, &self.idle));
+        exchange.map_err(|error| self.server.silent(&error.to_string()))
+    }
+}
+
+/// How soon to look again how far something is.
+const PAUSE: Duration = Duration::from_millis(50);
+
+fn bytes(body: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(body).map_err(|error| Refusal::invalid(error.to_string()))
+}
+
+fn understood<T: DeserializeOwned>(status: StatusCode, answer: &[u8]) -> Result<T, Refusal> {
+    match status.is_success() {
+        true => serde_json::from_slice(answer).map_err(|error| garbled(&error, answer)),
+        false => Err(refusal(answer)),
     }
 }
 

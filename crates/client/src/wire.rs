@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
 use hyper::header::HeaderValue;
-use hyper::{Method, Request, Response, Uri, header};
+use hyper::{Method, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub(crate) struct Remote {
     bearer: Option<HeaderValue>,
     connector: TlsConnector,
 }
+
+pub(crate) type Request = hyper::Request<Full<Bytes>>;
 
 /// A connection that can take a request.
 pub(crate) type Idle = SendRequest<Full<Bytes>>;
@@ -102,8 +104,8 @@ impl Server {
         route: &str,
         body: Vec<u8>,
         only_at: Option<u64>,
-    ) -> Result<Request<Full<Bytes>>, Refusal> {
-        let mut request = Request::builder().method(method).uri(route);
+    ) -> Result<Request, Refusal> {
+        let mut request = hyper::Request::builder().method(method).uri(route);
         request = match self {
             Self::Socket(_) => request.header(header::HOST, "felio"),
             Self::Remote(remote) => request.header(header::HOST, &remote.authority),
@@ -122,26 +124,26 @@ impl Server {
         request.body(Full::new(Bytes::from(body))).map_err(|error| Refusal::invalid(error.to_string()))
     }
 
-    /// Sends a request, on the connection that was used before if the daemon has not closed it; whether it was carried out, and the answer.
+    /// Sends a request, on the connection that was used before if the daemon has not closed it; its status, and the answer.
     pub(crate) async fn exchange(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request,
         idle: &Mutex<Option<Idle>>,
-    ) -> Result<(bool, Bytes), BoxError> {
+    ) -> Result<(StatusCode, Bytes), BoxError> {
         let kept = || idle.lock().unwrap_or_else(PoisonError::into_inner);
         let last = kept().take();
         let (connection, response) = self.send(last, request).await?;
-        let is_good = response.status().is_success();
+        let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
         *kept() = Some(connection);
-        Ok((is_good, answer))
+        Ok((status, answer))
     }
 
     /// Sends a request on a connection that is there, or on a new one where the daemon has closed it before it got anything of the request.
     pub(crate) async fn send(
         &self,
         last: Option<Idle>,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request,
     ) -> Result<(Idle, Response<Incoming>), BoxError> {
         if let Some(mut last) = last
             && last.ready().await.is_ok()

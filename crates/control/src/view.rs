@@ -3,6 +3,7 @@
 use crate::condition::Conditions;
 use crate::config::Config;
 use crate::path::{Path, StorageKey, TpgKey};
+use crate::refusal::Refusal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,12 +65,20 @@ pub struct SessionLun {
 }
 
 /// What has not ended where something is drained.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftView {
     /// Who is still logged in.
     pub initiators: Vec<String>,
     /// Commands that are not answered, or of which an operation is not finished.
     pub commands: u64,
+}
+
+impl core::fmt::Display for LeftView {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { initiators, commands } = self;
+        let who = if initiators.is_empty() { "nobody".to_owned() } else { initiators.join(", ") };
+        write!(f, "still logged in: {who}; commands that run: {commands}")
+    }
 }
 
 /// Who has reserved a storage object, and who is registered with it.
@@ -122,10 +131,62 @@ pub struct Snapshot {
     pub revision: u64,
 }
 
+/// Work that goes on by itself, or has ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkView {
+    /// Its number.
+    pub id: u64,
+    /// What was asked: method and address.
+    pub what: String,
+    /// What has become of it.
+    pub state: WorkState,
+    /// How much of it is done: objects that were opened, initiators and commands that have ended.
+    pub done: u64,
+    /// How much there is in all, by what is known; zero as long as nothing is.
+    pub total: u64,
+    /// What it has come to: what the request would have been answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<serde_json::Value>,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Refusal>,
+}
+
+/// What has become of work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkState {
+    /// It goes on.
+    #[default]
+    Running,
+    /// It is done.
+    Done,
+    /// It was refused.
+    Failed,
+    /// It was called off, and nothing of it is left.
+    Cancelled,
+}
+
+impl core::fmt::Display for WorkView {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { id, what, state, done, total, .. } = self;
+        let state = match state {
+            WorkState::Running => "goes on",
+            WorkState::Done => "is done",
+            WorkState::Failed => "has failed",
+            WorkState::Cancelled => "was called off",
+        };
+        match total {
+            0 => write!(f, "{what} ({id}) {state}"),
+            _ => write!(f, "{what} ({id}) {state}: {done} of {total}"),
+        }
+    }
+}
+
 /// Something that has happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// What kind of thing: `changed`, `login`, `logout`, `refused`, `degraded`, `up`, `lost`, `saved` and others; `watching` is the first.
+    /// What kind of thing: `changed`, `login`, `logout`, `refused`, `degraded`, `up`, `lost`, `saved`, `work` and others; `watching` is the first.
     pub event: String,
     /// In words.
     pub text: String,

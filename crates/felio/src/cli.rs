@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Compat(CompatArgs),
     /// Tell what happens at the daemon, as it happens: changes, logins, what is not up any more or again.
     Watch(WatchArgs),
+    /// Let nobody new get to something, and wait until who is there has left.
+    Drain(DrainArgs),
     /// Make, list and revoke tokens, with which the daemon may be asked from afar.
     Token(access::TokenArgs),
     /// Print the document of the daemon's HTTP interface (OpenAPI 3.1).
@@ -77,6 +79,27 @@ pub(crate) struct WatchArgs {
     /// Print one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Let nobody new get to something, and wait until who is there has left.
+///
+/// Initiators are asked to log out. It is not saved: a daemon that starts anew lets all in. Exit code 1 says that not all has ended in time.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DrainArgs {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonSocket,
+
+    /// A target, a portal group, a LUN of one, or / for all.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Path,
+
+    /// Let initiators in again.
+    #[arg(long)]
+    pub(crate) off: bool,
+
+    /// How long to wait.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) timeout: u32,
 }
 
 /// Mount the tree of files that LIO has in configfs.

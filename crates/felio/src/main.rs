@@ -2,7 +2,7 @@
 //!
 //! The binary composes and decides nothing: [`cli`] is what can be typed, [`export`] turns it into a running target, [`daemon`] keeps a configuration that
 //! clients ([`felio_client`]) change while it is served, [`shell`] is such a client for people, [`config`] one for whole configurations, [`configfs`] and
-//! [`compat`] those for programs written for LIO, [`top`] and [`watch`] look at it, [`tokens`] lets others do so from afar, [`report`] is what is
+//! [`compat`] those for programs written for LIO, [`top`] and [`watch`] look at it, [`tokens`] lets others do so from afar, [`progress`] tells how far long work is, [`report`] is what is
 //! printed, [`manual`] what packages bring along, [`attach`] the commands that it teaches, [`failure`] what went wrong and what to do about it.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
@@ -20,6 +20,7 @@ mod identity;
 mod manual;
 mod paths;
 mod printer;
+mod progress;
 mod report;
 mod secrets;
 mod shell;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         cli::Command::Configfs(args) => configfs::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Compat(args) => compat::run(&args),
         cli::Command::Watch(args) => watch::run(&args).map(|()| ExitCode::SUCCESS),
+        cli::Command::Drain(args) => progress::drain(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Token(args) => tokens::run(&args).map(|()| ExitCode::SUCCESS),
         cli::Command::Openapi => manual::openapi().map(|()| ExitCode::SUCCESS),
         cli::Command::Completions { shell } => manual::completions(shell).map(|()| ExitCode::SUCCESS),

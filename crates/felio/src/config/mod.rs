@@ -9,6 +9,7 @@ mod validate;
 
 use crate::cli::config::{ConfigArgs, ConfigVerb, Version};
 use crate::failure::{Failure, Kind};
+use crate::progress;
 use felio_client::Client;
 use felio_control::plan::{Line, settled};
 use felio_control::save::Note;
@@ -106,7 +107,7 @@ impl Plan {
     fn carry_out(self, client: &Client) -> Result<Answer, Refusal> {
         let done: Vec<Done> = match self.changes.is_empty() {
             true => Vec::new(),
-            false => client.apply(&self.changes)?,
+            false => progress::post(client, "/v1/changes", &self.changes)?,
         };
         let says: Vec<String> = done.iter().map(|done| format!("{}: {}", done.path, done.says)).collect();
         Ok(Answer {

@@ -7,12 +7,13 @@ use super::answer::{self, Body, Revisions};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
-use super::{Manner, Request, listen, look, openapi, openmetrics};
+use super::{Manner, Request, listen, look, openapi, openmetrics, work};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path as Place, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use felio_client::{Restoration, Saving};
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The longest body of a request: a whole configuration's changes.
-const BODY_BYTES_MAX: usize = 64 << 20;
+pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Listens there: nobody is answered yet, but may wait. Only its owner can connect, and the group if one is given.
 pub(super) fn bind(socket: &Path, group: Option<&str>) -> Result<UnixListener, Failure> {
@@ -100,6 +101,7 @@ pub(super) fn router(desk: Desk) -> Router {
         .fallback(refuse(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(refuse(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(desk.clone(), work::perhaps_later))
         .with_state(desk)
 }
 
@@ -186,7 +188,10 @@ pub(super) async fn save(Asked(desk): Asked, Body(Saving { file }): Body<Saving>
 }
 
 pub(super) async fn restore(Asked(desk): Asked, Body(what): Body<Restoration>) -> Response {
-    answer::answer(ask(&desk, |reply| Request::Restore { who: desk.who.clone(), what, reply }).await)
+    answer::answer(
+        ask(&desk, |reply| Request::Restore { who: desk.who.clone(), what, work: desk.work.clone(), reply })
+            .await,
+    )
 }
 
 /// One transaction, if nothing has changed that must not have.
@@ -197,8 +202,8 @@ pub(super) async fn apply(
     manner: Manner,
 ) -> Option<Result<Vec<Done>, Refusal>> {
     let only_at = Revisions::of(headers).only_at;
-    let who = desk.who.clone();
-    ask(desk, |reply| Request::Apply { who, changes, manner, only_at, reply }).await
+    let (who, work) = (desk.who.clone(), desk.work.clone());
+    ask(desk, |reply| Request::Apply { who, changes, manner, only_at, work, reply }).await
 }
 
 /// Asks the desk; `None` when it is gone.

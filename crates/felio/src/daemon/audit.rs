@@ -73,7 +73,8 @@ impl FromRequestParts<Desk> for Asked {
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Infallible> {
         let by_socket = || parts.extensions.get().map(|ConnectInfo(who)| who);
         let who = parts.extensions.get().or_else(by_socket).cloned();
-        Ok(Self(Desk { who: who.unwrap_or(Who::Unknown), ..desk.clone() }))
+        let work = parts.extensions.get().cloned();
+        Ok(Self(Desk { who: who.unwrap_or(Who::Unknown), work, ..desk.clone() }))
     }
 }
 

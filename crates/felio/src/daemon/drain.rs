@@ -77,16 +77,29 @@ fn close(target: &mut Arc<Target>) {
 
 /// Drains, and waits so long for the end of what runs; `None` ends the draining. What is left then.
 pub(super) fn drain(desk: &Desk, path: &Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
+    if !matches!(path, Path::Root | Path::Target(_) | Path::Tpg(_) | Path::Lun(..)) {
+        let what = format!("{path} cannot be drained");
+        return Err(Refusal::new(RefusalKind::NotSupported, what)
+            .hint("/, a target, a portal group or a LUN of one can")
+            .at(path.clone()));
+    }
     let gone = || Refusal::new(RefusalKind::Busy, "felio is about to end");
     let is_drained = within.is_some();
     let (who, drained) = (desk.who.clone(), path.clone());
     let asked = desk.hand_in(|reply| Request::Drain { who, path: drained, is_drained, reply });
     asked.and_then(|asked| asked.blocking_recv().ok()).ok_or_else(gone)??;
     let Some(within) = within else { return Ok(LeftView::default()) };
-    let until = Instant::now() + within;
+    let (until, mut most) = (Instant::now() + within, 0);
     loop {
         let asked = desk.hand_in(|reply| Request::Left { path: path.clone(), reply });
         let left = asked.and_then(|asked| asked.blocking_recv().ok()).ok_or_else(gone)?;
+        let count = left.commands + u64::try_from(left.initiators.len()).unwrap_or(u64::MAX);
+        most = count.max(most);
+        let wanted = desk.work.as_ref().map_or(Ok(()), |work| work.reach(most - count, most));
+        if let Err(unwanted) = wanted {
+            drain(desk, path, None)?;
+            return Err(unwanted.hint("initiators are let in again").at(path.clone()));
+        }
         if left == LeftView::default() || Instant::now() >= until {
             return Ok(left);
         }

@@ -15,8 +15,8 @@ use crate::secrets::read_private;
 use crate::tokens::{Role, Token, Tokens};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderValue};
-use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use felio_client::tls;
@@ -127,7 +127,7 @@ async fn guard(State(tokens): State<Valid>, mut request: Request, next: Next) ->
     let token = given.and_then(|given| tokens.borrow().find(given).cloned());
     let Some(token) = token else { return stranger(given.is_some()) };
     let is_line = LINES.contains(&request.uri().path());
-    if token.role == Role::Read && !is_line && !matches!(*request.method(), Method::GET | Method::HEAD) {
+    if token.role == Role::Read && !is_line && !request.method().is_safe() {
         return reader(&token);
     }
     let from = request.extensions().get().map(|Peer(address)| address.to_string());

@@ -2,6 +2,7 @@
 //! types than to do what the line says.
 
 use super::audit::Who;
+use super::work::{Work, Works};
 use super::{Happening, Manner, Request, drain, entrance};
 use core::time::Duration;
 use felio_client::Restoration;
@@ -80,6 +81,9 @@ pub(super) struct Desk {
     pub(super) requests: Sender<Happening>,
     /// Who it is.
     pub(super) who: Who,
+    pub(super) works: Works,
+    /// What is told how far this is, if somebody wants to know.
+    pub(super) work: Option<Work>,
 }
 
 impl Desk {
@@ -134,7 +138,14 @@ impl Daemon for Clerk {
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
         let who = self.desk.who.clone();
-        self.tell(|reply| Request::Apply { who, changes, manner: Manner::Whole, only_at: None, reply })
+        self.tell(|reply| Request::Apply {
+            who,
+            changes,
+            manner: Manner::Whole,
+            only_at: None,
+            work: None,
+            reply,
+        })
     }
 
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal> {
@@ -165,6 +176,6 @@ impl Daemon for Clerk {
             storage_object: storage_object.map(ToOwned::to_owned),
         };
         let who = self.desk.who.clone();
-        self.tell(|reply| Request::Restore { who, what, reply })
+        self.tell(|reply| Request::Restore { who, what, work: None, reply })
     }
 }

@@ -28,6 +28,7 @@ mod sessions;
 mod tree;
 mod vault;
 mod web;
+mod work;
 
 pub(crate) use lines::{Cursor, Line, Told, Typed};
 pub(crate) use openapi::document;
@@ -64,6 +65,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 use tokio::sync::{broadcast, oneshot, watch};
 use vault::{Vault, VaultError};
+use work::{Work, Works};
 
 /// How long initiators may take to log out when we stop.
 const LOGOUT_GRACE: Duration = Duration::from_secs(5);
@@ -99,6 +101,7 @@ enum Request {
         manner: Manner,
         /// The revisions at which that is wanted; any, if none are said.
         only_at: Option<Vec<u64>>,
+        work: Option<Work>,
         reply: oneshot::Sender<Result<Vec<Done>, Refusal>>,
     },
     /// What a receiver will be told of by the reactor that knows; nothing where the object is not open.
@@ -126,6 +129,7 @@ enum Request {
     Restore {
         who: Who,
         what: Restoration,
+        work: Option<Work>,
         reply: oneshot::Sender<Result<Vec<String>, Refusal>>,
     },
 }
@@ -188,7 +192,8 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     };
     desk.bring_up()?;
     let (shown, events) = (desk.shown.subscribe(), desk.events.clone());
-    let others = lines::Desk { shown, events, requests: happenings_in, who: Who::Unknown };
+    let works = Works::new(events.clone(), shown.clone());
+    let others = lines::Desk { shown, events, requests: happenings_in, who: Who::Unknown, works, work: None };
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
@@ -351,7 +356,8 @@ impl Desk {
             Request::Recall { id, reply } => {
                 let _ = reply.send(self.vault.recall(id).map_err(unread));
             }
-            Request::Apply { who, changes, manner, only_at, reply } => {
+            Request::Apply { who, changes, manner, only_at, work, reply } => {
+                self.plant.work = work;
                 let deed = Deed::of(&changes);
                 let _ = reply.send(self.audited(&who, &deed, |desk| {
                     desk.require(only_at.as_deref())?;
@@ -366,7 +372,8 @@ impl Desk {
                 let deed = Deed::Save(file.clone());
                 let _ = reply.send(self.audited(&who, &deed, |desk| desk.save(Some(file))));
             }
-            Request::Restore { who, what, reply } => {
+            Request::Restore { who, what, work, reply } => {
+                self.plant.work = work;
                 let deed = Deed::Restore(what.file.clone());
                 let _ = reply.send(self.audited(&who, &deed, |desk| desk.restore(&what)));
             }
@@ -382,6 +389,7 @@ impl Desk {
     ) -> Result<T, Refusal> {
         let before = self.shown.borrow().revision;
         let done = act(self);
+        self.plant.work = None;
         let after = self.shown.borrow().revision;
         if let Err(error) = self.audit.record(who, deed, [before, after], done.as_ref().err()) {
             self.say("unaudited", &format!("the audit log cannot be written: {error}"));

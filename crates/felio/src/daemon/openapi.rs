@@ -3,6 +3,7 @@
 
 use super::routes::{Answer, Describe, EVENTS, ROUTES, Route};
 use felio_control::resource::{self, Node, PARAMETERS, ROWS, Row, TREE};
+use felio_control::view::WorkView;
 use felio_control::{Change, Done, Group, Path, Refusal, Scope, schema};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -46,6 +47,7 @@ pub(crate) fn document() -> Json {
 const DESCRIPTION: &str = "\
 The same objects that the shell has. Each request that changes something is one transaction: all of it happens and is saved, or nothing. \
 The entity tag of answers is the revision of all that is shown: with If-Match a change is made only if nothing has changed since. \
+Whatever changes something and may take long goes on by itself with `Prefer: respond-async`; /v1/work tells how far it is. \
 What is refused says why (`what`), what to do next (`hint`), and `kind` for programs. \
 The Unix socket asks for no token: its permissions say who may use it.";
 
@@ -77,8 +79,14 @@ impl Writer {
         if route.tagged {
             parameters.push(precondition(body.is_some()));
         }
-        let operation = self.operation(&id, route.doc, parameters, body, ("200", good), route.tagged);
-        json!({ method: operation })
+        let operation = self.operation(&id, route.doc, parameters, body, ("200", good.clone()), route.tagged);
+        let mut methods = json!({ method: operation });
+        if let Some(doc) = route.delete {
+            let parameters = names(route.path).map(|name| parameter(name, None)).collect();
+            let id = id.replacen(method, "delete", 1);
+            methods["delete"] = self.operation(&id, doc, parameters, None, ("200", good), false);
+        }
+        methods
     }
 
     /// A kind of object with all its methods.
@@ -149,6 +157,11 @@ impl Writer {
                 json!({ "ETag": { "schema": { "type": "string" }, "description": "The revision." } });
         }
         answers.insert(status.to_owned(), good);
+        if writes {
+            let later = content("application/json", self.of::<WorkView>());
+            let description = "With `Prefer: respond-async`: it goes on, and Location is where it is found.";
+            answers.insert("202".to_owned(), json!({ "description": description, "content": later }));
+        }
         let refused = REFUSALS.iter().filter(|(_, when, _)| match when {
             When::Any => true,
             When::Writing => writes,

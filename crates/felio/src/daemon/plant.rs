@@ -10,6 +10,7 @@ use super::iscsi;
 use super::metrics::StorageSource;
 use super::sandbox::Fence;
 use super::service::{Inherited, Supervisor, portal_name};
+use super::work::Work;
 use core::cmp::Ordering;
 use core::time::Duration;
 use felio_backstore::Store;
@@ -61,6 +62,8 @@ pub(super) struct Plant {
     /// What is served.
     served: Arc<Config>,
     pub(super) conditions: Conditions,
+    /// What is told how far the next preparation is.
+    pub(super) work: Option<Work>,
 }
 
 /// Whether what cannot be opened is a reason to refuse.
@@ -111,6 +114,7 @@ impl Plant {
             drained: Drained::default(),
             served: Arc::default(),
             conditions: Conditions::default(),
+            work: None,
         }
     }
 
@@ -223,7 +227,12 @@ impl Plant {
     }
 
     fn prepare_disks(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
-        for (key, object) in self.unserved(wanted) {
+        let (work, unserved) = (self.work.take(), self.unserved(wanted));
+        let total = u64::try_from(unserved.len()).unwrap_or(u64::MAX);
+        for (done, (key, object)) in (0..).zip(unserved) {
+            if let Some(work) = &work {
+                work.reach(done, total)?;
+            }
             match self.disks.get(key) {
                 Some(disk) if disk.opening == Opening::of(object) => {
                     if resize(key, object, Ordering::Greater)? {

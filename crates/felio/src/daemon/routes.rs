@@ -3,10 +3,10 @@
 //! The row of `/v1/tree` stands for all objects; what can be done with which is in [`felio_control::resource`].
 
 use super::lines::{Cursor, Desk, Line, Told, Typed};
-use super::{api, events, openmetrics, tree};
+use super::{api, events, openmetrics, tree, work};
 use axum::routing::{MethodRouter, get, post};
-use felio_client::{Restoration, Saving};
-use felio_control::view::{Event, ReservationView, SessionView, Snapshot};
+use felio_client::{Draining, Restoration, Saving};
+use felio_control::view::{Event, LeftView, ReservationView, SessionView, Snapshot, WorkView};
 use felio_control::{Change, Config, Done, stats::Stats};
 use felio_shell::Completion;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -20,6 +20,8 @@ pub(super) struct Route {
     pub(super) answer: Answer,
     /// Whether it is about what the revision numbers: with its entity tag.
     pub(super) tagged: bool,
+    /// What DELETE does there, if anything.
+    pub(super) delete: Option<&'static str>,
     pub(super) handler: fn() -> MethodRouter<Desk>,
 }
 
@@ -56,7 +58,7 @@ const fn ask(
     answer: Answer,
     handler: fn() -> MethodRouter<Desk>,
 ) -> Route {
-    Route { path, doc, body: None, answer, tagged: false, handler }
+    Route { path, doc, body: None, answer, tagged: false, delete: None, handler }
 }
 
 const fn tell<T: JsonSchema, A: JsonSchema>(
@@ -139,6 +141,23 @@ pub(super) const ROUTES: &[Route] = &[
         "Takes up a configuration from a file; what is to be said about it.",
         || post(api::restore),
     ),
+    tell::<Draining, LeftView>(
+        "/v1/drain",
+        "Lets nobody new get to an object, asks who is there to log out, and tells what has not ended in time. Called off, it lets all in again.",
+        || post(work::drain),
+    ),
+    ask(
+        "/v1/work",
+        "What goes on by itself, after requests with `Prefer: respond-async`, and what has lately ended.",
+        Answer::Json(of::<Vec<WorkView>>),
+        || get(work::list),
+    ),
+    Route {
+        delete: Some("Calls it off: what can end without being done does so, and leaves nothing behind."),
+        ..ask("/v1/work/{id}", "How far it is, or what it has come to.", Answer::Json(of::<WorkView>), || {
+            get(work::read).delete(work::cancel)
+        })
+    },
     tell::<Typed<Line>, Told>(LINES[0], "Carries out a line of the shell.", || post(api::shell)),
     tell::<Typed<Cursor>, Completion>(
         LINES[1],

@@ -38,3 +38,4 @@ mod shell;
 mod signals;
 mod terminal;
 mod tls;
+mod work;

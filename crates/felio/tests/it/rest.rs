@@ -8,20 +8,20 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 /// What came back: status, header fields in small letters, body.
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     head: String,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.filter(|(other, _)| *other == name).map(|(_, value)| value).next().unwrap_or_default()
     }
 
     #[track_caller]
-    fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
         self
     }
@@ -38,7 +38,7 @@ fn send(place: &Place, method: &str, path: &str, fields: &str, body: &str) -> Un
     socket
 }
 
-fn exchange(place: &Place, method: &str, path: &str, fields: &str, body: &str) -> Answer {
+pub(crate) fn exchange(place: &Place, method: &str, path: &str, fields: &str, body: &str) -> Answer {
     let mut answer = String::new();
     send(place, method, path, fields, body).read_to_string(&mut answer).expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -46,9 +46,9 @@ fn exchange(place: &Place, method: &str, path: &str, fields: &str, body: &str) -
     Answer { status, head: head.to_ascii_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
 }
 
-const JSON: &str = "content-type: application/json\r\n";
+pub(crate) const JSON: &str = "content-type: application/json\r\n";
 
-fn get(place: &Place, path: &str) -> Answer {
+pub(crate) fn get(place: &Place, path: &str) -> Answer {
     exchange(place, "GET", path, "", "")
 }
 

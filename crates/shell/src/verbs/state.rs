@@ -153,13 +153,10 @@ pub(super) fn drain(call: &mut Call<'_>) -> Result<String, Refusal> {
     }
     let seconds = call.args.number("timeout").unwrap_or(30);
     let left = call.daemon.drain(&path, Some(Duration::from_secs(seconds.into())))?;
-    let LeftView { initiators, commands } = &left;
     if left == LeftView::default() {
         return Ok(format!("{path} is drained. `drain off=true` lets initiators in again."));
     }
-    let who = if initiators.is_empty() { "nobody".to_owned() } else { initiators.join(", ") };
-    let what = format!("after {seconds} s, still logged in: {who}; commands that run: {commands}");
-    Err(Refusal::new(RefusalKind::Busy, what)
+    Err(Refusal::new(RefusalKind::Busy, format!("after {seconds} s, {left}"))
         .hint("nobody new gets there; `drain` waits again, `drain off=true` gives it up")
         .at(path))
 }
