@@ -216,3 +216,20 @@ fn the_exit_code_is_the_commands_and_the_host_keeps_what_it_has() {
     assert!(!fs::read_to_string("/proc/self/mountinfo").expect("mounts").contains("fuse.configfs"));
     place.felio.stop();
 }
+
+#[test]
+fn what_others_remove_and_make_again_is_seen_at_once() {
+    let place = Place::new();
+    let script = r#"
+        felio=$1; export FELIO_SOCKET=$2; cd /sys/kernel/config/target; disk=core/rd_mcp_0/rd
+        gone() { [ ! -e $disk/attrib/block_size ] && [ ! -d $disk ] && ! cat $disk/enable && ! ls $disk; }
+        $felio shell /backstores/ramdisk create rd 1M && cat $disk/attrib/block_size $disk/enable && ls $disk || exit 1
+        $felio shell /backstores/ramdisk delete rd && gone || exit 2
+        mkdir -p $disk && [ -d $disk ] && ls $disk && rmdir $disk core/rd_mcp_0 && gone || exit 3
+        $felio shell /backstores/ramdisk create rd 1M && [ -e $disk/attrib/block_size ] || exit 4
+        $felio shell /backstores/ramdisk/rd set attribute block_size=4096 || exit 5
+        [ "$(cat $disk/attrib/block_size)" = 4096 ] || exit 6"#;
+    let socket = place.path("socket").display().to_string();
+    place.succeed(&["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_felio"), &socket]);
+    place.felio.stop();
+}
