@@ -374,6 +374,7 @@ impl Engine {
         if let Probe::Idle { after } = unit.probe
             && now >= after
             && unit.config.limits.passes.is_none()
+            && !unit.tasks.is_closed()
         {
             unit.probe = Probe::Asked;
             let task = probe_id(&self.table, self.reactor, at);
@@ -419,7 +420,9 @@ impl Engine {
 
     /// The answer to a probe has come.
     pub(crate) fn end_probe(&mut self, now: Time, unit: u32) {
-        self.units[index(unit)].probe = Probe::Idle { after: now + PROBE_INTERVAL };
+        let unit = &mut self.units[index(unit)];
+        unit.probe = Probe::Idle { after: now + PROBE_INTERVAL };
+        unit.note_present(|task| self.table.slot(task).is_some());
     }
 
     /// Looks at a unit's size at this time, unless the store was asked already: one question at a time.

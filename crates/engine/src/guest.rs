@@ -230,6 +230,7 @@ impl Engine {
             && now >= *after
         {
             *after = now + PROBE_INTERVAL;
+            unit.note_present(|task| self.table.slot(task).is_some());
             self.peers.write(unit.config.home, Content::Look { unit: at });
             self.tell_counts(at);
         }

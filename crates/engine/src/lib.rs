@@ -38,6 +38,7 @@ mod protection;
 mod reconfigure;
 pub mod reservation;
 mod selftest;
+mod swap;
 mod table;
 mod thin;
 mod unit;

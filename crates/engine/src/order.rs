@@ -31,6 +31,8 @@ pub(crate) struct TaskSet {
     /// Tasks that may not be answered yet.
     held: u32,
     rules: Rules,
+    /// None begins: the operator puts another store under the unit.
+    closed: bool,
     /// Whose command has failed and left an auto contingent allegiance.
     allegiances: Vec<NexusId>,
 }
@@ -74,9 +76,9 @@ pub(crate) enum Reordering {
     Unrestricted,
 }
 
-/// What a task waits for that waits for the end of an auto contingent allegiance: no task, so that it is looked at again
-/// whenever the task set is.
-const ALLEGIANCE: TaskId = TaskId { reactor: u16::MAX, slot: NIL, generation: 0 };
+/// What a task waits for that waits for the end of an auto contingent allegiance, or for the task set to be opened: no task, so that
+/// it is looked at again whenever the task set is.
+const NO_TASK: TaskId = TaskId { reactor: u16::MAX, slot: NIL, generation: 0 };
 
 /// How two tasks get along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +115,7 @@ impl TaskSet {
             dormant: 0,
             held: 0,
             rules: Rules { sharing: Sharing::Everyone, reordering: Reordering::Unrestricted },
+            closed: false,
             allegiances: Vec::new(),
         }
     }
@@ -162,9 +165,10 @@ impl TaskSet {
         self.special == 0
     }
 
-    /// Whether no allegiance is in effect, and the usual rules hold.
+    /// Whether tasks may begin, no allegiance is in effect, and the usual rules hold.
     pub(crate) fn is_ordinary(&self) -> bool {
-        self.allegiances.is_empty()
+        !self.closed
+            && self.allegiances.is_empty()
             && self.rules == Rules { sharing: Sharing::Everyone, reordering: Reordering::Unrestricted }
     }
 
@@ -210,6 +214,23 @@ impl TaskSet {
         self.special += u32::from(rules.is_special());
     }
 
+    /// From now on no task begins.
+    pub(crate) fn close(&mut self) {
+        self.special += u32::from(!self.closed);
+        self.closed = true;
+    }
+
+    /// Whether no task begins.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Tasks begin again.
+    pub(crate) fn open(&mut self) {
+        self.special -= u32::from(self.closed);
+        self.closed = false;
+    }
+
     /// A command of the nexus has failed and wants to be looked after before others go on.
     pub(crate) fn establish(&mut self, nexus: NexusId) {
         if !self.allegiances.contains(&nexus) {
@@ -249,11 +270,14 @@ impl TaskSet {
         if self.special == 0 {
             return None;
         }
+        if self.closed {
+            return Some(NO_TASK);
+        }
         if task.is_piece() {
             return self.blocker_of_piece(table, slot);
         }
         if self.is_blocked(task) {
-            return Some(ALLEGIANCE);
+            return Some(NO_TASK);
         }
         let claim = task.claim();
         // But for the rules, a task that still waits for its data holds up nobody: the initiator may never send them.
@@ -305,7 +329,7 @@ impl TaskSet {
 
     /// The first dormant task, from `at` on, that may begin now.
     pub(crate) fn next(&self, table: &mut Table, mut at: u32) -> Option<u32> {
-        if self.dormant == 0 {
+        if self.dormant == 0 || self.closed {
             return None;
         }
         let mut barred = false;

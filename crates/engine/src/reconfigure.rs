@@ -1,8 +1,10 @@
 //! The operator changes the configuration while initiators work.
 //!
 //! Every engine is given the same new configuration. A unit keeps its place and its state as long as its `birth` is the same; what may
-//! change of it meanwhile is who may write, who it says it is, and its ports. A unit that nobody finds any more goes on with what it has
+//! change of it meanwhile is who may write, who it says it is, its ports, and its store. A unit that nobody finds any more goes on with what it has
 //! begun; once it [`is quiet`](Engine::is_quiet) at every engine its place may be given to another.
+//!
+//! A unit's store may be another in the new configuration while `swap` keeps the unit closed.
 //!
 //! The driver's part: a new unit is known to every engine before any initiator finds it (two configurations, one after the other),
 //! for engines name units by their places.
@@ -13,6 +15,7 @@ use crate::copy;
 use crate::engine::{Engine, index};
 use crate::geometry::Geometry;
 use crate::unit::{Probe, Unit};
+use felio_hal::store::Limits;
 use felio_hal::{NexusId, Pool, Time};
 use felio_spec::Lun;
 use std::sync::Arc;
@@ -50,7 +53,12 @@ impl Engine {
     fn place_unit(&mut self, now: Time, at: u32, config: &UnitConfig) {
         match self.units.get_mut(index(at)) {
             Some(unit) if unit.config.birth == config.birth => {
+                let was_cached = unit.is_cached();
                 let news = unit.follow(config);
+                if unit.is_cached() && !was_cached {
+                    let tasks = unit.tasks.iter(&self.table).map(|(slot, _)| self.table.id(slot)).collect();
+                    unit.be_careful(tasks);
+                }
                 if !news.is_empty() {
                     self.void_passes(at);
                 }
@@ -118,11 +126,12 @@ fn news(old: &LunMap, new: &LunMap) -> Vec<(u32, Attention)> {
 impl Unit {
     /// A unit as the engine of a reactor needs it.
     pub(crate) fn at(config: &UnitConfig, reactor: u16) -> Self {
-        let unit = match config.home == reactor {
+        let mut unit = match config.home == reactor {
             true => Self::new(config.clone()),
             false => Self::guest(config.clone()),
         };
-        Self { meter: config.meters.of(reactor), ..unit }
+        unit.meter = config.meters.of(reactor);
+        unit
     }
 
     /// The operator has changed what may change while the unit exists: what everybody must be told.
@@ -137,14 +146,34 @@ impl Unit {
         if self.config.access != config.access && self.groups.follow(&config.access) {
             news.push(Attention::AccessStateChanged);
         }
-        if self.config.limits.unmap != config.limits.unmap {
-            news.push(Attention::InquiryChanged);
-            self.config.limits.unmap = config.limits.unmap;
-            self.geometry.unmap = Geometry::new(&self.config).unmap;
+        if self.config.limits != config.limits {
+            news.extend(self.follow_store(config));
         }
         let UnitConfig { read_only, removable, identity, access, .. } = config;
         (self.config.read_only, self.config.removable) = (*read_only, *removable);
         (self.config.identity, self.config.access) = (identity.clone(), access.clone());
         news
+    }
+
+    /// There is another store, or it may be used otherwise: the blocks are as many as that says, if it says anything new.
+    //= SPC-4 "INQUIRY command": what VPD pages tell is INQUIRY data, too
+    fn follow_store(&mut self, config: &UnitConfig) -> Vec<Attention> {
+        let (old, new) = (&self.config.limits, &config.limits);
+        let is_shown = |limits: &Limits| Limits { bytes: 0, state: false, ..limits.clone() };
+        let fresh = Geometry::new(config);
+        let blocks = if old.bytes == new.bytes { self.geometry.blocks } else { fresh.blocks };
+        let geometry = Geometry { blocks, protection: self.geometry.protection, ..fresh };
+        let capacity = |of: &Geometry| (of.blocks, of.physical_block_bytes);
+        let selected = self.mode.follow(new);
+        let news = [
+            (is_shown(old) != is_shown(new), Attention::InquiryChanged),
+            (selected, Attention::ModeParametersChanged),
+            (capacity(&self.geometry) != capacity(&geometry), Attention::CapacityChanged),
+        ];
+        self.geometry = geometry;
+        self.config.physical_block_bytes = config.physical_block_bytes;
+        self.config.limits = new.clone();
+        self.follow_mode();
+        news.into_iter().filter_map(|(is_new, attention)| is_new.then_some(attention)).collect()
     }
 }

@@ -25,7 +25,7 @@ use core::time::Duration;
 use felio_hal::meter::UnitMeter;
 use felio_hal::state::{Save, Saved};
 use felio_hal::store::{Durability, WriteCache};
-use felio_hal::{NexusId, Pool, Time};
+use felio_hal::{NexusId, Pool, TaskId, Time};
 use felio_spec::Row;
 use felio_spec::cdb::Medium;
 use felio_spec::log::self_test_results;
@@ -72,6 +72,10 @@ pub struct Unit {
     pub(crate) condition: Condition,
     /// There are ROD tokens that a write to the unit may cancel.
     pub(crate) has_rods: bool,
+    /// What a write must promise that asks for nothing special.
+    durability: Durability,
+    /// Tasks that came while there was no write cache, and that are answered as if there still was none.
+    careful: Vec<TaskId>,
     /// Its tasks.
     pub(crate) tasks: TaskSet,
     /// Operations on its blocks that nobody waits for any longer and that are not home: until they are, nobody else touches
@@ -210,6 +214,8 @@ impl Unit {
             generations: Cell::new(Generations::NEW),
             reservations,
             has_rods: false,
+            durability: Durability::Cached,
+            careful: Vec::new(),
             tasks: TaskSet::new(),
             hanging: 0,
             thin: Thin::default(),
@@ -223,6 +229,29 @@ impl Unit {
     /// Mode parameters may have changed: what else follows them does.
     pub(crate) fn follow_mode(&mut self) {
         self.tasks.set_rules(self.mode.rules());
+        self.decide_durability();
+    }
+
+    /// The store has a write cache from now on: who came before does not know it.
+    //= SBC-3 "Caching mode page": while WCE=0, a write is on the medium before it is answered
+    pub(crate) fn be_careful(&mut self, with: Vec<TaskId>) {
+        self.careful.extend(with);
+        self.decide_durability();
+    }
+
+    /// Looks whether some of those are still there.
+    pub(crate) fn note_present(&mut self, is_there: impl Fn(TaskId) -> bool) {
+        if !self.careful.is_empty() {
+            self.careful.retain(|task| is_there(*task));
+            self.decide_durability();
+        }
+    }
+
+    //= SBC-3 "Caching mode page": while WCE=0, a write is on the medium before it is answered
+    fn decide_durability(&mut self) {
+        let promised = !self.is_cached(); // By the store, for every write.
+        let may_wait = self.mode.write_cache_enabled() && self.careful.is_empty();
+        self.durability = if promised || may_wait { Durability::Cached } else { Durability::Durable };
     }
 
     /// A change that a nexus asked for takes effect.
@@ -284,16 +313,9 @@ impl Unit {
         self.follow_mode();
     }
 
-    /// What a write must promise that asks for nothing special.
-    //= SBC-3 "Caching mode page": while WCE=0, a write is on the medium before it is answered
-    fn durability(&self) -> Durability {
-        let promised = !self.is_cached(); // By the store, for every write.
-        if promised || self.mode.write_cache_enabled() { Durability::Cached } else { Durability::Durable }
-    }
-
     /// What a step of a command on this unit may use.
     pub(crate) fn desk<'a>(&'a self, pool: &'a mut Pool) -> Desk<'a> {
-        Desk { unit: self, geometry: &self.geometry, durability: self.durability(), pool }
+        Desk { unit: self, geometry: &self.geometry, durability: self.durability, pool }
     }
 
     /// Whether initiators can be told of space that runs out.

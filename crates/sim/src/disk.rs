@@ -68,9 +68,13 @@ pub struct Disk {
 #[derive(Debug)]
 struct InFlight {
     submission: Submission,
-    /// A flush makes durable what was complete when it arrived: by sector, how many of the cached contents.
-    covers: BTreeMap<usize, Sector>,
+    /// A flush makes durable what was complete when it arrived.
+    covers: Flush,
 }
+
+/// Cached contents that a flush makes durable, by sector.
+#[derive(Debug)]
+pub struct Flush(BTreeMap<usize, Sector>);
 
 impl Disk {
     /// A disk of zeros.
@@ -141,6 +145,36 @@ impl Disk {
     #[must_use]
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// A flush begins: it makes durable what is in the cache now.
+    #[must_use]
+    pub fn begin_flush(&self) -> Flush {
+        Flush(
+            self.cached.iter().filter_map(|(sector, versions)| Some((*sector, *versions.last()?))).collect(),
+        )
+    }
+
+    /// A flush has ended.
+    pub fn end_flush(&mut self, flush: &Flush) {
+        for (sector, version) in &flush.0 {
+            // Unless something newer was made durable meanwhile.
+            if self.cached.get(sector).is_some_and(|versions| versions.contains(version)) {
+                self.settle(*sector, version);
+            }
+        }
+    }
+
+    /// Another store takes its place, with a write cache or without: the same blocks, or a copy of what is on the medium.
+    pub fn replace(&mut self, write_cache: WriteCache, is_copy: bool) -> Result<(), String> {
+        if !self.under_way.is_empty() {
+            return Err(format!("{} operations are with the store that goes", self.under_way.len()));
+        }
+        self.write_cache = write_cache;
+        if is_copy {
+            self.cached.clear();
+        }
+        Ok(())
     }
 
     /// Somebody makes it so long, at most as long as it was made: what is beyond is out of reach, and comes back with the room.
@@ -239,11 +273,7 @@ impl Disk {
         Completion { store, task, result, buf }
     }
 
-    fn carry_out(
-        &mut self,
-        op: Op,
-        covers: &BTreeMap<usize, Sector>,
-    ) -> (Result<Done, Failure>, Option<Buf>) {
+    fn carry_out(&mut self, op: Op, covers: &Flush) -> (Result<Done, Failure>, Option<Buf>) {
         match op {
             Op::Read { at, mut buf } => {
                 for (sector, data) in (sector_of(at)..).zip(buf.chunks_exact_mut(SECTOR_BYTES)) {
@@ -260,12 +290,7 @@ impl Disk {
                 (Ok(Done::Done), Some(buf))
             }
             Op::Flush => {
-                for (sector, version) in covers {
-                    // Unless something newer was made durable meanwhile.
-                    if self.cached.get(sector).is_some_and(|versions| versions.contains(version)) {
-                        self.settle(*sector, version);
-                    }
-                }
+                self.end_flush(covers);
                 (Ok(Done::Done), None)
             }
             Op::Unmap { at, len } | Op::Zero { at, len, .. } => {
@@ -324,8 +349,8 @@ impl StoreQueue for Disk {
         };
         let delay = Duration::from_micros((5 + self.random.below(500)) * slow);
         let covers = match submission.op {
-            Op::Flush => self.cached.iter().filter_map(|(s, v)| Some((*s, *v.last()?))).collect(),
-            _ => BTreeMap::new(),
+            Op::Flush => self.begin_flush(),
+            _ => Flush(BTreeMap::new()),
         };
         if let Some(write) = sighting_of(&submission.op) {
             let beside =

@@ -77,6 +77,8 @@ pub struct Shared {
     pub length: Length,
     /// Somebody changes that.
     pub resizing: bool,
+    /// Somebody puts another store under the unit.
+    pub swapping: bool,
     /// When the target had sent what an initiator reads now.
     pub answered: Time,
     /// When a write last changed a block.
@@ -364,6 +366,9 @@ impl Initiator {
         self.check_news(now, &Answer { status, sense, sent: task.since, oldest }, shared)
             .map_err(|foul| format!("initiator {}: {foul}", self.number))?;
         if Status(completed.status) != Status::GOOD {
+            if sense.get(2).is_some_and(|key| key & 0x0f == SenseKey::UNIT_ATTENTION.0) {
+                self.doubt(shared);
+            }
             self.note_refusal(Status(completed.status));
             let is_miscompare =
                 completed.sense.get(2).is_some_and(|key| key & 0x0f == SenseKey::MISCOMPARE.0);
@@ -423,7 +428,7 @@ impl Initiator {
 
     fn check_news(&mut self, now: Time, answer: &Answer<'_>, shared: &Shared) -> Result<(), String> {
         self.ear.check_length(now, answer, &shared.length.change)?;
-        if shared.write_through {
+        if shared.write_through || shared.swapping {
             return Ok(()); // Anybody may change mode parameters.
         }
         self.ear.check_mode(now, answer, &shared.promises.mode_change(self.number))
@@ -497,8 +502,17 @@ impl Initiator {
             if let Some(task) = self.tasks.remove(&itt) {
                 self.peer.forget(TaskTag(itt));
                 self.ear.miss(now);
+                self.doubt(shared);
                 give_up(&task.kind, shared);
             }
+        }
+    }
+
+    /// It has been told of a change, or what was to tell was lost: that there was no write cache when a command was sent is no promise
+    /// any more.
+    fn doubt(&mut self, shared: &Shared) {
+        if shared.swapping {
+            self.tasks.values_mut().for_each(|task| task.kind.doubt());
         }
     }
 

@@ -8,6 +8,7 @@ pub mod bits;
 pub mod disk;
 pub mod initiator;
 pub mod net;
+pub mod operator;
 pub mod program;
 pub mod random;
 pub mod referee;

@@ -6,7 +6,8 @@ use felio_sim::world::World;
 use std::process::ExitCode;
 
 /// Runs felio's engine, iSCSI port and reactor turn in simulated worlds: initiators that read, write, verify, deallocate, compare and write, set
-/// bits, switch the write cache off, abort, reset and break off; a network that splits, delays, corrupts and breaks; a disk that fails, dawdles and loses its power.
+/// bits, switch the write cache off, abort, reset and break off; a network that splits, delays, corrupts and breaks; a disk that fails, dawdles and loses its power;
+/// an operator who puts another one in its place.
 ///
 /// Each seed is one world, and the same seed is the same world. A seed that fails is printed with the end of its log; `--seed N --trace` shows all
 /// of it again.
@@ -32,7 +33,7 @@ const LINES_MAX: usize = 400;
 fn main() -> ExitCode {
     let args = Args::parse();
     let (first, count) = args.seed.map_or((args.first, args.seeds), |seed| (seed, 1));
-    let mut total = (0, 0, 0, 0);
+    let mut total = (0, 0, 0, 0, 0);
     let mut failed = 0u64;
     for seed in first..first.saturating_add(count) {
         match run(seed, args.trace) {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
                 total.1 += summary.logins;
                 total.2 += summary.power_cuts;
                 total.3 += summary.kills;
+                total.4 += summary.swaps;
             }
             Err(told) => {
                 failed += 1;
@@ -55,8 +57,10 @@ fn main() -> ExitCode {
             println!("{} of {count} seeds, {failed} failed", seed - first + 1);
         }
     }
-    let (commands, logins, power_cuts, kills) = total;
-    println!("{commands} commands, {logins} logins, {power_cuts} power cuts, {kills} kills");
+    let (commands, logins, power_cuts, kills, swaps) = total;
+    println!(
+        "{commands} commands, {logins} logins, {power_cuts} power cuts, {kills} kills, {swaps} other stores"
+    );
     println!("sim: {} passed, {failed} failed", count - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

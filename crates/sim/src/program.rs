@@ -32,6 +32,8 @@ const TURNS_MAX: u32 = 10_000;
 #[derive(Debug)]
 pub struct Program {
     hubs: Vec<Hub<Connection>>,
+    home: u16,
+    transition: Duration,
 }
 
 impl Program {
@@ -51,7 +53,19 @@ impl Program {
             };
             Hub::new(config, &target, Pool::of(reactor, Arc::clone(&budget)))
         };
-        Self { hubs: (0..reactors).map(hub).collect() }
+        Self { hubs: (0..reactors).map(hub).collect(), home, transition }
+    }
+
+    /// A reactor learns how the disk is now.
+    pub fn tell(&mut self, now: Time, reactor: u16, disk: &Disk) {
+        let target = Arc::new(target(disk, self.home, self.transition));
+        self.hub(reactor).handle_config(now, &target, |_, _| true);
+    }
+
+    /// Whether nothing that has begun on the unit, which is closed, needs the disk any more.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        self.hubs.iter().all(|hub| hub.engine().is_still(0))
     }
 
     /// The hub that owns a connection.

@@ -9,6 +9,7 @@ use crate::initiator::{
     Length, Promises, Shared, Standing, TAIL_BLOCKS, Wish, port_of, size, stamp_of,
 };
 use crate::net::Link;
+use crate::operator::Operator;
 use crate::program::{Mail, PORTS, Program, TARGET};
 use crate::random::Random;
 use crate::referee::{NOBODY, Referee};
@@ -44,6 +45,8 @@ pub struct Summary {
     pub power_cuts: u64,
     /// Times that the program was killed.
     pub kills: u64,
+    /// Times that another store took the place of one.
+    pub swaps: u64,
     /// Simulated time.
     pub time: Time,
     /// A number that any difference between two runs would change.
@@ -65,6 +68,8 @@ pub struct World {
     crash_at: Time,
     /// When the disk gets another length.
     resize_at: Time,
+    /// Who puts another store under the unit.
+    operator: Operator,
     /// How long a port is between two access states.
     transition: Duration,
     /// Until when the initiators work.
@@ -126,12 +131,20 @@ impl World {
             promises: Promises::new(crowd && leader == Habits::WARDEN, &mut random),
             access: Access::new(&mut random),
             length: Length::whole(),
+            swapping: false,
             resizing: (crowd && leader == Habits::SURVEYOR) || random.chance(300),
             answered: Time(0),
             landed: Time(0),
             completed: 0,
             good: 0,
         };
+        let shared = Shared {
+            // Who resizes, or has the cache switched off, is held to what this would change.
+            swapping: !shared.resizing && !shared.write_through && random.chance(700),
+            ..shared
+        };
+        let swap_at = Time(0) + if shared.swapping { Duration::from_millis(2) } else { NEVER };
+        let operator = Operator::new(swap_at, random.fork());
         let outside = Outside {
             random: random.fork(),
             now: Time(0),
@@ -158,6 +171,7 @@ impl World {
             summary,
             crash_at,
             resize_at,
+            operator,
             transition,
             end_at,
             overdue: 0,
@@ -181,6 +195,7 @@ impl World {
         self.summary.completed = self.shared.completed;
         self.summary.good = self.shared.good;
         self.summary.logins = self.outside.logins;
+        self.summary.swaps = self.operator.swaps;
         self.summary.time = self.now;
         if self.summary.good == 0 {
             return Err("no command ended GOOD".to_owned());
@@ -204,11 +219,12 @@ impl World {
         let initiators = self.initiators.iter().map(|initiator| Some(initiator.next_action));
         let (disk, mail) = (self.outside.disk.next_completion(), self.outside.mail.next_arrival());
         let others = [disk, mail, self.program.next_timeout(), Some(self.crash_at), Some(self.resize_at)];
+        let others = others.into_iter().chain([Some(self.operator.next())]);
         let next =
             links.chain(initiators).chain(others).flatten().min().ok_or("nothing will ever happen again")?;
         self.overdue = if next > self.now { 0 } else { self.overdue + 1 };
         if self.overdue > OVERDUE_MAX {
-            return Err(format!("something is due and is not done: {others:?}"));
+            return Err(format!("something is due and is not done at {:?}", self.now));
         }
         // Something that is overdue happens now; time still passes, so that nothing can stop it.
         self.now = next.max(self.now + Duration::from_nanos(100));
@@ -223,6 +239,9 @@ impl World {
         for who in 0..self.initiators.len() {
             self.move_initiator(who)?;
         }
+        let wanted = self.shared.swapping && self.now < self.end_at;
+        let Self { operator, program, outside, shared, .. } = self;
+        operator.act(self.now, wanted, program, &mut outside.disk, shared)?;
         let readable: Vec<NexusId> = self.outside.readable();
         readable.into_iter().for_each(|conn| self.program.hub(conn.reactor).handle_readable(conn));
         let writable: Vec<NexusId> = self.outside.writable();
@@ -365,6 +384,9 @@ impl World {
             self.outside.disk.abandon();
         }
         self.program = Program::new(&self.outside.disk, reactors, self.home, self.transition);
+        if self.shared.swapping {
+            self.operator.handle_crash(self.now);
+        }
         for initiator in self.initiators.iter_mut().filter(|initiator| !initiator.is_away()) {
             initiator.handle_crash(self.now, &mut self.shared);
         }

@@ -31,5 +31,6 @@ mod reservation;
 mod rig;
 mod selftest;
 mod starvation;
+mod swap;
 mod token;
 mod variable;

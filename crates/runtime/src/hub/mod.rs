@@ -269,6 +269,18 @@ impl<P: Port> Hub<P> {
         self.unsettled = true;
     }
 
+    /// No command to a unit begins from now on: see [`Engine::handle_close`].
+    pub fn handle_close(&mut self, now: Time, unit: u32) {
+        self.engine.handle_close(now, unit);
+        self.unsettled = true;
+    }
+
+    /// What has waited goes on.
+    pub fn handle_open(&mut self, now: Time, unit: u32) {
+        self.engine.handle_open(now, unit, &mut self.pool);
+        self.unsettled = true;
+    }
+
     /// Asks every initiator to log out within `grace`; then finishes what runs and flushes the stores, until [`Hub::is_stopped`].
     /// Every reactor must be told.
     pub fn handle_stop(&mut self, now: Time, grace: Duration) {

@@ -86,6 +86,14 @@ impl Kind {
         }
     }
 
+    /// It may be in a write cache when it is answered.
+    pub(super) const fn doubt(&mut self) {
+        if let Self::Write { durable, .. } | Self::Swap { durable, .. } | Self::SetBit { durable, .. } = self
+        {
+            *durable = false;
+        }
+    }
+
     /// Whether it changes what other sessions may do.
     pub(super) const fn is_change(&self) -> bool {
         matches!(

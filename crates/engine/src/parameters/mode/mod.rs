@@ -104,6 +104,37 @@ impl ModePages {
         Self { current: saved, saved, default, changeable, saveable: limits.state }
     }
 
+    /// The store is another: whether there is a write cache to enable, and who tells of space, is its word. Whether anything that can be
+    /// seen or selected has changed.
+    pub(crate) fn follow(&mut self, limits: &Limits) -> bool {
+        let before = (self.current, self.changeable);
+        let fresh = Self::new(limits, None);
+        let thresholds = PROVISIONING..PROVISIONING + provisioning::BYTES;
+        let cached = fresh.changeable_wce();
+        let other_cache = cached != self.changeable_wce();
+        let other_space = fresh.changeable[thresholds.clone()] != self.changeable[thresholds.clone()];
+        let images = [
+            (&mut self.current, &fresh.default),
+            (&mut self.saved, &fresh.default),
+            (&mut self.default, &fresh.default),
+            (&mut self.changeable, &fresh.changeable),
+        ];
+        for (image, like) in images {
+            if other_cache {
+                caching::WCE.set(&mut image[CACHING..], cached);
+            }
+            if other_space {
+                image[thresholds.clone()].copy_from_slice(&like[thresholds.clone()]);
+            }
+        }
+        self.saveable = limits.state;
+        before != (self.current, self.changeable)
+    }
+
+    fn changeable_wce(&self) -> bool {
+        caching::WCE.get(&self.changeable[CACHING..])
+    }
+
     /// Back to what was saved.
     pub const fn reset(&mut self) {
         self.current = self.saved;
