@@ -1,7 +1,7 @@
 //! A block device: what it can do is in sysfs, and ioctls do it.
 
 use std::fs;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::disk::{self, Disk};
+use crate::disk::{self, Claimed, Disk};
 use crate::policy::Policy;
 use crate::store::{Store, TRANSFER_BYTES_MAX};
 use crate::sys;
 
 /// An open device as a store; the descriptor's flags are those of `policy`.
-pub(crate) fn store(fd: OwnedFd, policy: &'static Policy, facts: &Facts, writable: bool) -> Arc<dyn Store> {
+pub(crate) fn store(fd: Claimed, policy: &'static Policy, facts: &Facts, writable: bool) -> Arc<dyn Store> {
     let limits = Limits {
         bytes: facts.bytes,
         writable,

@@ -7,7 +7,7 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use felio_hal::store::{Done, Failure, Limits, Mapping, Op, Space as SpaceBytes};
 use rustix::fs::{Advice, fadvise};
@@ -34,6 +34,13 @@ pub(crate) trait Space: Send + Sync + fmt::Debug {
     fn bytes(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno>;
 }
 
+/// An open descriptor, from which others are kept away: by itself, or by what another one has in hand.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) fd: OwnedFd,
+    pub(crate) claim: Option<OwnedFd>,
+}
+
 /// A store on an open descriptor.
 #[derive(Debug)]
 pub(crate) struct Disk<S> {
@@ -41,12 +48,14 @@ pub(crate) struct Disk<S> {
     space: S,
     limits: Limits,
     bytes: AtomicU64,
+    /// The claim of the store that it was opened beside.
+    claim: Option<OwnedFd>,
 }
 
 impl<S: Space> Disk<S> {
-    pub(crate) fn new(fd: OwnedFd, policy: &'static Policy, space: S, limits: Limits) -> Self {
+    pub(crate) fn new(fd: Claimed, policy: &'static Policy, space: S, limits: Limits) -> Self {
         let bytes = AtomicU64::new(limits.bytes);
-        Self { transfer: Transfer::new(fd, policy), space, limits, bytes }
+        Self { transfer: Transfer::new(fd.fd, policy), space, limits, bytes, claim: fd.claim }
     }
 
     /// The outcome of an operation that must not be done, or has nothing to do.
@@ -143,6 +152,11 @@ impl<S: Space> Store for Disk<S> {
 
     fn file(&self) -> Option<BorrowedFd<'_>> {
         self.space.is_file().then(|| self.transfer.fd())
+    }
+
+    fn claim(&self) -> Option<OwnedFd> {
+        let claim = self.claim.as_ref().map_or(self.transfer.fd(), AsFd::as_fd);
+        claim.try_clone_to_owned().ok()
     }
 
     fn run(&self, op: Op) -> Answer {

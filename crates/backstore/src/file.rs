@@ -1,6 +1,6 @@
 //! A regular file: holes are punched, found and counted by its filesystem.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use felio_hal::store::{AtomicLimits, Limits, Mapping, Space, UnmapLimits};
@@ -9,14 +9,14 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pread};
 
-use crate::disk::{self, Disk};
+use crate::disk::{self, Claimed, Disk};
 use crate::policy::Policy;
 use crate::store::{Store, TRANSFER_BYTES_MAX};
 use crate::sys;
 
 /// An open file as a store; the descriptor's flags are those of `policy`.
 pub(crate) fn store(
-    fd: OwnedFd,
+    fd: Claimed,
     policy: &'static Policy,
     facts: &Facts,
     align_bytes: u32,

@@ -14,9 +14,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use felio_hal::store::Limits;
-use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, fsync, ftruncate};
+use rustix::fs::{
+    FileType, FlockOperation, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, flock, fstat, fsync, ftruncate,
+};
 use rustix::io::Errno;
 
+use crate::disk::Claimed;
 use crate::identity::{self, Carry, Identity};
 use crate::null::Null;
 use crate::open::protected::Age;
@@ -83,6 +86,12 @@ pub enum OpenError {
         "{path} does not exist; give a size (--size, or size= in the shell) to create a file there, or correct the path"
     )]
     Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It is not there, and who looks for blocks in it would find none.
+    #[error("{path} does not exist; copy the blocks there first, or correct the path")]
+    Gone {
         /// Which.
         path: PathBuf,
     },
@@ -256,8 +265,8 @@ pub enum OpenError {
 /// Opens what an operator asks for.
 pub fn open(spec: &Spec) -> Result<Opened, OpenError> {
     match &spec.source {
-        Source::Path(path) => open_path(path, spec),
-        Source::Scsi(path) => At { path, spec }.open_scsi(),
+        Source::Path(path) => open_path(path, spec, None),
+        Source::Scsi(path) => At { path, spec, beside: None }.open_scsi(),
         Source::Ram(bytes) => {
             let bytes = memory_bytes("ram", *bytes, spec)?;
             let store = Ram::new(bytes, !spec.read_only)
@@ -274,6 +283,19 @@ pub fn open(spec: &Spec) -> Result<Opened, OpenError> {
     }
 }
 
+/// The same, while the blocks may still be open as `store`, which is about to be let go: who keeps others away keeps this one away
+/// no more. Nothing is created.
+pub fn open_beside(spec: &Spec, store: &dyn Store) -> Result<Opened, OpenError> {
+    match &spec.source {
+        Source::Path(path) if !path.exists() => Err(OpenError::Gone { path: path.clone() }),
+        Source::Path(path) => {
+            let old = store.claim().map(|claim| Beside { claim, writable: store.limits().writable });
+            open_path(path, spec, old.as_ref())
+        }
+        _ => open(spec),
+    }
+}
+
 fn memory_bytes(name: &str, bytes: u64, spec: &Spec) -> Result<u64, OpenError> {
     if bytes == 0 {
         return Err(OpenError::NoSize);
@@ -287,8 +309,8 @@ fn opened_memory(store: Arc<dyn Store>, words: String) -> Opened {
     Opened { limits: store.limits(), store, identity, unlocked: false }
 }
 
-fn open_path(path: &Path, spec: &Spec) -> Result<Opened, OpenError> {
-    let at = At { path, spec };
+fn open_path(path: &Path, spec: &Spec, beside: Option<&Beside>) -> Result<Opened, OpenError> {
+    let at = At { path, spec, beside };
     match fs::metadata(path) {
         Ok(found) if found.file_type().is_block_device() => {
             protected::refuse(&path.display().to_string(), "there is no file to keep it beside", spec)?;
@@ -308,6 +330,26 @@ fn open_path(path: &Path, spec: &Spec) -> Result<Opened, OpenError> {
 struct At<'a> {
     path: &'a Path,
     spec: &'a Spec,
+    beside: Option<&'a Beside>,
+}
+
+/// The store that is let go when this one is open.
+struct Beside {
+    claim: OwnedFd,
+    writable: bool,
+}
+
+impl Beside {
+    /// Whether it is the same file or device.
+    fn is(&self, fd: BorrowedFd<'_>) -> bool {
+        let number = |of: &Stat| match FileType::from_raw_mode(of.st_mode) {
+            FileType::BlockDevice => (0, of.st_rdev),
+            _ => (of.st_dev, of.st_ino),
+        };
+        let kind = |of: &Stat| FileType::from_raw_mode(of.st_mode);
+        let (Ok(old), Ok(new)) = (fstat(&self.claim), fstat(fd)) else { return false };
+        (kind(&old), number(&old)) == (kind(&new), number(&new))
+    }
 }
 
 impl At<'_> {
@@ -360,31 +402,31 @@ impl At<'_> {
     }
 
     fn finish_file(&self, fd: OwnedFd) -> Result<Opened, OpenError> {
-        let unlocked = self.lock(fd.as_fd())?;
+        let (claimed, unlocked) = self.claim(fd, Self::lock)?;
+        let fd = claimed.fd.as_fd();
         let writable = !self.spec.read_only;
-        let facts =
-            file::Facts::of(fd.as_fd(), writable).map_err(|errno| self.error("look at", &errno.into()))?;
+        let facts = file::Facts::of(fd, writable).map_err(|errno| self.error("look at", &errno.into()))?;
         self.check_size(facts.bytes)?;
-        let policy = self.cache(fd.as_fd())?;
-        let align_bytes = if policy.direct { file::direct_bytes(fd.as_fd()) } else { 1 };
+        let policy = self.cache(fd)?;
+        let align_bytes = if policy.direct { file::direct_bytes(fd) } else { 1 };
         self.check_block(align_bytes, " with direct I/O", ", or --cache write-back")?;
         let carry = if writable { Carry::Allowed } else { Carry::Forbidden };
-        let identity = identity::of_file(fd.as_fd(), carry);
-        let store = file::store(fd, policy, &facts, align_bytes, writable);
+        let identity = identity::of_file(fd, carry);
+        let store = file::store(claimed, policy, &facts, align_bytes, writable);
         Ok(Opened { limits: store.limits(), store, identity, unlocked })
     }
 
     fn open_device(&self) -> Result<Opened, OpenError> {
         // Claimed for ourselves where we write: no mount, no other target.
-        let claim = if self.spec.read_only { OFlags::empty() } else { OFlags::EXCL };
-        let fd = self.open_fd(claim)?;
-        let unlocked = self.lock_device(fd.as_fd())?;
-        let facts = block::Facts::of(fd.as_fd()).map_err(|errno| self.error("ask", &errno.into()))?;
+        let claim = if self.spec.read_only || self.is_claimed()? { OFlags::empty() } else { OFlags::EXCL };
+        let (claimed, unlocked) = self.claim(self.open_fd(claim)?, Self::lock_device)?;
+        let fd = claimed.fd.as_fd();
+        let facts = block::Facts::of(fd).map_err(|errno| self.error("ask", &errno.into()))?;
         self.check_size(facts.bytes)?;
         self.check_block(facts.logical_bytes, "", "")?;
-        let policy = self.cache(fd.as_fd())?;
-        let identity = identity::of_device(fd.as_fd(), self.path);
-        let store = block::store(fd, policy, &facts, !self.spec.read_only);
+        let policy = self.cache(fd)?;
+        let identity = identity::of_device(fd, self.path);
+        let store = block::store(claimed, policy, &facts, !self.spec.read_only);
         Ok(Opened { limits: store.limits(), store, identity, unlocked })
     }
 
@@ -410,6 +452,28 @@ impl At<'_> {
         // Opened without O_DIRECT, which is set later: its absence is then an error of its own.
         let flags = access | OFlags::CLOEXEC | extra;
         rustix::fs::open(self.path, flags, Mode::empty()).map_err(|errno| self.error("open", &errno.into()))
+    }
+
+    /// Whether the store that it is opened beside has claimed the device for us already.
+    fn is_claimed(&self) -> Result<bool, OpenError> {
+        let Some(beside) = self.beside.filter(|beside| beside.writable) else { return Ok(false) };
+        let fd = rustix::fs::open(self.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        fd.map(|fd| beside.is(fd.as_fd())).map_err(|errno| self.error("look at", &errno.into()))
+    }
+
+    /// Locks against another felio, but for what the store has locked already that it is opened beside; whether that was impossible.
+    fn claim(
+        &self,
+        fd: OwnedFd,
+        lock: fn(&Self, BorrowedFd<'_>) -> Result<bool, OpenError>,
+    ) -> Result<(Claimed, bool), OpenError> {
+        let Some(beside) = self.beside.filter(|beside| beside.is(fd.as_fd())) else {
+            let unlocked = lock(self, fd.as_fd())?;
+            return Ok((Claimed { fd, claim: None }, unlocked));
+        };
+        let unlocked = self.lock(beside.claim.as_fd())?;
+        let claim = beside.claim.try_clone().map_err(|error| self.error("keep", &error))?;
+        Ok((Claimed { fd, claim: Some(claim) }, unlocked))
     }
 
     /// Locks against another felio; whether that was impossible.

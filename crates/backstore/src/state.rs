@@ -7,7 +7,7 @@
 use core::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -146,6 +146,10 @@ impl Store for Stateful {
 
     fn file(&self) -> Option<BorrowedFd<'_>> {
         self.inner.file()
+    }
+
+    fn claim(&self) -> Option<OwnedFd> {
+        self.inner.claim()
     }
 
     fn run(&self, op: Op) -> Answer {

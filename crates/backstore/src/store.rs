@@ -4,7 +4,7 @@
 //! answer comes back as it went in, and the [`Lane`](crate::Lane) finishes it: by a ring if [`Store::entry`] says how,
 //! otherwise by [`Store::run`] on a helper thread.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use felio_hal::Buf;
 use felio_hal::store::{Done, Failure, Limits, Op};
@@ -36,6 +36,12 @@ pub trait Store: Send + Sync {
     /// The open file, if its bytes are nothing but the store's: then ranges can be copied between it and others of its kind
     /// by the operating system ([`Op::Copy`]).
     fn file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// What keeps others away from what is open, once more: so another store of the same can be open as well, and stay when this one has
+    /// gone (see [`open_beside`](crate::open_beside)). `None` where that cannot be.
+    fn claim(&self) -> Option<OwnedFd> {
         None
     }
 

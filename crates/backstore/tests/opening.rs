@@ -11,7 +11,7 @@ use std::process::Command;
 
 use common::{Loop, MODES, SIZE, folders, skip, spec};
 use felio_backstore::identity::IdentitySource;
-use felio_backstore::{CacheMode, OpenError, Opened, Source, Spec, open};
+use felio_backstore::{CacheMode, OpenError, Opened, Source, Spec, open, open_beside};
 use felio_hal::store::WriteCache;
 use tempfile::TempDir;
 
@@ -278,4 +278,42 @@ fn memory_is_named_after_its_label() {
     };
     assert_eq!(identity("target 0"), identity("target 0"));
     assert_ne!(identity("target 0").bytes, identity("target 1").bytes);
+}
+
+#[test]
+fn another_store_of_a_file_is_opened_beside_it_and_keeps_others_away_when_that_has_gone() {
+    let folder = home();
+    let path = file(&folder, "disk.img", SIZE);
+    let link = folder.path().join("link.img");
+    fs::hard_link(&path, &link).expect("the same file");
+    let mut opened = must(&plain(&path, None));
+    for mode in MODES {
+        opened = open_beside(&spec(&link, None, mode), &*opened.store).expect("it is ours");
+        refused(&plain(&path, None), &["in use by another program"]);
+    }
+    drop(opened);
+    must(&plain(&path, None));
+}
+
+#[test]
+fn another_store_of_a_device_is_opened_beside_it_and_keeps_others_away_when_that_has_gone() {
+    let Some(device) = Loop::new(SIZE) else { return };
+    let spec = plain(&device.device, None);
+    let opened = must(&spec);
+    let other = open_beside(&spec, &*opened.store).expect("it is ours");
+    drop(opened);
+    refused(&spec, &["in use"]);
+    drop(other);
+    must(&spec);
+}
+
+#[test]
+fn what_is_opened_beside_a_store_must_be_there_and_be_nobody_elses() {
+    let folder = home();
+    let (ours, theirs) = (file(&folder, "ours.img", SIZE), file(&folder, "theirs.img", SIZE));
+    let (ours, _them) = (must(&plain(&ours, None)), must(&plain(&theirs, None)));
+    let missing = open_beside(&plain(&folder.path().join("new.img"), Some(SIZE)), &*ours.store);
+    assert!(matches!(missing, Err(OpenError::Gone { .. })));
+    let taken = open_beside(&plain(&theirs, None), &*ours.store);
+    assert!(matches!(taken, Err(OpenError::Busy { .. })));
 }
