@@ -41,7 +41,7 @@ pub struct Served {
     pub iscsi: Config,
     /// Ports and units. The homes of units are chosen here; a unit keeps its place and its birth as long as it exists.
     pub target: TargetConfig,
-    /// The stores of units that are new.
+    /// The stores of units that are new, and the other stores of units that are closed.
     pub stores: Vec<(StoreId, Arc<dyn Store>)>,
     /// Where to listen that it does not yet.
     pub open: Vec<Portal>,
@@ -129,7 +129,7 @@ pub(crate) struct Adoption {
     done: SyncSender<u16>,
 }
 
-/// Units of which a reactor is to tell when nothing is under way there.
+/// Units of which a reactor is to tell when nothing is under way there, or nothing with their stores.
 #[derive(Debug)]
 pub(crate) struct Retirement {
     pub(crate) units: Vec<u32>,
@@ -148,6 +148,10 @@ impl Adoption {
 }
 
 impl Retirement {
+    pub(crate) const fn new(units: Vec<u32>, done: SyncSender<u16>) -> Self {
+        Self { units, done }
+    }
+
     pub(crate) fn acknowledge(&self, reactor: u16) {
         let _ = self.done.try_send(reactor);
     }
@@ -189,7 +193,7 @@ impl Runtime {
         let (done, answers) = sync_channel(self.mailboxes.len());
         let numbers: Vec<u32> = units.iter().map(|(unit, _)| *unit).collect();
         for mailbox in &*self.mailboxes {
-            post(mailbox, Letter::Retire(Retirement { units: numbers.clone(), done: done.clone() }));
+            post(mailbox, Letter::Retire(Retirement::new(numbers.clone(), done.clone())));
         }
         if wait(&answers, self.mailboxes.len(), within).is_err() {
             return Retired::Stuck;
@@ -217,7 +221,7 @@ impl Runtime {
         let (done, answers) = sync_channel(self.mailboxes.len());
         for mailbox in &*self.mailboxes {
             // To retire nothing is to answer. Where the box is full no answer comes, as from one that does not read.
-            let _ = mailbox.push(Letter::Retire(Retirement { units: Vec::new(), done: done.clone() }));
+            let _ = mailbox.push(Letter::Retire(Retirement::new(Vec::new(), done.clone())));
             mailbox.wake();
         }
         Pulse { answers, reactors: self.mailboxes.len() }
@@ -303,7 +307,7 @@ fn move_to(unit: &mut Arc<UnitConfig>, home: u16) {
 }
 
 /// Puts a letter in, as soon as there is room.
-fn post(mailbox: &Mailbox, mut letter: Letter) {
+pub(crate) fn post(mailbox: &Mailbox, mut letter: Letter) {
     while let Err(back) = mailbox.push(letter) {
         letter = back;
         mailbox.wake();
@@ -313,7 +317,7 @@ fn post(mailbox: &Mailbox, mut letter: Letter) {
 }
 
 /// Waits for the acknowledgement of so many reactors.
-fn wait(answers: &Receiver<u16>, reactors: usize, within: Duration) -> Result<(), Late> {
+pub(crate) fn wait(answers: &Receiver<u16>, reactors: usize, within: Duration) -> Result<(), Late> {
     let until = Instant::now() + within;
     let mut missing: Vec<u16> = (0u16..).take(reactors).collect();
     while let Some(reactor) = missing.first().copied() {

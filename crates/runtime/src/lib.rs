@@ -17,9 +17,11 @@ mod mailbox;
 mod reactor;
 mod spin;
 pub mod start;
+mod swap;
 mod sync;
 mod sys;
 
 pub use adopt::{Families, Late, Portal, Pulse, Retired, Served};
 pub use hub::Event;
 pub use start::{Notice, Runtime, RuntimeConfig, StartError};
+pub use swap::{NotFlushed, flush};

@@ -30,6 +30,10 @@ pub(crate) enum Letter {
     Adopt(Arc<Adoption>),
     /// Units that nobody finds any more.
     Retire(Retirement),
+    /// Units that no command to may begin, because another store is to be put under them.
+    Close(Retirement),
+    /// They go on.
+    Open(Vec<u32>),
     /// Somebody asks how a unit is.
     Look(Look),
     /// Where to listen from now on, and where no more.

@@ -48,6 +48,7 @@ pub(crate) struct Reactor {
     /// By the number in their tokens.
     listeners: Vec<Option<Listener>>,
     retiring: Vec<Retirement>,
+    closing: Vec<Retirement>,
     paused_until: Option<Time>,
     make_port: Arc<MakePort>,
     spin: Spin,
@@ -98,6 +99,7 @@ impl Reactor {
             world,
             listeners: listeners.into_iter().map(Some).collect(),
             retiring: Vec::new(),
+            closing: Vec::new(),
             paused_until: None,
             make_port,
             spin: Spin::new(spin),
@@ -174,6 +176,8 @@ impl Reactor {
                 Letter::Connection(fd, peer) => self.install(now, fd, peer),
                 Letter::Adopt(adoption) => self.adopt(now, &adoption),
                 Letter::Retire(retirement) => self.retiring.push(retirement),
+                Letter::Close(closing) => self.close(now, closing),
+                Letter::Open(units) => self.open(now, &units),
                 Letter::Look(look) => look.answer(self.hub.engine()),
                 Letter::Listeners { open, close } => self.change_listeners(open, &close),
             }
@@ -254,14 +258,29 @@ impl Reactor {
         adoption.acknowledge(self.world.reactor);
     }
 
-    /// Tells of units of which nothing is under way any more.
+    /// Tells of units of which nothing is under way any more, or nothing with their stores.
     fn report_retired(&mut self) {
         let (hub, reactor) = (&self.hub, self.world.reactor);
         let is_over =
             |retirement: &mut Retirement| retirement.units.iter().all(|unit| hub.engine().is_quiet(*unit));
-        for retirement in self.retiring.extract_if(.., is_over) {
-            retirement.acknowledge(reactor);
+        let is_still =
+            |closing: &mut Retirement| closing.units.iter().all(|unit| hub.engine().is_still(*unit));
+        let retired = self.retiring.extract_if(.., is_over);
+        for done in retired.chain(self.closing.extract_if(.., is_still)) {
+            done.acknowledge(reactor);
         }
+    }
+
+    /// Lets no command to units begin.
+    fn close(&mut self, now: Time, closing: Retirement) {
+        closing.units.iter().for_each(|unit| self.hub.handle_close(now, *unit));
+        self.closing.push(closing);
+    }
+
+    /// Lets them go on, whoever still waits for their end.
+    fn open(&mut self, now: Time, units: &[u32]) {
+        units.iter().for_each(|unit| self.hub.handle_open(now, *unit));
+        self.closing.retain(|closing| closing.units.iter().all(|unit| !units.contains(unit)));
     }
 
     /// Listens elsewhere. Connections that were accepted stay.

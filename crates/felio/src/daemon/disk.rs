@@ -79,6 +79,19 @@ impl Opening {
     }
 }
 
+impl Opening {
+    /// Whether the unit stays what it is when its store is opened so: the blocks are at a path that another program can copy, and nothing
+    /// is kept beside them.
+    pub(super) fn can_become(&self, other: &Self) -> bool {
+        let is_path = matches!(
+            (&self.backing, &other.backing),
+            (Backing::Fileio { .. }, Backing::Fileio { .. }) | (Backing::Block { .. }, Backing::Block { .. })
+        );
+        let (backing, cache) = (other.backing.clone(), other.cache);
+        is_path && self.protection.is_none() && Self { backing, cache, ..self.clone() } == *other
+    }
+}
+
 fn without_size(mut backing: Backing) -> Backing {
     if let Backing::Fileio { size, .. } = &mut backing {
         *size = 0;
@@ -96,27 +109,7 @@ impl Disk {
         meters: Meters<UnitMeter>,
     ) -> Result<Self, String> {
         let opening = Opening::of(object);
-        let (source, size, read_only) = match &object.backing {
-            Backing::Fileio { dev, size, .. } => {
-                (Source::Path(PathBuf::from(dev)), (*size > 0).then_some(*size), false)
-            }
-            Backing::Block { dev, readonly, .. } => (Source::Path(PathBuf::from(dev)), None, *readonly),
-            Backing::Pscsi { dev } => (Source::Scsi(PathBuf::from(dev)), None, false),
-            Backing::Ramdisk { size, nullio: false } => (Source::Ram(*size), None, false),
-            Backing::Ramdisk { size, nullio: true } | Backing::Null { size } => {
-                (Source::Null(*size), None, false)
-            }
-            Backing::Other => return Err(format!("felio has no plugin {}", key.plugin)),
-        };
-        let mut spec = Spec {
-            source,
-            size,
-            cache: opening.cache,
-            read_only,
-            block_bytes: opening.block_bytes.unwrap_or(BLOCK_BYTES),
-            protection: opening.protection.map_or(Wish::AsItIs, |kind| Wish::Be(Some(kind))),
-            label: key.to_string(),
-        };
+        let mut spec = spec(key, object, &opening)?;
         let opened = match felio_backstore::open(&spec) {
             Err(OpenError::BlockTooSmall { needed, .. }) if opening.block_bytes.is_none() => {
                 spec.block_bytes = needed;
@@ -135,6 +128,29 @@ impl Disk {
         let (limits, block_bytes) = (store.limits(), spec.block_bytes);
         let opened = Instant::now();
         Ok(Self { place, birth, store, opening, limits, block_bytes, serial, naa, saved, opened, meters })
+    }
+
+    /// The same unit with another store, which is opened while this one still serves.
+    pub(super) fn other(
+        &self,
+        key: &StorageKey,
+        object: &StorageObject,
+        state: &Arc<dyn StateStore>,
+    ) -> Result<Self, String> {
+        let opening = Opening::of(object);
+        let spec = Spec { block_bytes: self.block_bytes, ..spec(key, object, &opening)? };
+        let opened = felio_backstore::open_beside(&spec, &*self.store).map_err(|error| error.to_string())?;
+        let (known, found) = (self.store.limits().bytes, opened.limits.bytes);
+        let dev = object.backing.dev().unwrap_or_default();
+        if found < known {
+            return Err(format!("{dev} has {found} bytes, fewer than the {known} that initiators know"));
+        }
+        if self.limits.protection != opened.limits.protection {
+            return Err(format!("{dev} keeps protection information, or has kept some until now"));
+        }
+        let store: Arc<dyn Store> = Arc::new(Stateful::new(opened.store, self.naa, Arc::clone(state)));
+        let (serial, saved, meters) = (self.serial.clone(), self.saved.clone(), self.meters.clone());
+        Ok(Self { limits: store.limits(), store, opening, serial, saved, meters, ..*self })
     }
 
     /// The unit, as the configuration wants it now. `ports` says in which of its groups each target port is through which it is reached.
@@ -171,6 +187,31 @@ impl Disk {
             meters: self.meters.clone(),
         }
     }
+}
+
+/// How its store is opened.
+fn spec(key: &StorageKey, object: &StorageObject, opening: &Opening) -> Result<Spec, String> {
+    let (source, size, read_only) = match &object.backing {
+        Backing::Fileio { dev, size, .. } => {
+            (Source::Path(PathBuf::from(dev)), (*size > 0).then_some(*size), false)
+        }
+        Backing::Block { dev, readonly, .. } => (Source::Path(PathBuf::from(dev)), None, *readonly),
+        Backing::Pscsi { dev } => (Source::Scsi(PathBuf::from(dev)), None, false),
+        Backing::Ramdisk { size, nullio: false } => (Source::Ram(*size), None, false),
+        Backing::Ramdisk { size, nullio: true } | Backing::Null { size } => {
+            (Source::Null(*size), None, false)
+        }
+        Backing::Other => return Err(format!("felio has no plugin {}", key.plugin)),
+    };
+    Ok(Spec {
+        source,
+        size,
+        cache: opening.cache,
+        read_only,
+        block_bytes: opening.block_bytes.unwrap_or(BLOCK_BYTES),
+        protection: opening.protection.map_or(Wish::AsItIs, |kind| Wish::Be(Some(kind))),
+        label: key.to_string(),
+    })
 }
 
 /// A unit that stands for none: its place is free. It knows no more of what was there than what that could do.

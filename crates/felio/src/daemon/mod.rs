@@ -498,10 +498,11 @@ impl Desk {
         if before.iter().next().is_none() {
             return;
         }
-        if let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient)
-            && prepared.conditions != before
-            && self.carry_out(prepared).is_ok()
-        {
+        let Ok(prepared) = self.plant.prepare(&self.config, Mode::Lenient) else { return };
+        if prepared.conditions == before {
+            return self.plant.discard(prepared);
+        }
+        if self.carry_out(prepared).is_ok() {
             for (path, _) in
                 before.iter().filter(|(path, _)| *self.plant.conditions.of(path) == Condition::Up)
             {
@@ -577,8 +578,8 @@ fn nanos_since(then: Instant) -> u64 {
 fn with_sizes(changes: &[Change]) -> Result<Vec<Change>, Refusal> {
     let mut changes = changes.to_vec();
     for change in &mut changes {
-        let Change::CreateStorage { storage, backing: Backing::Fileio { dev, size: size @ 0, .. }, .. } =
-            change
+        let (Change::CreateStorage { storage, backing: Backing::Fileio { dev, size: size @ 0, .. }, .. }
+        | Change::SetBacking { storage, backing: Backing::Fileio { dev, size: size @ 0, .. } }) = change
         else {
             continue;
         };

@@ -4,6 +4,8 @@
 //! reactors. In between, the configuration is saved. Where it must not fail, as at the start, what cannot be opened is remembered as
 //! degraded and tried again later; everything that leads to it keeps its place in the configuration.
 
+mod swap;
+
 use super::disk::{Disk, Opening, lu_group, vacant};
 use super::drain::Drained;
 use super::iscsi;
@@ -78,6 +80,10 @@ pub(super) enum Mode {
 /// What is open and not served yet.
 pub(super) struct Prepared {
     disks: BTreeMap<StorageKey, Disk>,
+    /// Objects in use that get another store.
+    others: BTreeMap<StorageKey, Disk>,
+    /// Places of units to which no command begins for that.
+    closed: Vec<u32>,
     portals: Vec<(PortalKey, Portal)>,
     /// Files that were made longer.
     grown: Vec<StorageKey>,
@@ -87,7 +93,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Whether nothing is new.
     pub(super) fn is_empty(&self) -> bool {
-        self.disks.is_empty() && self.portals.is_empty()
+        self.disks.is_empty() && self.others.is_empty() && self.portals.is_empty()
     }
 }
 
@@ -196,6 +202,7 @@ impl Plant {
 
     /// What was prepared is not wanted: things are to be as they were.
     pub(super) fn discard(&mut self, prepared: Prepared) {
+        self.open(&prepared.closed);
         for key in &prepared.grown {
             if let Some(object) = self.served.storage.get(key) {
                 let _ = resize(key, object, Ordering::Less);
@@ -211,13 +218,16 @@ impl Plant {
         let wanted = &self.drained.served(whole);
         let mut prepared = Prepared {
             disks: BTreeMap::new(),
+            others: BTreeMap::new(),
+            closed: Vec::new(),
             portals: Vec::new(),
             grown: Vec::new(),
             conditions: Conditions::default(),
         };
         let done = self
             .prepare_disks(wanted, mode, &mut prepared)
-            .and_then(|()| self.prepare_portals(wanted, mode, &mut prepared));
+            .and_then(|()| self.prepare_portals(wanted, mode, &mut prepared))
+            .and_then(|()| self.still(&mut prepared));
         if let Err(refusal) = done {
             self.discard(prepared);
             return Err(refusal);
@@ -240,9 +250,10 @@ impl Plant {
                     }
                     continue;
                 }
-                Some(_) if self.served.is_exported(key) => {
-                    let what = format!("{key} must be opened anew for that, and is in use");
-                    return Err(Refusal::new(RefusalKind::InUse, what).hint("delete its LUNs first"));
+                Some(disk) if self.served.is_exported(key) => {
+                    let other = self.open_other(key, disk, object)?;
+                    prepared.others.insert(key.clone(), other);
+                    continue;
                 }
                 Some(_) => self.close(core::slice::from_ref(key))?,
                 None => {}
@@ -263,16 +274,26 @@ impl Plant {
                     // What could not be opened before is no reason to refuse something else.
                     let known = self.served.storage.get(key).is_some_and(|served| **served == *object);
                     let mode = if known { Mode::Lenient } else { mode };
-                    let reason = object.backing.dev().and_then(|dev| self.fence.explain(dev.as_ref()));
-                    let why = match reason {
-                        Some(reason) => format!("{why}: {reason}"),
-                        None => why,
-                    };
-                    degrade(key.into(), why, mode, &mut prepared.conditions)?;
+                    degrade(key.into(), self.explained(object, why), mode, &mut prepared.conditions)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Why an object cannot be opened, with what the sandbox has to do with it.
+    fn explained(&self, object: &StorageObject, why: String) -> String {
+        match object.backing.dev().and_then(|dev| self.fence.explain(dev.as_ref())) {
+            Some(reason) => format!("{why}: {reason}"),
+            None => why,
+        }
+    }
+
+    /// Lets commands to units go on.
+    fn open(&self, places: &[u32]) {
+        if !places.is_empty() {
+            self.runtime.open(places);
+        }
     }
 
     /// A refusal about a file, with what to do if it is the sandbox's.
@@ -322,7 +343,7 @@ impl Plant {
             Cow::Borrowed(_) => Arc::clone(wanted),
             Cow::Owned(served) => Arc::new(served),
         };
-        let Prepared { disks, portals, conditions, grown: _ } = prepared;
+        let Prepared { disks, others, closed, portals, conditions, grown: _ } = prepared;
         let mut kept = InStep::new(&wanted.storage);
         let gone: Vec<StorageKey> =
             self.disks.keys().filter(|key| kept.get(key).is_none()).cloned().collect();
@@ -334,8 +355,9 @@ impl Plant {
                 let _ = resize(key, object, Ordering::Less);
             }
         }
-        let stores = disks.values().map(|disk| (StoreId(disk.place), Arc::clone(&disk.store))).collect();
-        for (key, disk) in disks {
+        let stores = disks.values().chain(others.values());
+        let stores = stores.map(|disk| (StoreId(disk.place), Arc::clone(&disk.store))).collect();
+        for (key, disk) in disks.into_iter().chain(others) {
             self.disks.insert(key, disk);
         }
         self.conditions = conditions;
@@ -354,7 +376,9 @@ impl Plant {
             close: close.iter().map(address).collect(),
         };
         self.served = Arc::clone(wanted);
-        self.runtime.adopt(served)?;
+        let adopted = self.runtime.adopt(served);
+        self.open(&closed);
+        adopted?;
         // What does not get quiet keeps its place and store for good; the object is gone nevertheless.
         let _ = self.close(&gone);
         Ok(())

@@ -36,6 +36,7 @@ mod sandbox;
 mod service;
 mod shell;
 mod signals;
+mod swap;
 mod terminal;
 mod tls;
 mod work;
