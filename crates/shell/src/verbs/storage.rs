@@ -73,6 +73,30 @@ pub(super) fn resize(call: &mut Call<'_>) -> Result<String, Refusal> {
     call.make(vec![Change::Resize { storage, size }])
 }
 
+/// What is not said stays as it is; how long another file is the daemon sees.
+pub(super) fn replace(call: &mut Call<'_>) -> Result<String, Refusal> {
+    let Path::Storage(storage) = call.path.clone() else { return call.misplaced() };
+    let object = call.snapshot.config.storage.get(&storage);
+    let mut backing = object.ok_or_else(|| Refusal::not_found(&storage))?.backing.clone();
+    let (path, past_cache) = (call.args.text("dev").map(ToOwned::to_owned), call.args.flag("aio"));
+    match (&mut backing, past_cache) {
+        (Backing::Fileio { dev, size, aio, .. }, past_cache) => {
+            *aio = past_cache.unwrap_or(*aio);
+            if let Some(path) = path {
+                (*dev, *size) = (path, 0);
+            }
+        }
+        (Backing::Block { dev, .. }, None) => *dev = path.unwrap_or_else(|| dev.clone()),
+        _ => {
+            let what = format!("{storage} cannot be replaced so");
+            return Err(Refusal::new(RefusalKind::NotSupported, what)
+                .hint("dev is for fileio and block, aio for fileio")
+                .at(&storage));
+        }
+    }
+    call.make(vec![Change::SetBacking { storage, backing }])
+}
+
 pub(super) fn lu_group(call: &mut Call<'_>) -> Result<String, Refusal> {
     let Path::Storage(storage) = call.path.clone() else { return call.misplaced() };
     let lu_group = call.args.text("name").map(ToOwned::to_owned);

@@ -419,6 +419,17 @@ pub(crate) const VERBS: &[Verb] = &[
         run: general::refresh,
     },
     Verb {
+        name: "replace",
+        on: &[Node::Storage],
+        doc: "Puts another file or device under the storage object, one that has its blocks already; or says how it is accessed. Under I/O: commands wait meanwhile.",
+        parameters: &[
+            may("dev", Kind::File, "the file or device; as it is if left out"),
+            may("aio", Kind::Flag, "fileio: whether the page cache is left out; as it is if left out"),
+        ],
+        rest: Rest::Nothing,
+        run: storage::replace,
+    },
+    Verb {
         name: "resize",
         on: &[Node::Storage],
         doc: "Makes the storage object larger or smaller, under I/O; initiators are told.",
