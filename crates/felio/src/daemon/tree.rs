@@ -78,7 +78,8 @@ async fn carry_out(
     let done = done.map_err(|refusal| refused(desk, is_there.then_some(&about), &refusal))?;
     let below = || done.iter().map(|done| &done.path).find(|made| made.parent().as_ref() == Some(&path));
     Ok(match *method {
-        Method::PUT => made(desk, &path),
+        // Names of iSCSI are the same in small letters, and become so.
+        Method::PUT => made(desk, done.first().map_or(&path, |done| &done.path)),
         Method::POST => made(desk, below().unwrap_or(&path)),
         Method::PATCH => shown(desk, &path, StatusCode::OK),
         _ => answer::changed(desk, Some(Ok(done))),
