@@ -44,7 +44,10 @@ fn carry_out(method: &str, path: &Path, body: &Members, config: &Config) {
     same_when_saved(&made);
     let named = done.first().map_or(path, |done| &done.path).clone();
     for done in done {
-        assert!(read(&done.path, made.clone()) == done.path.exists(&made), "what was done is where it is said to be");
+        assert!(
+            read(&done.path, made.clone()) == done.path.exists(&made),
+            "what was done is where it is said to be"
+        );
     }
     // Names of iSCSI become small letters.
     let path = if method == "PUT" { named } else { path.clone() };
