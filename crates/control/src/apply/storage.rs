@@ -73,8 +73,9 @@ impl Draft<'_> {
             let row = rows(Scope::Storage).iter().find(|row| row.name == name.as_str());
             row.and_then(|row| row.default_of(Some(&backing))).as_ref() != Some(value)
         });
+        let place = backing.dev().unwrap_or("what is said").to_owned();
         object.backing = backing;
-        self.say(key, format!("{} is accessed as said.", key.name));
+        self.say(key, format!("{} now uses {place}.", key.name));
         Ok(())
     }
 
