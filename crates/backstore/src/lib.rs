@@ -42,7 +42,7 @@ pub use fault::Fault;
 pub use identity::Identity;
 pub use lane::{Engine, Lane, LaneConfig, LaneError};
 pub use null::Null;
-pub use open::{OpenError, Opened, Source, Spec, open, open_beside};
+pub use open::{OpenError, Opened, Source, Spec, UDEV_PATIENCE, open, open_beside};
 pub use policy::CacheMode;
 pub use protect::Protect;
 pub use ram::Ram;

@@ -30,8 +30,10 @@ use crate::scsi::Scsi;
 use crate::store::Store;
 use crate::{block, file};
 
-/// How long somebody else may hold the lock of a device, and how soon to look again.
-const UDEV_PATIENCE: Duration = Duration::from_secs(2);
+/// As long as udev may hold the lock of a device, for [`Spec::patience`].
+pub const UDEV_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How soon to look again.
 const UDEV_PAUSE: Duration = Duration::from_millis(20);
 
 /// What an operator asks for.
@@ -51,6 +53,8 @@ pub struct Spec {
     pub protection: Wish,
     /// What tells memory from other memory, such as the target's name and the LUN.
     pub label: String,
+    /// How long somebody else's lock of a device is waited for.
+    pub patience: Duration,
 }
 
 /// Where blocks come from.
@@ -495,7 +499,7 @@ impl At<'_> {
     /// The same for a device. udev locks one as well, for as long as it looks at it: when it has appeared, and when somebody has written to it and
     /// closed it. That is waited for.
     fn lock_device(&self, fd: BorrowedFd<'_>) -> Result<bool, OpenError> {
-        let until = Instant::now() + UDEV_PATIENCE;
+        let until = Instant::now() + self.spec.patience;
         loop {
             match self.lock(fd) {
                 Err(OpenError::Busy { .. }) if Instant::now() < until => std::thread::sleep(UDEV_PAUSE),

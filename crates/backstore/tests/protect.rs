@@ -449,6 +449,7 @@ fn spec(source: Source, wish: Wish) -> Spec {
         block_bytes: 512,
         protection: wish,
         label: "t".into(),
+        patience: felio_backstore::UDEV_PATIENCE,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::size;
 use felio_backstore::identity::IdentitySource;
 use felio_backstore::protect::Wish;
 use felio_backstore::state::{Folder, Stateful};
-use felio_backstore::{OpenError, Opened, Source, Spec, Store};
+use felio_backstore::{OpenError, Opened, Source, Spec, Store, UDEV_PATIENCE};
 use felio_hal::state::{Saved, StateStore};
 use felio_hal::store::Limits;
 use std::fs::Metadata;
@@ -134,6 +134,7 @@ fn open_one(args: &ExportArgs, lun: usize, path: &str) -> Result<Disk, Failure> 
         protection: args.protection.map_or(Wish::AsItIs, |wish| Wish::Be(wish.0)),
         block_bytes: args.block_size.unwrap_or(BLOCK_BYTES),
         label: label(args, lun),
+        patience: UDEV_PATIENCE,
     };
     let opened = match felio_backstore::open(&spec) {
         // Nobody asked for a block size: the device's own it is.

@@ -167,6 +167,7 @@ pub(crate) fn spec(path: &Path, size: Option<u64>, cache: CacheMode) -> Spec {
         block_bytes: 512,
         protection: felio_backstore::protect::Wish::AsItIs,
         label: String::new(),
+        patience: felio_backstore::UDEV_PATIENCE,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::identity::Uuid;
 use core::time::Duration;
 use felio_backstore::protect::Wish;
 use felio_backstore::state::Stateful;
-use felio_backstore::{CacheMode, OpenError, Source, Spec, Store};
+use felio_backstore::{CacheMode, OpenError, Source, Spec, Store, UDEV_PATIENCE};
 use felio_control::{AluaGroup, Backing, Config, StorageKey, StorageObject};
 use felio_engine::{Access, Identity, PortGroup, Ports, UnitConfig};
 use felio_hal::StoreId;
@@ -107,9 +107,10 @@ impl Disk {
         (place, birth): (u32, u64),
         state: &Arc<dyn StateStore>,
         meters: Meters<UnitMeter>,
+        patience: Duration,
     ) -> Result<Self, String> {
         let opening = Opening::of(object);
-        let mut spec = spec(key, object, &opening)?;
+        let mut spec = Spec { patience, ..spec(key, object, &opening)? };
         let opened = match felio_backstore::open(&spec) {
             Err(OpenError::BlockTooSmall { needed, .. }) if opening.block_bytes.is_none() => {
                 spec.block_bytes = needed;
@@ -211,6 +212,7 @@ fn spec(key: &StorageKey, object: &StorageObject, opening: &Opening) -> Result<S
         block_bytes: opening.block_bytes.unwrap_or(BLOCK_BYTES),
         protection: opening.protection.map_or(Wish::AsItIs, |kind| Wish::Be(Some(kind))),
         label: key.to_string(),
+        patience: UDEV_PATIENCE,
     })
 }
 

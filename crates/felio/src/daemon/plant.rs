@@ -15,7 +15,7 @@ use super::service::{Inherited, Supervisor, portal_name};
 use super::work::Work;
 use core::cmp::Ordering;
 use core::time::Duration;
-use felio_backstore::Store;
+use felio_backstore::{Store, UDEV_PATIENCE};
 use felio_control::{
     Backing, Condition, Conditions, Config, DEFAULT_GROUP, Fabric, InStep, Path, PortalKey, Refusal,
     RefusalKind, StorageKey, StorageObject, Target, TargetKey, Tpg, TpgKey,
@@ -33,6 +33,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 /// How long what runs on a unit that goes may take.
 const RETIREMENT: Duration = Duration::from_secs(10);
@@ -239,6 +240,7 @@ impl Plant {
     fn prepare_disks(&mut self, wanted: &Config, mode: Mode, prepared: &mut Prepared) -> Result<(), Refusal> {
         let (work, unserved) = (self.work.take(), self.unserved(wanted));
         let total = u64::try_from(unserved.len()).unwrap_or(u64::MAX);
+        let until = Instant::now() + UDEV_PATIENCE;
         for (done, (key, object)) in (0..).zip(unserved) {
             if let Some(work) = &work {
                 work.reach(done, total)?;
@@ -265,14 +267,16 @@ impl Plant {
             let place = self.place(prepared);
             self.births += 1;
             let meters = Meters::new(self.runtime.reactors());
-            match Disk::open(key, object, (place, self.births), &self.state, meters) {
+            // What could not be opened before is no reason to refuse something else, and nobody waits for it.
+            let known = self.served.storage.get(key).is_some_and(|served| **served == *object);
+            let patience =
+                if known { Duration::ZERO } else { until.saturating_duration_since(Instant::now()) };
+            match Disk::open(key, object, (place, self.births), &self.state, meters, patience) {
                 Ok(disk) => {
                     prepared.disks.insert(key.clone(), disk);
                 }
                 Err(why) => {
                     self.free.push(place);
-                    // What could not be opened before is no reason to refuse something else.
-                    let known = self.served.storage.get(key).is_some_and(|served| **served == *object);
                     let mode = if known { Mode::Lenient } else { mode };
                     degrade(key.into(), self.explained(object, why), mode, &mut prepared.conditions)?;
                 }
