@@ -4,23 +4,9 @@ use crate::common::place::{Place, TARGET, TPG, ask};
 use crate::common::wire::{Wire, settings};
 use felio_iscsi::peer::{Data, PeerEvent};
 use serde_json::json;
-use std::process::Command;
 
 //= SPC-4 "Fixed format sense data"
 const LU_NOT_SUPPORTED: [u8; 2] = [0x25, 0x00];
-
-/// A line of the shell; what it says, and whether that is about a failure.
-fn line(place: &Place, text: &str) -> (String, bool) {
-    let output = Command::new(env!("CARGO_BIN_EXE_felio"))
-        .args(["shell", "--socket"])
-        .arg(place.path("socket"))
-        .args(text.split(' '))
-        .env("TARGETCLI_HOME", place.path("home"))
-        .output()
-        .expect("felio runs");
-    let said = [output.stdout, output.stderr].concat();
-    (String::from_utf8_lossy(&said).into_owned(), !output.status.success())
-}
 
 /// Logs out as soon as it is asked to.
 fn obey(mut wire: Wire) -> std::thread::JoinHandle<()> {
@@ -36,7 +22,7 @@ fn a_drained_portal_group_lets_nobody_in_until_it_is_served_again() {
     place.set_up();
     let leaving = obey(place.log_in("a"));
     place.felio.event("login");
-    let (said, is_error) = line(&place, &format!("{TPG} drain"));
+    let (said, is_error) = place.line(&format!("{TPG} drain"));
     assert!(!is_error && said.contains("is drained"), "{said}");
     leaving.join().expect("it was asked to log out");
     assert!(std::net::TcpStream::connect(place.portal).is_err(), "nobody listens there");
@@ -46,7 +32,7 @@ fn a_drained_portal_group_lets_nobody_in_until_it_is_served_again() {
     // What is changed meanwhile does not end it.
     place.change(json!([place.file("second")])).expect("it is new");
     assert!(std::net::TcpStream::connect(place.portal).is_err(), "nobody listens there");
-    let (said, is_error) = line(&place, &format!("{TPG} drain off=true"));
+    let (said, is_error) = place.line(&format!("{TPG} drain off=true"));
     assert!(!is_error, "{said}");
     place.log_in("b").log_out();
 }
@@ -57,11 +43,11 @@ fn who_does_not_leave_in_time_is_told_of() {
     place.set_up();
     let stubborn = place.log_in("a");
     place.felio.event("login");
-    let (said, is_error) = line(&place, "/ drain timeout=0");
+    let (said, is_error) = place.line("/ drain timeout=0");
     assert!(is_error && said.contains("still logged in: iqn.2026-11.org.example:a; "), "{said}");
     drop(stubborn);
     place.felio.event("logout");
-    let (said, is_error) = line(&place, "/ drain");
+    let (said, is_error) = place.line("/ drain");
     assert!(!is_error, "{said}");
 }
 
@@ -72,11 +58,11 @@ fn a_drained_lun_is_not_found_and_its_session_stays() {
     let mut wire = place.log_in("a");
     place.felio.event("login");
     wire.read(0, 0, 1);
-    let (said, is_error) = line(&place, &format!("{TPG}/luns/lun0 drain"));
+    let (said, is_error) = place.line(&format!("{TPG}/luns/lun0 drain"));
     assert!(!is_error, "{said}");
     let done = wire.execute(0, &crate::common::cdb::TEST_UNIT_READY, Data::None);
     assert_eq!(done.sense[12..14], LU_NOT_SUPPORTED);
-    let (said, is_error) = line(&place, &format!("{TPG}/luns/lun0 drain off=true"));
+    let (said, is_error) = place.line(&format!("{TPG}/luns/lun0 drain off=true"));
     assert!(!is_error, "{said}");
     wire.read(0, 0, 1);
     wire.log_out();

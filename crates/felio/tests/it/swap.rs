@@ -7,7 +7,6 @@ use felio_iscsi::peer::Data;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -26,19 +25,6 @@ fn write_cache(is_on: bool) -> Value {
 
 fn backing(dev: &Path, aio: bool) -> Value {
     json!({"change": "set_backing", "storage": DISK, "backing": {"fileio": {"dev": dev, "size": 0, "aio": aio}}})
-}
-
-/// A line of the shell; what it says, and whether that is about a failure.
-fn line(place: &Place, text: &str) -> (String, bool) {
-    let output = Command::new(env!("CARGO_BIN_EXE_felio"))
-        .args(["shell", "--socket"])
-        .arg(place.path("socket"))
-        .args(text.split(' '))
-        .env("TARGETCLI_HOME", place.path("home"))
-        .output()
-        .expect("felio runs");
-    let said = [output.stdout, output.stderr].concat();
-    (String::from_utf8_lossy(&said).into_owned(), !output.status.success())
 }
 
 /// WCE of the caching mode page.
@@ -149,7 +135,7 @@ fn a_copy_takes_the_place_of_a_file_that_is_read() {
     let crew = Crew::start(&place, read_what_was_written);
     let (file, copy) = (place.path("first.img"), place.path("copy.img"));
     fs::copy(&file, &copy).expect("there is room");
-    let (said, is_error) = line(&place, &format!("{DISK} replace dev={}", copy.display()));
+    let (said, is_error) = place.line(&format!("{DISK} replace dev={}", copy.display()));
     assert!(!is_error, "{said}");
     wire.write(0, 8000, pattern(9, 512));
     crew.finish();

@@ -24,6 +24,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A line of the shell; what it says, and whether that is about a failure.
+    pub(crate) fn line(&self, text: &str) -> (String, bool) {
+        let output = Command::new(env!("CARGO_BIN_EXE_felio"))
+            .args(["shell", "--socket"])
+            .arg(self.path("socket"))
+            .args(text.split(' '))
+            .env("TARGETCLI_HOME", self.path("home"))
+            .output()
+            .expect("felio runs");
+        let said = [output.stdout, output.stderr].concat();
+        (String::from_utf8_lossy(&said).into_owned(), !output.status.success())
+    }
+
     pub(crate) fn new() -> Self {
         Self::with(&["--cores", "1"])
     }
