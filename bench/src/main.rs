@@ -21,6 +21,7 @@ mod null;
 mod pdu;
 mod report;
 mod run;
+mod scale;
 mod stream;
 mod sys;
 mod targets;
@@ -72,6 +73,8 @@ enum Subcommands {
     Null(null::Options),
     /// Counts the instructions that our own code spends on a command, by valgrind
     Count(count::Options),
+    /// Starts the daemon on a large configuration and times that, and the shell's commands after it
+    Scale(scale::Options),
     /// Loads any target once and prints the figures
     Initiator(InitiatorOptions),
 }
@@ -138,6 +141,7 @@ fn answer(command: Subcommands) -> Result<()> {
         Subcommands::Run(options) => run::run(&options, &stop),
         Subcommands::Null(options) => null::serve(&options, &stop),
         Subcommands::Initiator(options) => load_once(&options, &stop),
+        Subcommands::Scale(options) => scale::run(&options, &stop),
         Subcommands::Count(options) => count::run(&options),
         Subcommands::Cases => {
             let mut text: String =

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cases::{CASES, Contender, GOALS, Goal, Metric},
+    cases::{Bound, CASES, Contender, GOALS, Goal, Metric},
     run::{Idle, Sample},
 };
 
@@ -62,15 +62,47 @@ impl Report {
         median(pairs.map(|(a, b)| a.get(metric) / b.get(metric)))
     }
 
-    fn judge(&self, goal: &Goal) -> (Option<f64>, Verdict) {
-        let ratio = self.ratio(goal.metric, goal.of, goal.to);
-        let verdict = match ratio {
-            None => Verdict::NotMeasured,
-            Some(ratio) if goal.bound.holds(ratio) => Verdict::Met,
-            Some(_) => Verdict::Missed,
-        };
-        (ratio, verdict)
+    fn judge(&self, goal: &Goal) -> Judged {
+        Judged { text: goal.text, bound: goal.bound, figure: self.ratio(goal.metric, goal.of, goal.to) }
     }
+}
+
+/// A goal, and what was seen.
+pub(crate) struct Judged {
+    pub(crate) text: &'static str,
+    pub(crate) bound: Bound,
+    /// None if it was not measured.
+    pub(crate) figure: Option<f64>,
+}
+
+impl Judged {
+    fn verdict(&self) -> Verdict {
+        match self.figure {
+            None => Verdict::NotMeasured,
+            Some(figure) if self.bound.holds(figure) => Verdict::Met,
+            Some(_) => Verdict::Missed,
+        }
+    }
+}
+
+/// The goals that were measured, where there are any; `unit` says what their figures are.
+pub(crate) fn goal_table(unit: &str, goals: &[Judged]) -> String {
+    let mut table = table(&["goal", "bound", unit, ""]);
+    for goal in goals {
+        let said = match goal.verdict() {
+            Verdict::Met => "met",
+            Verdict::Missed => "MISSED",
+            Verdict::NotMeasured => continue,
+        };
+        table.add_row([goal.text.to_owned(), goal.bound.to_string(), times(goal.figure), said.to_owned()]);
+    }
+    if table.row_count() > 0 { format!("\n{table}\n") } else { String::new() }
+}
+
+/// The same for programs.
+pub(crate) fn goal_json(unit: &str, goals: &[Judged]) -> Vec<Value> {
+    let json = |goal: &Judged| json!({"goal": goal.text, "bound": goal.bound.to_string(), unit: goal.figure, "verdict": goal.verdict()});
+    goals.iter().map(json).collect()
 }
 
 impl Sample {
@@ -96,7 +128,7 @@ impl SeriesOfSamples {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -120,24 +152,16 @@ pub(crate) fn tables(report: &Report) -> String {
         }
         text += &format!("\n{table}\n");
     }
-    let mut table = table(&["goal", "bound", "ratio", ""]);
-    for goal in GOALS {
-        let (ratio, verdict) = report.judge(goal);
-        let said = match verdict {
-            Verdict::Met => "met",
-            Verdict::Missed => "MISSED",
-            Verdict::NotMeasured => continue,
-        };
-        table.add_row([goal.text.to_owned(), goal.bound.to_string(), times(ratio), said.to_owned()]);
-    }
-    if table.row_count() > 0 {
-        text += &format!("\n{table}\n");
-    }
+    text += &goal_table("ratio", &judged(report));
     if report.others > OTHERS_MAX {
         let percent = report.others * 100.0;
         text += &format!("\nOther processes had {percent:.0} % of the two cores: expect noise.\n");
     }
     text
+}
+
+fn judged(report: &Report) -> Vec<Judged> {
+    GOALS.iter().map(|goal| report.judge(goal)).collect()
 }
 
 fn figures(report: &Report) -> Table {
@@ -186,11 +210,12 @@ fn times(ratio: Option<f64>) -> String {
 }
 
 /// Names to the left, figures to the right.
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header.iter().copied());
     for column in table.column_iter_mut() {
-        let is_name = header.get(column.index).is_some_and(|name| ["case", "target", "goal"].contains(name));
+        let is_name =
+            header.get(column.index).is_some_and(|name| ["case", "target", "goal", "what"].contains(name));
         column.set_cell_alignment(if is_name { CellAlignment::Left } else { CellAlignment::Right });
     }
     table
@@ -222,13 +247,7 @@ pub(crate) fn json(report: &Report) -> Result<String> {
             })
         })
         .collect();
-    let goals: Vec<Value> = GOALS
-        .iter()
-        .map(|goal| {
-            let (ratio, verdict) = report.judge(goal);
-            json!({"goal": goal.text, "bound": goal.bound.to_string(), "ratio": ratio, "verdict": verdict})
-        })
-        .collect();
+    let goals = goal_json("ratio", &judged(report));
     let document = json!({"results": results, "idle_bytes_a_session": report.idle, "goals": goals, "others": report.others});
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -241,6 +260,12 @@ mod tests {
         Sample { iops, mb_s: 0.0, p50: 0.0, p99: 0.0, p999: 0.0, cpu: 0.0, client_cpu: 0.0, beside_mb_s: 0.0 }
     }
 
+    /// Of the first goal.
+    fn verdict(report: &Report) -> (Option<f64>, Verdict) {
+        let judged = report.judge(&GOALS[0]);
+        (judged.figure, judged.verdict())
+    }
+
     #[test]
     fn ratios_are_paired_by_round() {
         let mut report = Report::default();
@@ -248,7 +273,7 @@ mod tests {
             report.add("4k-randread", Contender::Felio, round, sample(ours));
             report.add("4k-randread", Contender::Tgt, round, sample(theirs));
         }
-        assert_eq!(report.judge(&GOALS[0]), (Some(20.0), Verdict::Met));
+        assert_eq!(verdict(&report), (Some(20.0), Verdict::Met));
     }
 
     #[test]
@@ -256,7 +281,7 @@ mod tests {
         let mut report = Report::default();
         report.add("4k-randread", Contender::Felio, 1, sample(10.0));
         report.add("4k-randread", Contender::Tgt, 0, sample(1.0));
-        assert_eq!(report.judge(&GOALS[0]), (None, Verdict::NotMeasured));
+        assert_eq!(verdict(&report), (None, Verdict::NotMeasured));
     }
 
     #[test]

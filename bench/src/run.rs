@@ -21,7 +21,7 @@ use crate::{
     pdu::{Cdb, Direction},
     report::{self, Report},
     sys,
-    targets::{Fleet, Settings, Target},
+    targets::{self, Fleet, Settings, Target},
 };
 
 #[derive(clap::Args)]
@@ -102,12 +102,11 @@ pub(crate) fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
         "no case has such a name; `felio-bench cases` lists them"
     );
 
-    let beside = std::env::current_exe()?.with_file_name("felio");
     let mut driver = Driver {
         options,
         stop,
         fleet: Fleet::new(Settings {
-            felio: options.felio.clone().unwrap_or(beside),
+            felio: targets::felio(options.felio.as_deref())?,
             other: options.other.clone(),
             core: options.target_core,
             bytes: options.size,

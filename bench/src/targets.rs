@@ -18,6 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -39,11 +40,22 @@ pub(crate) struct Settings {
 pub(crate) struct Target {
     pub(crate) pid: u32,
     pub(crate) address: Address,
-    child: Child,
-    farewell: Farewell,
     /// The file of the unit, where it has one.
     pub(crate) file: Option<PathBuf>,
+    process: Process,
+}
+
+/// A process of ours and its files: dropping it ends it.
+struct Process {
+    child: Child,
+    farewell: Farewell,
     scratch: TempDir,
+}
+
+/// `felio daemon` in a folder of its own.
+pub(crate) struct Daemon {
+    program: PathBuf,
+    process: Process,
 }
 
 /// How a process is asked to end before it is killed.
@@ -65,6 +77,11 @@ pub(crate) struct Fleet {
 const START_MAX: Duration = Duration::from_secs(30);
 const TGT_START_MAX: Duration = Duration::from_secs(5);
 const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// Files of a daemon.
+const CONFIG: &str = "saveconfig.json";
+const SOCKET: &str = "socket";
+
 const TGT_TARGET: &str = "iqn.2026-01.example.felio:tgt";
 
 impl Fleet {
@@ -110,13 +127,12 @@ impl Settings {
         let scratch = TempDir::new()?;
         let mut command = self.command(&std::env::current_exe()?, &scratch)?;
         command.args(["null", "--port", "0", "--size", &self.bytes.to_string()]);
-        let (child, portal, target) = start_announced(command, &scratch)?;
-        Ok(Target::new(child, portal, target, 0, Farewell::None, None, scratch))
+        let (process, (portal, target)) = start(command, Farewell::None, scratch, address)?;
+        Ok(Target::new(process, portal, target, 0, None))
     }
 
     fn start_felio(&self, program: &Path, options: &[&str], file: Option<&str>) -> Result<Target> {
-        let built = program.is_file();
-        ensure!(built, "{} does not exist; build it: cargo build --release -p felio", program.display());
+        ensure_built(program)?;
         let scratch = TempDir::new_in(&self.directory)?;
         let file = file.map(|name| scratch.path().join(name));
         let mut command = self.command(program, &scratch)?;
@@ -134,8 +150,8 @@ impl Settings {
         if !options.contains(&"--cores") {
             command.args(["--cores", "1"]);
         }
-        let (child, portal, target) = start_announced(command, &scratch)?;
-        Ok(Target::new(child, portal, target, 0, Farewell::Terminate, file, scratch))
+        let (process, (portal, target)) = start(command, Farewell::Terminate, scratch, address)?;
+        Ok(Target::new(process, portal, target, 0, file))
     }
 
     fn start_tgt(&self) -> Result<Target> {
@@ -151,12 +167,12 @@ impl Settings {
         let child = command.spawn().context("cannot start tgtd (package tgt)")?;
         let farewell = Farewell::Tgt { control: control.clone() };
         // From here on dropping it ends it.
-        let target =
-            Target::new(child, portal, TGT_TARGET.to_owned(), 1, farewell, Some(file.clone()), scratch);
+        let process = Process { child, farewell, scratch };
+        let target = Target::new(process, portal, TGT_TARGET.to_owned(), 1, Some(file.clone()));
         let begin = Instant::now();
         while tgtadm(&control, "show", "target", &[]).is_err() {
             let is_late = begin.elapsed() > TGT_START_MAX;
-            ensure!(!is_late, "tgtd does not answer (it needs root): {}", said(&target.scratch));
+            ensure!(!is_late, "tgtd does not answer (it needs root): {}", said(&target.process.scratch));
             thread::sleep(Duration::from_millis(50));
         }
         let file = file.to_str().context("path")?;
@@ -166,44 +182,66 @@ impl Settings {
         Ok(target)
     }
 
-    /// A program on the target's core that ends with us; what it says on standard error is kept for the report.
+    /// A program on the target's core.
     fn command(&self, program: &Path, scratch: &TempDir) -> Result<Command> {
-        let mut command = Command::new("taskset");
-        command.args(["-c", &self.core.to_string(), "setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
-        command.stderr(File::create(scratch.path().join("stderr"))?);
+        let mut command = tied(Path::new("taskset"), scratch)?;
+        command.args(["-c", &self.core.to_string()]).arg(program);
         Ok(command)
     }
 }
 
-/// Starts a program whose first line says where it serves. The rest of its lines are read and dropped.
-fn start_announced(mut command: Command, scratch: &TempDir) -> Result<(Child, SocketAddr, String)> {
-    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start taskset and setpriv")?;
-    let output = child.stdout.take().context("standard output")?;
-    let (announce, announced) = mpsc::channel();
+/// A program that ends with us; what it says on standard error is kept for the report.
+fn tied(program: &Path, scratch: &TempDir) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+    command.stderr(File::create(scratch.path().join("stderr"))?);
+    Ok(command)
+}
+
+/// Starts a program and reads its lines of JSON until one of them has what is looked for. The rest of its lines are read and dropped.
+fn start<T>(
+    mut command: Command,
+    farewell: Farewell,
+    scratch: TempDir,
+    look: impl Fn(&Value) -> Option<T>,
+) -> Result<(Process, T)> {
+    let child = command.stdout(Stdio::piped()).spawn().context("cannot start setpriv and taskset")?;
+    let mut process = Process { child, farewell, scratch };
+    let output = process.child.stdout.take().context("standard output")?;
+    let (say, said_so_far) = mpsc::channel();
     thread::spawn(move || {
-        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-        let _ = announce.send(lines.next());
-        lines.for_each(drop);
-    });
-    let line = match announced.recv_timeout(START_MAX) {
-        Ok(Some(line)) => line,
-        _ => {
-            let _ = child.kill();
-            let _ = child.wait();
-            bail!("not ready: {}", said(scratch));
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = say.send(line);
         }
-    };
-    let ready: serde_json::Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-    let portal = ready["portals"][0].as_str().and_then(|portal| portal.parse().ok());
-    match (portal, ready["target"].as_str()) {
-        (Some(portal), Some(target)) => Ok((child, portal, target.to_owned())),
-        _ => {
-            let _ = child.kill();
-            let _ = child.wait();
-            bail!("no portal and target in {line}")
+    });
+    let begin = Instant::now();
+    while let Ok(line) = said_so_far.recv_timeout(START_MAX.saturating_sub(begin.elapsed())) {
+        let line: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        if let Some(found) = look(&line) {
+            return Ok((process, found));
         }
     }
+    bail!("not ready: {}", said(&process.scratch));
+}
+
+/// Where a target serves, as it says when it does.
+fn address(line: &Value) -> Option<(SocketAddr, String)> {
+    Some((line["portals"][0].as_str()?.parse().ok()?, line["target"].as_str()?.to_owned()))
+}
+
+/// This build of felio, or the one beside us.
+pub(crate) fn felio(given: Option<&Path>) -> Result<PathBuf> {
+    match given {
+        Some(program) => Ok(program.to_owned()),
+        None => Ok(std::env::current_exe()?.with_file_name("felio")),
+    }
+}
+
+fn ensure_built(program: &Path) -> Result<()> {
+    let built = program.is_file();
+    ensure!(built, "{} does not exist; build it: cargo build --release -p felio", program.display());
+    Ok(())
 }
 
 /// What a child wrote on standard error.
@@ -220,19 +258,44 @@ fn tgtadm(control: &str, operation: &str, mode: &str, rest: &[&str]) -> Result<(
 }
 
 impl Target {
-    fn new(
-        child: Child,
-        portal: SocketAddr,
-        target: String,
-        lun: u8,
-        farewell: Farewell,
-        file: Option<PathBuf>,
-        scratch: TempDir,
-    ) -> Self {
+    fn new(process: Process, portal: SocketAddr, target: String, lun: u8, file: Option<PathBuf>) -> Self {
         let address = Address { portal, target, lun, digests: Digests::None };
-        Self { pid: child.id(), address, child, farewell, file, scratch }
+        Self { pid: process.child.id(), address, file, process }
+    }
+}
+
+impl Daemon {
+    /// Starts it on a configuration; how long it took until it served that.
+    pub(crate) fn start(program: &Path, config: &Value) -> Result<(Self, Duration)> {
+        ensure_built(program)?;
+        let scratch = TempDir::new()?;
+        fs::write(scratch.path().join(CONFIG), serde_json::to_vec(config)?)?;
+        let mut command = tied(program, &scratch)?;
+        command.args(["daemon", "--json", "--cores", "1"]);
+        for (option, name) in [("--config", CONFIG), ("--state-dir", "state"), ("--socket", SOCKET)] {
+            command.arg(option).arg(scratch.path().join(name));
+        }
+        let begin = Instant::now();
+        let is_ready = |line: &Value| (line["event"] == "ready").then(|| begin.elapsed());
+        let (process, took) = start(command, Farewell::Terminate, scratch, is_ready)?;
+        Ok((Self { program: program.to_owned(), process }, took))
     }
 
+    /// How long a command of the shell takes, from the start of the program to its end.
+    pub(crate) fn time(&self, words: &str) -> Result<Duration> {
+        let folder = self.process.scratch.path();
+        let mut shell = Command::new(&self.program);
+        shell.args(["shell", "--socket"]).arg(folder.join(SOCKET)).args(words.split(' '));
+        shell.env("TARGETCLI_HOME", folder);
+        let begin = Instant::now();
+        let output = shell.output()?;
+        let took = begin.elapsed();
+        ensure!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(took)
+    }
+}
+
+impl Process {
     fn has_ended_within(&mut self, time: Duration) -> bool {
         let begin = Instant::now();
         while begin.elapsed() < time {
@@ -245,12 +308,12 @@ impl Target {
     }
 }
 
-impl Drop for Target {
+impl Drop for Process {
     fn drop(&mut self) {
         match &self.farewell {
             Farewell::None => {}
             Farewell::Terminate => {
-                let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+                let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
                 if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
                     && self.has_ended_within(STOP_MAX)
                 {
