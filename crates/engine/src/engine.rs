@@ -10,6 +10,7 @@ use crate::config::TargetConfig;
 use crate::copy::{self, Copies};
 use crate::gate::Peers;
 use crate::management::{Functions, is_given_up};
+use crate::metering::Tally;
 use crate::nexus::{Newcomer, Nexuses};
 use crate::reservation::Path;
 use crate::table::Table;
@@ -60,6 +61,8 @@ pub struct Engine {
     pub(crate) requests: VecDeque<(NexusId, PortRequest)>,
     pub(crate) submissions: VecDeque<Submission>,
     pub(crate) peers: Peers,
+    /// What no meter has heard of yet.
+    pub(crate) tally: Tally,
 }
 
 impl Engine {
@@ -91,6 +94,7 @@ impl Engine {
             requests: VecDeque::with_capacity(tasks),
             submissions: VecDeque::with_capacity(tasks + units.len()),
             peers: Peers::default(),
+            tally: Tally::NONE,
             target,
             reactor,
             now: Time(0),
@@ -137,6 +141,7 @@ impl Engine {
     /// The next answer or wish for a port.
     #[must_use]
     pub fn poll_request(&mut self) -> Option<(NexusId, PortRequest)> {
+        self.tell_meters();
         // Before an initiator hears of a change, every guest has.
         if self.peers.voiding > 0 { None } else { self.requests.pop_front() }
     }

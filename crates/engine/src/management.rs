@@ -145,6 +145,7 @@ impl Engine {
             self.end(now, slot, Ending::Silent, pool);
         }
         self.end_allegiances_of(nexus);
+        self.tell_meters();
         self.nexuses.remove(nexus);
         self.forget_nexus(nexus);
         self.settle(now, pool);

@@ -3,7 +3,8 @@
 //!
 //! Parts of copies are nobody's commands and are not counted; what they ask of the stores is.
 //!
-//! Cost, on the way of every command: a few additions in memory that no other thread writes, and no look at a clock.
+//! Cost, on the way of every command: a comparison and an addition, for commands of a batch end alike ([`Tally`]); for the first of a batch
+//! a few additions in memory that no other thread writes. No look at a clock.
 
 use crate::commands::find;
 use crate::engine::{Engine, index};
@@ -14,35 +15,64 @@ use crate::unit::Unit;
 use crate::work::Outcome;
 use felio_hal::meter::{Ended, UnitMeter};
 use felio_hal::store::Passed;
-use felio_hal::{Command, NexusId, PortTag};
+use felio_hal::{Command, NexusId, PortTag, Time};
 use felio_spec::cdb::Kind;
-use felio_spec::sense::code_of;
+use felio_spec::sense::{SenseKey, code_of};
 use felio_spec::{Status, TaskManagementFunction};
 use std::sync::Arc;
+
+/// What ended well and alike, one after another, and of which no meter has heard yet.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Commands of this nexus
+    nexus: NexusId,
+    /// to this unit, and how they ended. If they are none, the rest means nothing.
+    unit: u32,
+    ended: Ended,
+    /// Operations of the store of this unit,
+    store: u32,
+    /// how long each took,
+    nanos: u64,
+    /// and how many they are.
+    operations: u64,
+}
+
+impl Tally {
+    pub(crate) const NONE: Self = Self {
+        nexus: NexusId { reactor: 0, slot: 0, generation: 0 },
+        unit: 0,
+        ended: Ended {
+            kind: Kind::Other,
+            status: Status::GOOD,
+            key: None,
+            nanos: 0,
+            commands: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        },
+        store: 0,
+        nanos: 0,
+        operations: 0,
+    };
+}
 
 impl Engine {
     /// A task is about to be answered.
     #[inline]
-    pub(crate) fn count_answered(&self, task: &Task, outcome: &Outcome) {
+    pub(crate) fn count_answered(&mut self, slot: u32, outcome: &Outcome) {
         let Outcome { status, sense, data, .. } = outcome;
         let key = sense.as_ref().map(|sense| sense.code.key);
-        self.count(
-            task,
-            Ended { status: *status, key, ..self.ended(task, data.as_ref().map_or(0, |buf| buf.len())) },
-        );
+        self.count_task(slot, *status, key, data.as_ref().map_or(0, |buf| buf.len()));
     }
 
     /// The same, as a device has answered.
-    pub(crate) fn count_passed(&self, task: &Task, passed: &Passed, bytes_in: usize) {
-        let key = code_of(&passed.sense).map(|code| code.key);
-        self.count(task, Ended { status: passed.status, key, ..self.ended(task, bytes_in) });
+    pub(crate) fn count_passed(&mut self, slot: u32, passed: &Passed, bytes_in: usize) {
+        self.count_task(slot, passed.status, code_of(&passed.sense).map(|code| code.key), bytes_in);
     }
 
     /// A task is answered with a mere status.
-    pub(crate) fn count_ended(&self, slot: u32, status: Status) {
-        if let Some(task) = self.table.get(slot) {
-            self.count(task, Ended { status, ..self.ended(task, 0) });
-        }
+    pub(crate) fn count_ended(&mut self, slot: u32, status: Status) {
+        self.count_task(slot, status, None, 0);
     }
 
     /// A command is answered that did not become a task.
@@ -63,9 +93,10 @@ impl Engine {
             kind: entry.map_or(Kind::Other, |entry| entry.row.kind),
             status: outcome.status,
             key: outcome.sense.as_ref().map(|sense| sense.code.key),
+            nanos: 0,
+            commands: 1,
             bytes_in: sent(outcome.data.as_ref().map_or(0, |buf| buf.len()), command.expect_in),
             bytes_out: 0,
-            nanos: 0,
         };
         self.note(nexus, unit, &ended);
     }
@@ -92,27 +123,84 @@ impl Engine {
         }
     }
 
-    /// How a task ends, if all is well.
+    /// The operation of a task is home.
     #[inline]
-    fn ended(&self, task: &Task, bytes_in: usize) -> Ended {
-        Ended {
+    pub(crate) fn count_operation(&mut self, slot: u32, now: Time, succeeded: bool) {
+        if cfg!(felio_uncounted) {
+            return;
+        }
+        let Some(task) = self.table.get(slot) else { return };
+        let (unit, nanos) = (task.unit, now.nanos_since(task.course.submitted));
+        if !succeeded {
+            self.units[index(unit)].meter.store_failures.add(1);
+        }
+        if (self.tally.store, self.tally.nanos) != (unit, nanos) {
+            self.tell_of_operations();
+            (self.tally.store, self.tally.nanos) = (unit, nanos);
+        }
+        self.tally.operations += 1;
+    }
+
+    /// The meters hear of everything so far: before anybody can ask them about a command that he has the answer of, and before a nexus or a
+    /// unit goes.
+    #[inline]
+    pub(crate) fn tell_meters(&mut self) {
+        if self.tally.ended.commands > 0 {
+            self.tell_of_commands();
+        }
+        if self.tally.operations > 0 {
+            self.tell_of_operations();
+        }
+    }
+
+    #[inline(never)]
+    fn tell_of_operations(&mut self) {
+        let Tally { store, nanos, operations, .. } = &mut self.tally;
+        if let Some(unit) = self.units.get(index(*store)) {
+            unit.meter.store.note(*nanos, core::mem::take(operations));
+        }
+    }
+
+    #[inline(never)]
+    fn tell_of_commands(&mut self) {
+        let Tally { nexus, unit, ended, .. } = self.tally;
+        self.tally.ended = Tally::NONE.ended;
+        self.note(nexus, Some(unit), &ended);
+    }
+
+    #[inline]
+    fn count_task(&mut self, slot: u32, status: Status, key: Option<SenseKey>, bytes_in: usize) {
+        if cfg!(felio_uncounted) {
+            return;
+        }
+        let Some(task) = self.table.get(slot).filter(|task| !task.is_piece()) else { return };
+        let &Task { nexus, unit, .. } = task;
+        let ended = Ended {
             kind: task.entry.row.kind,
-            status: Status::GOOD,
-            key: None,
+            status,
+            key,
+            nanos: self.now.nanos_since(task.course.arrived),
+            commands: 1,
             bytes_in: sent(bytes_in, task.course.room),
             bytes_out: task.course.received.into(),
-            nanos: self.now.nanos_since(task.course.arrived),
+        };
+        if status != Status::GOOD {
+            return self.note(nexus, Some(unit), &ended);
         }
+        let alike = &mut self.tally.ended;
+        if (alike.kind, alike.nanos, self.tally.unit) == (ended.kind, ended.nanos, unit)
+            && self.tally.nexus == nexus
+        {
+            alike.commands += 1;
+            alike.bytes_in += ended.bytes_in;
+            alike.bytes_out += ended.bytes_out;
+            return;
+        }
+        self.tell_meters();
+        (self.tally.nexus, self.tally.unit, self.tally.ended) = (nexus, unit, ended);
     }
 
-    #[inline]
-    fn count(&self, task: &Task, ended: Ended) {
-        if !task.is_piece() {
-            self.note(task.nexus, Some(task.unit), &ended);
-        }
-    }
-
-    #[inline]
+    #[inline(never)]
     fn note(&self, nexus: NexusId, unit: Option<u32>, ended: &Ended) {
         if let Some(unit) = unit {
             self.units[index(unit)].meter.commands.note(ended);

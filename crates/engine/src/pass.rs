@@ -133,7 +133,7 @@ impl Engine {
         }
         let sense = (!passed.sense.is_empty()).then(|| SenseData::raw(&passed.sense));
         let transfer_bytes = u64::try_from(passed.transferred).unwrap_or(u64::MAX);
-        self.count_passed(task, &passed, data.as_ref().map_or(0, |buf| buf.len()));
+        self.count_passed(slot, &passed, data.as_ref().map_or(0, |buf| buf.len()));
         let response = Response { tag, status: passed.status, sense, data, transfer_bytes };
         self.requests.push_back((nexus, PortRequest::Respond(response)));
         self.let_go(slot);

@@ -203,7 +203,7 @@ impl Engine {
         let status = outcome.status;
         let trouble = (status != Status::GOOD && !task.is_piece())
             .then(|| Trouble::new(status, &task.cdb, task.attribute));
-        self.count_answered(task, &outcome);
+        self.count_answered(slot, &outcome);
         self.answer(nexus, tag, unit, outcome);
         self.let_go(slot);
         if let Some(trouble) = trouble {
@@ -247,11 +247,10 @@ impl Engine {
         buf: Option<Buf>,
         pool: &mut Pool,
     ) {
+        self.count_operation(slot, now, result.is_ok());
         let Some(task) = self.table.get_mut(slot) else { return };
         let at = task.unit;
         let unit = &self.units[index(at)];
-        unit.meter.store.note(now.nanos_since(task.course.submitted));
-        unit.meter.store_failures.add(u64::from(result.is_err()));
         match (core::mem::replace(&mut task.state, State::Deciding), result) {
             (State::InStore(_, Work::Size), Ok(Done::Size(bytes))) => {
                 give_back(buf, pool);
@@ -375,7 +374,7 @@ impl Engine {
                 Next::Detach(op, outcome) => {
                     let Some(task) = self.table.get(slot) else { return };
                     let (nexus, tag, unit) = (task.nexus, task.tag, task.unit);
-                    self.count_answered(task, &outcome);
+                    self.count_answered(slot, &outcome);
                     self.answer(nexus, tag, unit, outcome);
                     let state = State::Doomed(Fate::Detached, Next::effort(&op));
                     return self.submit(slot, op, state);

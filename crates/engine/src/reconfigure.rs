@@ -23,6 +23,7 @@ use std::sync::Arc;
 impl Engine {
     /// The configuration is this one from now on.
     pub fn handle_config(&mut self, now: Time, target: Arc<TargetConfig>, pool: &mut Pool) {
+        self.tell_meters();
         let before = Arc::clone(&self.target);
         for (at, config) in (0u32..).zip(&target.units) {
             if !before.units.get(index(at)).is_some_and(|old| Arc::ptr_eq(old, config)) {

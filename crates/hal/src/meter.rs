@@ -106,15 +106,15 @@ pub struct LunMeter {
 }
 
 impl LunMeter {
-    /// A command was answered.
+    /// Commands were answered.
     #[inline]
     pub fn note(&self, ended: &Ended) {
-        self.commands.add(1);
+        self.commands.add(ended.commands);
         self.bytes_in.add(ended.bytes_in);
         self.bytes_out.add(ended.bytes_out);
-        self.nanos.add(ended.nanos);
+        self.nanos.add(ended.nanos.wrapping_mul(ended.commands));
         if ended.status != Status::GOOD {
-            self.errors.add(1);
+            self.errors.add(ended.commands);
         }
     }
 }
@@ -131,31 +131,33 @@ pub const FAILURES: [Status; 5] = [
     Status::TASK_ABORTED,
 ];
 
-/// How a command ended.
+/// How a command ended, or some that ended alike.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// What it was.
+    /// What each was.
     pub kind: Kind,
     /// How.
     pub status: Status,
     /// What was wrong.
     pub key: Option<SenseKey>,
-    /// Bytes to the initiator.
-    pub bytes_in: u64,
-    /// Bytes from it.
-    pub bytes_out: u64,
-    /// From arrival to answer.
+    /// From arrival to answer, each.
     pub nanos: u64,
+    /// How many they are.
+    pub commands: u64,
+    /// Bytes to the initiator, all together.
+    pub bytes_in: u64,
+    /// Bytes from it, all together.
+    pub bytes_out: u64,
 }
 
 impl Meter {
-    /// A command was answered.
+    /// Commands were answered.
     #[inline]
     pub fn note(&self, ended: &Ended) {
-        self.commands[ended.kind.index()].add(1);
+        self.commands[ended.kind.index()].add(ended.commands);
         self.bytes_in.add(ended.bytes_in);
         self.bytes_out.add(ended.bytes_out);
-        self.latency.note(ended.nanos);
+        self.latency.note(ended.nanos, ended.commands);
         if ended.status != Status::GOOD {
             self.note_failure(ended);
         }
@@ -166,10 +168,10 @@ impl Meter {
         if ended.status == Status::CHECK_CONDITION {
             let key = ended.key.unwrap_or(SenseKey::NO_SENSE);
             if let Some(count) = self.checks.get(usize::from(key.0)) {
-                count.add(1);
+                count.add(ended.commands);
             }
         } else if let Some(at) = FAILURES.iter().position(|status| *status == ended.status) {
-            self.failures[at].add(1);
+            self.failures[at].add(ended.commands);
         }
     }
 
@@ -208,11 +210,11 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// It took so long once.
+    /// It took so long, so many times.
     #[inline]
-    pub fn note(&self, nanos: u64) {
-        self.total.add(nanos);
-        self.buckets[bucket_of(nanos)].add(1);
+    pub fn note(&self, nanos: u64, times: u64) {
+        self.total.add(nanos.wrapping_mul(times));
+        self.buckets[bucket_of(nanos)].add(times);
     }
 
     /// The buckets' counts.
@@ -290,7 +292,7 @@ mod tests {
     use super::*;
 
     fn ended(status: Status, key: Option<SenseKey>) -> Ended {
-        Ended { kind: Kind::Read, status, key, bytes_in: 512, bytes_out: 0, nanos: 1000 }
+        Ended { kind: Kind::Read, status, key, nanos: 1000, commands: 1, bytes_in: 512, bytes_out: 0 }
     }
 
     #[test]
@@ -315,7 +317,7 @@ mod tests {
     #[test]
     fn the_longest_time_is_in_the_last_bucket() {
         let histogram = Histogram::default();
-        histogram.note(u64::MAX);
+        histogram.note(u64::MAX, 1);
         assert_eq!(histogram.counts().last(), Some(1));
         assert_eq!(histogram.counts().sum::<u64>(), 1);
     }
@@ -349,6 +351,18 @@ mod tests {
         meter.note(&ended(Status::BUSY, None));
         let counts = [&meter.commands, &meter.errors, &meter.bytes_in, &meter.bytes_out, &meter.nanos];
         assert_eq!(counts.map(Count::get), [2, 1, 1024, 0, 2000]);
+    }
+
+    #[test]
+    fn commands_that_end_alike_count_as_they_would_one_by_one() {
+        for status in [Status::GOOD, Status::BUSY, Status::CHECK_CONDITION] {
+            let (together, single) = (Meter::default(), Meter::default());
+            let one = ended(status, None);
+            together.note(&Ended { commands: 2, bytes_in: 2 * one.bytes_in, ..one });
+            single.note(&one);
+            single.note(&one);
+            assert_eq!(format!("{together:?}"), format!("{single:?}"));
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod keeping;
 mod log;
 mod management;
 mod medium;
+mod metering;
 mod mode;
 mod order;
 mod overhaul;

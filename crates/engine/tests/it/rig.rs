@@ -558,6 +558,14 @@ impl Rig {
         self.pump();
     }
 
+    /// Carries out all held operations before anybody hears of any.
+    pub(crate) fn release_together(&mut self) {
+        for submission in core::mem::take(&mut self.held) {
+            self.complete(submission);
+        }
+        self.pump();
+    }
+
     pub(crate) fn release_all(&mut self) {
         while !self.held.is_empty() {
             self.release();
@@ -723,7 +731,7 @@ impl Rig {
         Ok(Done::Done)
     }
 
-    fn complete(&mut self, submission: Submission) {
+    pub(crate) fn complete(&mut self, submission: Submission) {
         let Submission { store, task, op } = submission;
         if let Op::Copy { from, from_at, at, len } = op {
             let result = self.copy_by_store((from, index(from_at)), (store, index(at)), index(len));
