@@ -1,13 +1,15 @@
 //! The audit log: one line of JSON for everything that somebody has changed, or was refused to.
 //!
-//! A line says when, who, what, the revision before and after, and what came of it; it is durable before whoever asked is answered. Secrets
-//! are never in it. A file that would get longer than [`BYTES_MAX`] becomes `audit.log.1`, and so on up to [`KEPT`].
+//! A line says when, who, what, the revision before and after, and what came of it; it is durable before whoever asked is answered, but for
+//! those whom [`refused`](super::refused) tells of. Secrets are never in it. A file that would get longer than [`BYTES_MAX`] becomes
+//! `audit.log.1`, and so on up to [`KEPT`].
 
 use super::entrance;
 use super::lines::Desk;
+use super::refused::Refused;
 use crate::tokens::Role;
-use axum::extract::FromRequestParts;
 use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::serve::IncomingStream;
 use core::convert::Infallible;
@@ -28,6 +30,9 @@ const KEPT: u32 = 4;
 /// Changes of one transaction that are told one by one; of more, how many there were.
 const CHANGES_MAX: usize = 256;
 
+/// What is kept of a path that somebody has asked for.
+const PATH_CHARS_MAX: usize = 256;
+
 /// Who wants something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +43,8 @@ pub(super) enum Who {
     Web(String),
     /// Somebody from afar, by the name of the token, and from which address.
     Token { name: String, role: Role, from: String },
+    /// Somebody whose token is missing or nobody's, and from which address.
+    Stranger { from: String, has_token: bool },
     /// Whoever sent the signal.
     Signal(&'static str),
     /// The kernel does not say.
@@ -88,12 +95,14 @@ pub(super) enum Deed {
     ManyChanges(usize),
     /// To take up a file; the daemon's own if there is no name.
     Restore(Option<PathBuf>),
-    /// To write the configuration to another file.
-    Save(PathBuf),
+    /// To write the configuration to another file; the daemon's own if there is no name.
+    Save(Option<PathBuf>),
     /// To let nobody get there for now.
     Drain(Object),
     /// To end that.
     Serve(Object),
+    /// Something that nobody has looked at, for it was refused before.
+    Request { method: String, path: String },
 }
 
 impl Deed {
@@ -102,6 +111,11 @@ impl Deed {
             ..=CHANGES_MAX => Self::Changes(changes.iter().map(Change::without_secrets).collect()),
             many => Self::ManyChanges(many),
         }
+    }
+
+    pub(super) fn asked(request: &Request) -> Self {
+        let short = |text: &str| text.chars().take(PATH_CHARS_MAX).collect();
+        Self::Request { method: short(request.method().as_str()), path: short(request.uri().path()) }
     }
 }
 
@@ -121,6 +135,9 @@ struct Line<'a> {
     /// Before and after.
     revision: [u64; 2],
     outcome: Outcome<'a>,
+    /// How many like it were not told since the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<u64>,
 }
 
 /// The log.
@@ -140,7 +157,7 @@ impl Audit {
     }
 
     /// Adds a line.
-    pub(super) fn record(
+    fn record(
         &mut self,
         who: &Who,
         what: &Deed,
@@ -151,8 +168,19 @@ impl Audit {
             kind: refusal.kind,
             at: refusal.path.as_deref(),
         });
-        let line = Line { time: time(SystemTime::now()), who, what, revision, outcome };
-        self.append(serde_json::to_string(&line)? + "\n", BYTES_MAX)
+        self.write(&Line { time: time(SystemTime::now()), who, what, revision, outcome, left_out: None })
+    }
+
+    /// Adds a line about somebody who was refused at the door.
+    fn record_refused(&mut self, refused: &Refused, revision: u64) -> io::Result<()> {
+        let Refused { who, what, left_out } = refused;
+        let outcome = Outcome::Refused { kind: RefusalKind::Denied, at: None };
+        let (time, left_out) = (time(SystemTime::now()), Some(*left_out).filter(|count| *count > 0));
+        self.write(&Line { time, who, what, revision: [revision; 2], outcome, left_out })
+    }
+
+    fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
+        self.append(serde_json::to_string(line)? + "\n", BYTES_MAX)
     }
 
     fn append(&mut self, line: String, bytes_max: u64) -> io::Result<()> {
@@ -183,6 +211,37 @@ impl Audit {
         }
         *self = Self::open(self.path.clone())?;
         File::open(super::vault::parent(&self.path))?.sync_all()
+    }
+}
+
+impl super::Desk {
+    /// Does something that is told in the audit log, whatever comes of it.
+    pub(super) fn audited<T>(
+        &mut self,
+        who: &Who,
+        deed: &Deed,
+        act: impl FnOnce(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let before = self.shown.borrow().revision;
+        let done = act(self);
+        self.plant.work = None;
+        let after = self.shown.borrow().revision;
+        let told = self.audit.record(who, deed, [before, after], done.as_ref().err());
+        self.say_unaudited(told);
+        done
+    }
+
+    /// Somebody was refused without our being asked.
+    pub(super) fn handle_refused(&mut self, refused: &Refused) {
+        let revision = self.shown.borrow().revision;
+        let told = self.audit.record_refused(refused, revision);
+        self.say_unaudited(told);
+    }
+
+    fn say_unaudited(&self, told: io::Result<()>) {
+        if let Err(error) = told {
+            self.say("unaudited", &format!("the audit log cannot be written: {error}"));
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! request is let in by the tokens of that moment, a connection that is open is no right to anything.
 
 use super::answer;
-use super::audit::Who;
+use super::audit::{Deed, Who};
 use super::lines::Desk;
-use super::listen::{self, Peer};
+use super::listen;
+use super::refused::Doorkeeper;
 use super::routes::{EVENTS, LINES};
 use super::{api, web};
 use crate::cli::access::ListenArgs;
@@ -76,7 +77,8 @@ impl Entrance {
 
     /// Answers from now on; with the web page, where there is one. Where that is.
     pub(super) fn listen(&self, desk: &Desk, with_page: bool) -> Result<Vec<SocketAddr>, Failure> {
-        let guard = middleware::from_fn_with_state(self.tokens.subscribe(), guard);
+        let guard = Guard { tokens: self.tokens.subscribe(), doorkeeper: desk.doorkeeper.clone() };
+        let guard = middleware::from_fn_with_state(guard, let_in);
         let router = api::router(desk.clone()).layer(guard);
         let router = if with_page { web::dressed(web::page().merge(router)) } else { router };
         let listen = |address: &SocketAddr| {
@@ -121,21 +123,31 @@ fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, Failure> {
 
 type Valid = watch::Receiver<Arc<Tokens>>;
 
+/// What lets in by tokens.
+#[derive(Clone)]
+struct Guard {
+    tokens: Valid,
+    doorkeeper: Doorkeeper,
+}
+
 /// Lets through who may ask, and says who that is.
-async fn guard(State(tokens): State<Valid>, mut request: Request, next: Next) -> Response {
+async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let Guard { tokens, doorkeeper } = guard;
     let given = bearer(request.headers());
     let token = given.and_then(|given| tokens.borrow().find(given).cloned());
-    let Some(token) = token else { return stranger(given.is_some()) };
+    let from = listen::whence(&request);
+    let Some(token) = token else {
+        let has_token = given.is_some();
+        doorkeeper.note(&Who::Stranger { from, has_token }, Deed::asked(&request));
+        return stranger(has_token);
+    };
+    let who = Who::Token { name: token.name.clone(), role: token.role, from };
     let is_line = LINES.contains(&request.uri().path());
     if token.role == Role::Read && !is_line && !request.method().is_safe() {
+        doorkeeper.note(&who, Deed::asked(&request));
         return reader(&token);
     }
-    let from = request.extensions().get().map(|Peer(address)| address.to_string());
-    request.extensions_mut().insert(Who::Token {
-        name: token.name.clone(),
-        role: token.role,
-        from: from.unwrap_or_default(),
-    });
+    request.extensions_mut().insert(who);
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     match (kind, token.role) {

@@ -1,7 +1,8 @@
 //! The shell's lines, carried out where the configuration is: with thousands of targets it would take longer to send it to whoever
 //! types than to do what the line says.
 
-use super::audit::Who;
+use super::audit::{Deed, Who};
+use super::refused::Doorkeeper;
 use super::work::{Work, Works};
 use super::{Happening, Manner, Request, drain, entrance};
 use core::time::Duration;
@@ -81,6 +82,7 @@ pub(super) struct Desk {
     pub(super) requests: Sender<Happening>,
     /// Who it is.
     pub(super) who: Who,
+    pub(super) doorkeeper: Doorkeeper,
     pub(super) works: Works,
     /// What is told how far this is, if somebody wants to know.
     pub(super) work: Option<Work>,
@@ -95,6 +97,11 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Happening::Request(request(reply))).ok()?;
         Some(answer)
+    }
+
+    /// Whether they may do this.
+    fn let_through(&self, what: Deed) -> Result<(), Refusal> {
+        self.who.may_change().inspect_err(|_| self.doorkeeper.note(&self.who, what))
     }
 }
 
@@ -113,9 +120,10 @@ impl Clerk {
     /// The same for what changes something.
     fn tell<T>(
         &self,
+        what: Deed,
         request: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Request,
     ) -> Result<T, Refusal> {
-        self.desk.who.may_change()?;
+        self.desk.let_through(what)?;
         self.ask(request)?
     }
 
@@ -137,8 +145,8 @@ impl Daemon for Clerk {
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
-        let who = self.desk.who.clone();
-        self.tell(|reply| Request::Apply {
+        let (who, what) = (self.desk.who.clone(), Deed::of(&changes));
+        self.tell(what, |reply| Request::Apply {
             who,
             changes,
             manner: Manner::Whole,
@@ -153,13 +161,15 @@ impl Daemon for Clerk {
     }
 
     fn drain(&mut self, path: &felio_control::Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
-        self.desk.who.may_change()?;
+        let what = if within.is_some() { Deed::Drain } else { Deed::Serve };
+        self.desk.let_through(what(path.clone()))?;
         drain::drain(&self.desk, path, within)
     }
 
     fn save(&mut self, file: Option<&str>) -> Result<String, Refusal> {
         let (who, file) = (self.desk.who.clone(), self.path(file));
-        self.tell(|reply| Request::Save { who, file, reply })
+        let what = Deed::Save(file.clone());
+        self.tell(what, |reply| Request::Save { who, file, reply })
     }
 
     fn restore(
@@ -175,7 +185,7 @@ impl Daemon for Clerk {
             target: target.map(ToOwned::to_owned),
             storage_object: storage_object.map(ToOwned::to_owned),
         };
-        let who = self.desk.who.clone();
-        self.tell(|reply| Request::Restore { who, what, work: None, reply })
+        let (who, deed) = (self.desk.who.clone(), Deed::Restore(what.file.clone()));
+        self.tell(deed, |reply| Request::Restore { who, what, work: None, reply })
     }
 }

@@ -49,7 +49,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Whose request it is, as far as TCP knows.
 #[derive(Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+struct Peer(SocketAddr);
+
+/// From which address a request comes.
+pub(super) fn whence<B>(request: &Request<B>) -> String {
+    request.extensions().get().map(|Peer(address)| address.to_string()).unwrap_or_default()
+}
 
 /// Listens there: who connects waits until somebody serves. Where that is.
 pub(super) fn bind(option: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

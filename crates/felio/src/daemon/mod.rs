@@ -20,6 +20,7 @@ mod metrics;
 mod openapi;
 mod openmetrics;
 mod plant;
+mod refused;
 mod restore;
 mod routes;
 mod sandbox;
@@ -54,6 +55,7 @@ use felio_iscsi::limits::Limits;
 use felio_runtime::{Event, Late, Notice, Runtime, RuntimeConfig};
 use metrics::Sources;
 use plant::{Mode, Plant, Prepared};
+use refused::{Doorkeeper, Refused};
 use restore::unread;
 use service::{CONTROL, Inherited, Supervisor, Watch};
 use sessions::{Session, Sessions};
@@ -148,6 +150,7 @@ enum Happening {
     Request(Request),
     Signal(i32),
     Notice(Notice),
+    Refused(Refused),
 }
 
 /// Serves until a signal ends it.
@@ -193,7 +196,8 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     desk.bring_up()?;
     let (shown, events) = (desk.shown.subscribe(), desk.events.clone());
     let works = Works::new(events.clone(), shown.clone());
-    let others = lines::Desk { shown, events, requests: happenings_in, who: Who::Unknown, works, work: None };
+    let (requests, doorkeeper) = (happenings_in.clone(), Doorkeeper::new(happenings_in));
+    let others = lines::Desk { shown, events, requests, who: Who::Unknown, doorkeeper, works, work: None };
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
@@ -309,6 +313,7 @@ impl Desk {
                     self.answer(request);
                     self.say_not_durable();
                 }
+                Ok(Happening::Refused(refused)) => self.handle_refused(&refused),
                 Ok(Happening::Signal(SIGHUP)) => self.reload(),
                 Ok(Happening::Signal(_)) => {
                     self.say("stopping", "asking initiators to log out");
@@ -369,7 +374,7 @@ impl Desk {
                 let _ = reply.send(self.save(None));
             }
             Request::Save { who, file: Some(file), reply } => {
-                let deed = Deed::Save(file.clone());
+                let deed = Deed::Save(Some(file.clone()));
                 let _ = reply.send(self.audited(&who, &deed, |desk| desk.save(Some(file))));
             }
             Request::Restore { who, what, work, reply } => {
@@ -378,23 +383,6 @@ impl Desk {
                 let _ = reply.send(self.audited(&who, &deed, |desk| desk.restore(&what)));
             }
         }
-    }
-
-    /// Does something that is told in the audit log, whatever comes of it.
-    fn audited<T>(
-        &mut self,
-        who: &Who,
-        deed: &Deed,
-        act: impl FnOnce(&mut Self) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        let before = self.shown.borrow().revision;
-        let done = act(self);
-        self.plant.work = None;
-        let after = self.shown.borrow().revision;
-        if let Err(error) = self.audit.record(who, deed, [before, after], done.as_ref().err()) {
-            self.say("unaudited", &format!("the audit log cannot be written: {error}"));
-        }
-        done
     }
 
     /// Everything that is counted.

@@ -4,9 +4,10 @@
 //! be meant for a loopback address (not for a name that somebody made lead here), a page that it comes from must be ours, and whoever asks for
 //! anything but the page has to know the token, which is made and printed at the start.
 
-use super::audit::Who;
+use super::audit::{Deed, Who};
 use super::lines::Desk;
-use super::listen::{self, Peer};
+use super::listen;
+use super::refused::Doorkeeper;
 use super::{answer, api};
 use crate::failure::{Failure, Kind};
 use crate::tokens::random;
@@ -65,7 +66,7 @@ pub(super) fn listen(address: SocketAddr, desk: Desk) -> Result<String, Failure>
     let (listener, here) = listen::bind("--web", address)?;
     let token = random::<16>()?;
     let url = format!("http://{here}/#{token}");
-    let guard = middleware::from_fn_with_state(Arc::from(token), guard);
+    let guard = middleware::from_fn_with_state((Arc::from(token), desk.doorkeeper.clone()), guard);
     listen::serve("web", listener, None, dressed(page().merge(api::router(desk)).layer(guard)))?;
     Ok(url)
 }
@@ -88,14 +89,21 @@ pub(super) fn dressed(router: Router) -> Router {
 }
 
 /// Lets through who may ask.
-async fn guard(State(token): State<Arc<str>>, mut request: Request, next: Next) -> Response {
+async fn guard(
+    State((token, doorkeeper)): State<(Arc<str>, Doorkeeper)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let from = listen::whence(&request);
     let is_page = ASSETS.iter().any(|(path, ..)| *path == request.uri().path());
     if let Err((status, refusal)) = check(request.headers(), &token, is_page) {
+        if status == StatusCode::UNAUTHORIZED {
+            let has_token = request.headers().contains_key(header::AUTHORIZATION);
+            doorkeeper.note(&Who::Stranger { from, has_token }, Deed::asked(&request));
+        }
         return answer::refuse(status, &refusal);
     }
-    if let Some(Peer(address)) = request.extensions().get().copied() {
-        request.extensions_mut().insert(Who::Web(address.to_string()));
-    }
+    request.extensions_mut().insert(Who::Web(from));
     next.run(request).await
 }
 

@@ -257,6 +257,47 @@ fn a_token_for_reading_changes_nothing_and_sees_no_secrets() {
 }
 
 #[test]
+fn who_is_refused_is_in_the_audit_log_and_many_are_counted() {
+    let afar = Afar::new(&[]);
+    let body = json!([{"change": "disable_tpg", "tpg": TPG}]).to_string();
+    let words = [&JSON[..], &["--request", "POST", "--data", &body]].concat();
+    afar.curl(Some("reader"), &words, "/v1/changes").is(403);
+    assert_eq!(afar.shell("reader", "/backstores/ramdisk create a 1M").code, Some(1));
+    write(afar.keys.path("wrong"), "felio_wrong").expect("there is room");
+    afar.curl(Some("wrong"), &[], "/v1/snapshot").is(401);
+    afar.curl(None, &[], "/v1/revision?[1-40]").is(401);
+    let refused = |is_meant: &dyn Fn(&Value) -> bool, want: u64| {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = std::fs::read_to_string(afar.place.path("state/audit.log")).expect("there is one");
+            let lines = log.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+            let lines: Vec<Value> = lines.filter(|line: &Value| is_meant(&line["who"])).collect();
+            let count = |line: &Value| 1 + line["left_out"].as_u64().unwrap_or(0);
+            if lines.iter().map(count).sum::<u64>() >= want {
+                return lines;
+            }
+            assert!(Instant::now() < until, "{log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let strangers = refused(&|who| who["stranger"].is_object(), 41);
+    assert!(strangers.len() < 20, "{strangers:?}");
+    assert_eq!(strangers[0]["who"]["stranger"]["has_token"], true);
+    assert_eq!(strangers[0]["what"], json!({"request": {"method": "GET", "path": "/v1/snapshot"}}));
+    let from = strangers[0]["who"]["stranger"]["from"].as_str().unwrap_or_default();
+    assert!(from.starts_with("127.0.0.1:"), "{from}");
+    let readers = refused(&|who| who["token"]["name"] == "reader", 2);
+    assert_eq!(readers.len(), 2, "{readers:?}");
+    assert_eq!(readers[0]["what"], json!({"request": {"method": "POST", "path": "/v1/changes"}}));
+    assert_eq!(readers[1]["what"]["changes"][0]["storage"], "/backstores/ramdisk/a", "{readers:?}");
+    for line in strangers.iter().chain(&readers) {
+        assert_eq!(line["outcome"]["refused"]["kind"], "denied", "{line}");
+        assert_eq!(line["revision"][0], line["revision"][1]);
+    }
+    afar.place.felio.stop();
+}
+
+#[test]
 fn files_are_read_again_on_sighup_and_what_cannot_be_leaves_what_was() {
     let afar = Afar::new(&[]);
     afar.place.set_up();
