@@ -2,12 +2,14 @@
 
 use crate::runtime;
 use crate::wire::{BoxError, Idle, Server};
+use core::time::Duration;
 use felio_control::view::Event;
 use felio_control::{Refusal, RefusalKind};
 use http_body_util::BodyExt as _;
 use hyper::Method;
 use hyper::body::Incoming;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 /// More than any event has.
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -19,6 +21,8 @@ pub struct Events {
     /// As long as it lives the connection does.
     _connection: Idle,
     body: Incoming,
+    /// How long nothing may come.
+    silence_max: Option<Duration>,
     /// What has come and is no whole line yet.
     rest: Vec<u8>,
 }
@@ -36,7 +40,13 @@ impl Events {
         });
         let (connection, body) = asked.map_err(|error: BoxError| server.silent(&error.to_string()))?;
         let body = body.map_err(|refused| crate::refusal(&refused))?;
-        Ok(Self { runtime, _connection: connection, body, rest: Vec::new() })
+        Ok(Self {
+            runtime,
+            _connection: connection,
+            body,
+            silence_max: server.silence_max(),
+            rest: Vec::new(),
+        })
     }
 
     /// A line that has come as a whole.
@@ -64,7 +74,17 @@ impl Iterator for Events {
             if self.rest.len() > EVENT_BYTES_MAX {
                 return Some(Err(Refusal::new(RefusalKind::Busy, "an event has no end")));
             }
-            let data = self.runtime.block_on(self.body.frame())?.ok()?.into_data().unwrap_or_default();
+            let next = async {
+                match self.silence_max {
+                    Some(silence_max) => timeout(silence_max, self.body.frame()).await,
+                    None => Ok(self.body.frame().await),
+                }
+            };
+            let Ok(frame) = self.runtime.block_on(next) else {
+                let what = "the daemon, or the way to it, is gone: not even a sign of life comes";
+                return Some(Err(Refusal::new(RefusalKind::Busy, what).hint("ask again")));
+            };
+            let data = frame?.ok()?.into_data().unwrap_or_default();
             self.rest.extend_from_slice(&data);
         }
     }
