@@ -140,6 +140,7 @@ impl Engine {
 
     /// The next answer or wish for a port.
     #[must_use]
+    #[inline]
     pub fn poll_request(&mut self) -> Option<(NexusId, PortRequest)> {
         self.tell_meters();
         // Before an initiator hears of a change, every guest has.
@@ -148,6 +149,7 @@ impl Engine {
 
     /// The next operation for a store.
     #[must_use]
+    #[inline]
     pub fn poll_submission(&mut self) -> Option<Submission> {
         self.submissions.pop_front()
     }

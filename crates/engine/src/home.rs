@@ -61,6 +61,7 @@ impl Engine {
 
     /// The next letter to another engine. Letters to one engine must arrive in order, and before any request that is polled after them.
     #[must_use]
+    #[inline]
     pub fn poll_letter(&mut self) -> Option<(u16, Letter)> {
         self.tell_meters();
         self.peers.outbox.pop_front()

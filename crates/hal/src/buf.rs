@@ -63,6 +63,7 @@ pub struct Buf {
 impl Buf {
     /// Bytes it could hold.
     #[must_use]
+    #[inline]
     pub fn capacity(&self) -> usize {
         class_bytes(self.block.class)
     }
@@ -71,6 +72,7 @@ impl Buf {
     ///
     /// # Panics
     /// When `len` is more than [`Buf::capacity`].
+    #[inline]
     pub fn set_len(&mut self, len: usize) {
         assert!(len <= self.capacity(), "a buffer cannot grow past its capacity");
         self.len = len;
@@ -79,12 +81,14 @@ impl Buf {
 
 impl Deref for Buf {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         &self.block.memory[self.block.start..self.block.start + self.len]
     }
 }
 
 impl DerefMut for Buf {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         &mut self.block.memory[self.block.start..self.block.start + self.len]
     }
@@ -122,6 +126,7 @@ impl Pool {
     /// A buffer of exactly `len` bytes with arbitrary content, or `None` when the budget is spent (or `len` exceeds
     /// [`BUF_BYTES_MAX`]).
     #[must_use]
+    #[inline]
     pub fn take(&mut self, len: usize) -> Option<Buf> {
         let class = class_of(len)?;
         let mut buf = match self.free[class].pop() {
@@ -139,6 +144,7 @@ impl Pool {
     }
 
     /// Takes a buffer home, or keeps it for [`Pool::poll_foreign`].
+    #[inline]
     pub fn give(&mut self, buf: Buf) {
         if buf.block.home == self.home {
             self.free[buf.block.class].push(buf);

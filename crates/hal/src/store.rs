@@ -145,6 +145,7 @@ pub enum Op {
 impl Op {
     /// The buffer that the operation travels with.
     #[must_use]
+    #[inline]
     pub fn into_buf(self) -> Option<Buf> {
         match self {
             Self::Read { buf, .. }

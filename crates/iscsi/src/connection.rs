@@ -515,14 +515,17 @@ impl Port for Connection {
         Ok(())
     }
 
+    #[inline]
     fn poll_event(&mut self) -> Option<PortEvent> {
         self.events.pop_front()
     }
 
+    #[inline]
     fn output<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, budget: usize) {
         self.out.output(slices, budget);
     }
 
+    #[inline]
     fn has_output(&self) -> bool {
         !self.out.is_empty()
     }

@@ -387,6 +387,7 @@ pub struct Cdb {
 impl Cdb {
     /// Keeps up to [`CDB_BYTES_MAX`] bytes; the true length is remembered.
     #[must_use]
+    #[inline]
     pub fn new(bytes: &[u8]) -> Self {
         let mut kept = [0; CDB_BYTES_MAX];
         for (to, from) in kept.iter_mut().zip(bytes) {
@@ -397,18 +398,21 @@ impl Cdb {
 
     /// OPERATION CODE.
     #[must_use]
+    #[inline]
     pub const fn opcode(&self) -> u8 {
         self.bytes[0]
     }
 
     /// The kept bytes.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length).min(CDB_BYTES_MAX)]
     }
 
     /// How many bytes the initiator sent.
     #[must_use]
+    #[inline]
     pub const fn length(&self) -> u16 {
         self.length
     }
@@ -427,6 +431,7 @@ impl Cdb {
 
     /// A field's value.
     #[must_use]
+    #[inline]
     pub fn get<T: Value>(&self, field: Field<T>) -> T {
         field.get(&self.bytes)
     }
