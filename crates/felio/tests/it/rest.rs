@@ -110,6 +110,19 @@ fn a_whole_target_is_made_by_paths_and_an_initiator_logs_in() {
 }
 
 #[test]
+fn a_target_with_capitals_in_its_name_is_made_and_answered_in_small_letters() {
+    let place = Place::new();
+    let capitals = "/v1/tree/iscsi/iqn.2026-01.NET.x:T";
+    let made = write(&place, "PUT", capitals, &json!({"tpg": {}})).is(201);
+    let path = format!("/iscsi/{TARGET}");
+    assert_eq!(made.body["path"], path);
+    assert_eq!(made.body["children"], json!([format!("{path}/tpg1")]));
+    assert_eq!(get(&place, &format!("/v1/tree{path}")).is(200).body, made.body);
+    assert_eq!(write(&place, "PUT", capitals, &json!({})).is(409).body["kind"], "exists");
+    assert_eq!(get(&place, "/v1/tree/iscsi").is(200).body["children"], json!([path]));
+}
+
+#[test]
 fn what_is_refused_has_a_status_a_cause_and_a_hint() {
     let place = Place::new();
     make_disk(&place);
