@@ -100,6 +100,10 @@ pub(crate) struct DrainArgs {
     /// How long to wait.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) timeout: u32,
+
+    /// Print what has not ended as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Mount the tree of files that LIO has in configfs.

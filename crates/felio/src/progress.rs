@@ -33,21 +33,25 @@ const ANEW: &str = "\r\x1b[K";
 
 /// `felio drain`.
 pub(crate) fn drain(args: &DrainArgs) -> anyhow::Result<()> {
-    let DrainArgs { daemon, path, off, timeout } = args;
+    let DrainArgs { daemon, path, off, timeout, json } = args;
     let what = Draining { path: path.clone(), off: *off, timeout: *timeout };
     let left: LeftView = post(&daemon.client()?, "/v1/drain", &what).map_err(Failure::from)?;
+    let has_ended = left == LeftView::default();
     let said = match off {
+        _ if *json => serde_json::to_string(&left)?,
         true => format!("{path} is no longer drained."),
         false => format!("{path} is drained. `felio drain {path} --off` lets initiators in again."),
     };
-    if left != LeftView::default() {
-        return Err(Failure::new(Kind::Running, format!("after {timeout} s, {left}"))
+    if *json || has_ended {
+        // Where nobody reads there is nobody to tell.
+        let _ = writeln!(io::stdout(), "{said}");
+    }
+    match has_ended {
+        true => Ok(()),
+        false => Err(Failure::new(Kind::Running, format!("after {timeout} s, {left}"))
             .hint(format!(
                 "nobody new gets there; the same waits again, `felio drain {path} --off` gives it up"
             ))
-            .into());
+            .into()),
     }
-    // Where nobody reads there is nobody to tell.
-    let _ = writeln!(io::stdout(), "{said}");
-    Ok(())
 }

@@ -35,10 +35,11 @@ const PREFIX: &str = "felio_";
 pub(crate) struct Tokens(Vec<Token>);
 
 /// A token, as far as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Token {
     pub(crate) name: String,
     pub(crate) role: Role,
+    #[serde(skip)]
     digest: [u8; 32],
 }
 
@@ -160,7 +161,9 @@ pub(crate) fn random<const N: usize>() -> Result<String, Failure> {
 pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let file = &args.token_file;
     let mut out = io::stdout().lock();
-    if args.list {
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&Tokens::read(file)?.0)?)?;
+    } else if args.list {
         for Token { name, role, .. } in &Tokens::read(file)?.0 {
             writeln!(out, "{name} {}", role.name())?;
         }

@@ -98,6 +98,10 @@ pub(crate) struct TokenArgs {
     #[arg(long, conflicts_with_all = ["name", "revoke"])]
     pub(crate) list: bool,
 
+    /// The same as one JSON array.
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+
     /// Let nobody in by the token of this name any more.
     #[arg(long, value_name = "NAME", conflicts_with = "name")]
     pub(crate) revoke: Option<String>,

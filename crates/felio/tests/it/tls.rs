@@ -308,6 +308,8 @@ fn files_are_read_again_on_sighup_and_what_cannot_be_leaves_what_was() {
     // Others go on while one is let in no more, and what is open for that one ends.
     assert_eq!(afar.keys.tokens(&["--revoke", "reader"]).code, Some(0));
     assert_eq!(afar.keys.tokens(&["--list"]).out, "admin admin\n");
+    let listed: Value = serde_json::from_str(&afar.keys.tokens(&["--list", "--json"]).out).expect("JSON");
+    assert_eq!(listed, json!([{"name": "admin", "role": "admin"}]));
     afar.curl(Some("reader"), &[], "/v1/revision").is(200);
     assert_eq!(afar.reload(), Vec::<Value>::new());
     afar.curl(Some("reader"), &[], "/v1/revision").is(401);

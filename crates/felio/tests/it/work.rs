@@ -110,9 +110,16 @@ fn who_drains_at_a_terminal_sees_how_far_it_is() {
     assert!(said.contains("after 1 s, still logged in: iqn.2026-11.org.example:a; commands"), "{said}");
     let (said, is_good) = run("/backstores");
     assert!(said.contains("/backstores cannot be drained") && !is_good, "{said}");
+    let (said, is_good) = run(&format!("{TPG} --timeout 0 --json"));
+    assert!(
+        said.contains(r#"{"initiators":["iqn.2026-11.org.example:a"],"commands":"#) && !is_good,
+        "{said}"
+    );
     drop(stubborn);
     place.felio.event("logout");
     assert!(run(TPG).1, "it has left");
+    let (said, is_good) = run(&format!("{TPG} --off --json"));
+    assert!(said.contains(r#"{"initiators":[],"commands":0}"#) && is_good, "{said}");
     let (said, is_good) = run(&format!("{TPG} --off"));
     assert!(said.contains("no longer drained") && is_good, "{said}");
     place.log_in("b").log_out();
