@@ -142,6 +142,11 @@ impl Client {
         self.get("/v1/sessions")
     }
 
+    /// Asks the initiator of a session to log out, and has it cut off if it does not. It may log in again. The session as it was.
+    pub fn end_session(&self, id: u16) -> Result<SessionView, Refusal> {
+        self.request(Method::DELETE, &format!("/v1/sessions/{id}"), None::<&()>, None)
+    }
+
     /// What was counted.
     pub fn stats(&self) -> Result<Stats, Refusal> {
         self.get("/v1/stats")

@@ -34,6 +34,8 @@ pub(crate) enum Letter {
     Close(Retirement),
     /// They go on.
     Open(Vec<u32>),
+    /// A session that the operator ends.
+    EndSession(u16),
     /// Somebody asks how a unit is.
     Look(Look),
     /// Where to listen from now on, and where no more.

@@ -178,6 +178,7 @@ impl Reactor {
                 Letter::Retire(retirement) => self.retiring.push(retirement),
                 Letter::Close(closing) => self.close(now, closing),
                 Letter::Open(units) => self.open(now, &units),
+                Letter::EndSession(session) => self.hub.handle_session_end(now, session),
                 Letter::Look(look) => look.answer(self.hub.engine()),
                 Letter::Listeners { open, close } => self.change_listeners(open, &close),
             }

@@ -6,9 +6,9 @@
 //! `tasks_max` a reactor; for each of `connections_max` connections its protocol state and, under pressure, waiting input
 //! ([`STASH_BYTES_HIGH`](crate::hub::STASH_BYTES_HIGH) a reactor in all, then a little for each connection).
 
-use crate::adopt::keep_homes;
+use crate::adopt::{keep_homes, post};
 use crate::hub::{Event, Hub, HubConfig};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Letter, Mailbox};
 use crate::reactor::{MakePort, Parts, Reactor};
 use crate::sys::{self, Families, Listener};
 use core::time::Duration;
@@ -146,6 +146,13 @@ impl Runtime {
     #[must_use]
     pub fn reactors(&self) -> usize {
         self.mailboxes.len()
+    }
+
+    /// Asks a session's initiator to log out, and cuts it off a few seconds later if it has not. It may log in again.
+    pub fn end_session(&self, session: u16) {
+        for mailbox in &*self.mailboxes {
+            post(mailbox, Letter::EndSession(session));
+        }
     }
 
     /// What does the disk I/O that cannot be done at once.

@@ -38,6 +38,9 @@ pub trait Daemon {
     /// Who is logged in.
     fn sessions(&mut self) -> Result<Vec<SessionView>, Refusal>;
 
+    /// Asks the initiator of a session to log out; the session as it was.
+    fn end_session(&mut self, id: u16) -> Result<SessionView, Refusal>;
+
     /// Lets nobody get to a place, and waits so long for the end of what runs there; without a time, everybody gets there again. What has
     /// not ended by then.
     fn drain(&mut self, path: &Path, within: Option<Duration>) -> Result<LeftView, Refusal>;

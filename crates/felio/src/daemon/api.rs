@@ -7,7 +7,7 @@ use super::answer::{self, Body, Revisions};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
 use super::routes::{METRICS, ROUTES};
-use super::{Manner, Request, listen, look, openapi, openmetrics, work};
+use super::{Manner, Request, listen, look, openapi, openmetrics, sessions, work};
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use axum::Router;
@@ -121,6 +121,19 @@ pub(super) async fn revision(State(desk): State<Desk>, headers: HeaderMap) -> Re
 
 pub(super) async fn sessions(State(desk): State<Desk>) -> Response {
     answer::answer(ask(&desk, Request::Sessions).await.map(Ok))
+}
+
+pub(super) async fn session(State(desk): State<Desk>, Place(id): Place<String>) -> Response {
+    let all = ask(&desk, Request::Sessions).await;
+    answer::answer(all.map(|all| sessions::number(&id).and_then(|id| sessions::find(all, id))))
+}
+
+pub(super) async fn end_session(Asked(desk): Asked, Place(id): Place<String>) -> Response {
+    let who = desk.who.clone();
+    match sessions::number(&id) {
+        Ok(id) => answer::answer(ask(&desk, |reply| Request::EndSession { who, id, reply }).await),
+        Err(refusal) => answer::answer(Some(Err::<(), _>(refusal))),
+    }
 }
 
 pub(super) async fn reservations(State(desk): State<Desk>, Place(storage): Place<String>) -> Response {

@@ -101,6 +101,8 @@ pub(super) enum Deed {
     Drain(Object),
     /// To end that.
     Serve(Object),
+    /// To end the session with this number.
+    EndSession(u16),
     /// Something that nobody has looked at, for it was refused before.
     Request { method: String, path: String },
 }

@@ -160,6 +160,11 @@ impl Daemon for Clerk {
         self.ask(Request::Sessions)
     }
 
+    fn end_session(&mut self, id: u16) -> Result<SessionView, Refusal> {
+        let who = self.desk.who.clone();
+        self.tell(Deed::EndSession(id), |reply| Request::EndSession { who, id, reply })
+    }
+
     fn drain(&mut self, path: &felio_control::Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
         let what = if within.is_some() { Deed::Drain } else { Deed::Serve };
         self.desk.let_through(what(path.clone()))?;

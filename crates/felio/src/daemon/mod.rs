@@ -118,6 +118,11 @@ enum Request {
         is_drained: bool,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    EndSession {
+        who: Who,
+        id: u16,
+        reply: oneshot::Sender<Result<SessionView, Refusal>>,
+    },
     Left {
         path: Path,
         reply: oneshot::Sender<LeftView>,
@@ -348,6 +353,9 @@ impl Desk {
                 let deed = if is_drained { Deed::Drain(path.clone()) } else { Deed::Serve(path.clone()) };
                 let _ = reply.send(self.audited(&who, &deed, |desk| desk.drain(path, is_drained)));
             }
+            Request::EndSession { who, id, reply } => {
+                let _ = reply.send(self.audited(&who, &Deed::EndSession(id), |desk| desk.end_session(id)));
+            }
             Request::Left { path, reply } => {
                 let left = drain::left(&path, &self.sessions, |path| self.plant.running(path, &self.config));
                 let _ = reply.send(left);
@@ -405,6 +413,13 @@ impl Desk {
             self.say(if is_drained { "draining" } else { "serving" }, &what);
         }
         Ok(())
+    }
+
+    /// Asks whoever has a session to log out. How it was before that.
+    fn end_session(&self, id: u16) -> Result<SessionView, Refusal> {
+        let session = sessions::find(self.sessions.views(&self.config), id)?;
+        self.plant.end_session(id);
+        Ok(session)
     }
 
     /// Refuses what is wanted only at other revisions.

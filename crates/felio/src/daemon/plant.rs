@@ -129,6 +129,11 @@ impl Plant {
         self.runtime.stop(grace);
     }
 
+    /// Asks the initiator of a session to log out.
+    pub(super) fn end_session(&self, id: u16) {
+        self.runtime.end_session(id);
+    }
+
     pub(super) fn reactors(&self) -> usize {
         self.runtime.reactors()
     }

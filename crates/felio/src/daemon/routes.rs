@@ -102,6 +102,14 @@ pub(super) const ROUTES: &[Route] = &[
     objects("/v1/tree"),
     objects("/v1/tree/{*path}"),
     ask("/v1/sessions", "Who is logged in.", Answer::Json(of::<Vec<SessionView>>), || get(api::sessions)),
+    Route {
+        delete: Some(
+            "Asks its initiator to log out, and cuts it off if it does not. It may log in again. The answer is the session as it was.",
+        ),
+        ..ask("/v1/sessions/{id}", "A session.", Answer::Json(of::<SessionView>), || {
+            get(api::session).delete(api::end_session)
+        })
+    },
     ask(
         "/v1/reservations/{*storage}",
         "Who has reserved a storage object, such as backstores/fileio/disk, and who is registered with it.",

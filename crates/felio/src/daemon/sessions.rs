@@ -5,11 +5,11 @@
 use super::metrics::SessionSource;
 use felio_control::stats::{BrokenSession, FailedLogin, LoginFailure, Logins, SessionFailure, TargetStats};
 use felio_control::view::{ConnectionView, SessionLun, SessionView};
-use felio_control::{Config, TargetKey, TpgKey};
+use felio_control::{Config, Refusal, RefusalKind, TargetKey, TpgKey};
 use felio_hal::meter::{Meter, Meters};
 use felio_hal::port::{LossReason, Terms};
 use felio_iscsi::causes::{Fault, fault};
-use felio_iscsi::login::Refusal;
+use felio_iscsi::login;
 use felio_iscsi::pdu::LoginStatus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +31,21 @@ pub(super) struct Session {
     pub(super) peer: SocketAddr,
     pub(super) terms: Arc<Terms>,
     pub(super) meters: Meters<Meter>,
+}
+
+/// The number that a session is asked for by.
+pub(super) fn number(id: &str) -> Result<u16, Refusal> {
+    id.parse().map_err(|_| no_session(id))
+}
+
+/// The session with this number.
+pub(super) fn find(sessions: Vec<SessionView>, id: u16) -> Result<SessionView, Refusal> {
+    sessions.into_iter().find(|session| session.id == id).ok_or_else(|| no_session(id))
+}
+
+fn no_session(id: impl core::fmt::Display) -> Refusal {
+    Refusal::new(RefusalKind::NotFound, format!("there is no session {id}"))
+        .hint("`sessions` or GET /v1/sessions lists all")
 }
 
 impl Sessions {
@@ -71,7 +86,7 @@ impl Sessions {
     pub(super) fn handle_refused(
         &mut self,
         peer: SocketAddr,
-        refusal: &Refusal,
+        refusal: &login::Refusal,
         at_nanos: u64,
         config: &Config,
     ) {

@@ -261,12 +261,26 @@ impl<P: Port> Hub<P> {
             Standing::Admitted { login, .. } => !admits(login, connection.peer),
             _ => false,
         };
-        let over = self.connections.iter().filter(|(_, connection)| is_over(connection));
-        let over: Vec<Key> = over.map(|(key, _)| key).collect();
-        for key in over {
+        self.request_logout(now, is_over);
+        self.unsettled = true;
+    }
+
+    /// The operator ends a session: it is asked to log out. Its initiator may come again.
+    pub fn handle_session_end(&mut self, now: Time, session: u16) {
+        self.request_logout(now, |connection| match connection.standing {
+            Standing::Admitted { session: of, .. } => of == session,
+            _ => false,
+        });
+        self.unsettled = true;
+    }
+
+    /// Who is meant is asked to log out, and cut off if he does not.
+    fn request_logout(&mut self, now: Time, is_meant: impl Fn(&Connection<P>) -> bool) {
+        let meant = self.connections.iter().filter(|(_, connection)| is_meant(connection));
+        let meant: Vec<Key> = meant.map(|(key, _)| key).collect();
+        for key in meant {
             self.request(now, key, PortRequest::RequestLogout { within: LOGOUT_GRACE });
         }
-        self.unsettled = true;
     }
 
     /// No command to a unit begins from now on: see [`Engine::handle_close`].

@@ -577,6 +577,18 @@ fn a_buffer_of_another_reactor_is_sent_home() {
 }
 
 #[test]
+fn a_session_that_the_operator_ends_is_asked_to_leave_and_no_other() {
+    let (mut hub, mut world) = (hub(1), World::default());
+    let (_, script) = login(&mut hub, &mut world);
+    hub.handle_session_end(NOW, 2);
+    settle(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen.last().map(String::as_str), Some("Admit { session: 1 }"));
+    hub.handle_session_end(NOW, 1);
+    settle(&mut hub, &mut world);
+    assert_eq!(script.borrow().seen.last().map(String::as_str), Some("RequestLogout { within: 3s }"));
+}
+
+#[test]
 fn stopping_asks_then_closes_then_flushes() {
     let (mut hub, mut world) = (hub(1), World::default());
     let (_, script) = login(&mut hub, &mut world);

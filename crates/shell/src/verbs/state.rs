@@ -33,6 +33,9 @@ pub(super) fn clearconfig(call: &mut Call<'_>) -> Result<String, Refusal> {
 
 pub(super) fn sessions(call: &mut Call<'_>) -> Result<String, Refusal> {
     let wanted = call.args.number("sid");
+    if call.args.text("action") == Some("end") {
+        return end_session(call, wanted);
+    }
     let mut sessions = call.daemon.sessions()?;
     sessions.retain(|session| wanted.is_none_or(|id| session.id == id));
     if sessions.is_empty() {
@@ -45,6 +48,13 @@ pub(super) fn sessions(call: &mut Call<'_>) -> Result<String, Refusal> {
     let detailed = call.args.text("action") == Some("detail");
     let shown = sessions.iter().map(|session| if detailed { detail(session) } else { brief(session) });
     Ok(shown.collect::<Vec<_>>().join("\n"))
+}
+
+fn end_session(call: &mut Call<'_>, sid: Option<u16>) -> Result<String, Refusal> {
+    let sid = sid
+        .ok_or_else(|| Refusal::invalid("which session?").hint("sessions end sid=…; `sessions` lists all"))?;
+    let session = call.daemon.end_session(sid)?;
+    Ok(format!("{} is asked to log out of session {sid}. It may log in again.", session.initiator))
 }
 
 fn brief(session: &SessionView) -> String {

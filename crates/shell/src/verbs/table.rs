@@ -461,9 +461,13 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "sessions",
         on: &[Node::Root],
-        doc: "Shows who is logged in.",
+        doc: "Shows who is logged in, or asks an initiator to log out.",
         parameters: &[
-            may("action", Kind::OneOf(&["list", "detail"]), "how much to show; list if left out"),
+            may(
+                "action",
+                Kind::OneOf(&["list", "detail", "end"]),
+                "how much to show, list if left out; end asks the initiator to log out",
+            ),
             may("sid", Kind::Number(""), "only this session"),
         ],
         rest: Rest::Nothing,

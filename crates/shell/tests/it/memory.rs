@@ -95,6 +95,11 @@ impl Daemon for Memory {
         Ok((1..).zip(acls).map(view).collect())
     }
 
+    fn end_session(&mut self, id: u16) -> Result<SessionView, Refusal> {
+        let session = self.sessions()?.into_iter().find(|session| session.id == id);
+        session.ok_or_else(|| Refusal::new(RefusalKind::NotFound, format!("there is no session {id}")))
+    }
+
     /// Whoever is logged in has gone after a second.
     fn drain(&mut self, path: &Path, within: Option<Duration>) -> Result<LeftView, Refusal> {
         let condition = if within.is_some() { Condition::Drained } else { Condition::Up };
