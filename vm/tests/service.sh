@@ -92,6 +92,18 @@ eventually 30 is_now ActiveState active
 is "the process after a reload" "$(shown MainPID)" "$pid"
 still_loaded
 
+say "a session that is ended by hand"
+logins() { journal | grep -c '^login: '; }
+more_logins_than() { [ "$(logins)" -gt "$1" ]; }
+before=$(logins)
+sid=$(targetcli sessions | sed -n 's/.*sid: \([0-9]*\) type: Normal.*/\1/p')
+exits 0 targetcli sessions end "$sid"
+has "what is said of it" "$(cat /run/said)" 'is asked to log out'
+eventually 60 more_logins_than "$before"
+eventually 60 logged_in
+still_loaded
+eventually 30 has_keys
+
 say "a device of the host, which felio has given up the right to"
 exits 0 targetcli /backstores/pscsi create scsi /dev/sdb
 has "what is said of it" "$(cat /run/said)" 'systemctl restart'
