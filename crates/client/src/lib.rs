@@ -42,7 +42,7 @@ pub use felio_control::{Refusal, RefusalKind};
 use felio_control::resource::{Node, uri};
 use felio_control::stats::Stats;
 use felio_control::view::{ReservationView, SessionView, Snapshot, WorkState, WorkView};
-use felio_control::{Change, Config, Done, Path, StorageKey};
+use felio_control::{Change, Config, Delta, Done, Path, StorageKey};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
@@ -123,6 +123,15 @@ impl Client {
         Self::of(Server::Remote(Box::new(Remote::new(url, access)?)))
     }
 
+    /// The Unix socket on which it answers, if it does on one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&std::path::Path> {
+        match &self.server {
+            Server::Socket(path) => Some(path),
+            Server::Remote(_) => None,
+        }
+    }
+
     fn of(server: Server) -> Result<Self, Refusal> {
         Ok(Self { server, runtime: runtime()?, idle: Mutex::default() })
     }
@@ -130,6 +139,11 @@ impl Client {
     /// The configuration, and what has become of it.
     pub fn snapshot(&self) -> Result<Snapshot, Refusal> {
         self.get("/v1/snapshot")
+    }
+
+    /// What has become different since a snapshot, or all: what [`Snapshot::follow`] takes.
+    pub fn since(&self, revision: u64) -> Result<Delta, Refusal> {
+        self.get(&format!("/v1/snapshot/since/{revision}"))
     }
 
     /// The number of what [`snapshot`](Self::snapshot) shows: the same as long as nothing of it has changed.
@@ -150,6 +164,11 @@ impl Client {
     /// What was counted.
     pub fn stats(&self) -> Result<Stats, Refusal> {
         self.get("/v1/stats")
+    }
+
+    /// What was counted of an object and of what is below it.
+    pub fn stats_of(&self, object: &Path) -> Result<Stats, Refusal> {
+        self.get(&format!("/v1/stats{object}"))
     }
 
     /// Who has reserved a storage object, and who is registered with it.

@@ -117,7 +117,7 @@ impl File {
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::DynamicSessions(_) | Self::AclInfo(_) | Self::Negotiated(..) => Needs::Sessions,
-            Self::Statistic(..) => Needs::Stats,
+            Self::Statistic(subject, ..) => Needs::Stats(subject.counted()),
             Self::Reservation(device, _) => Needs::Reservations(device.key()),
             _ => Needs::Nothing,
         }

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::tree::{Errno, Tree};
 use felio_control::stats::{FailedLogin, LoginFailure, Logins, LunStats, SessionFailure, Traffic};
 use felio_control::view::SessionView;
-use felio_control::{AclKey, Config, StorageKey, TargetKey, TpgKey};
+use felio_control::{AclKey, Config, Path, StorageKey, TargetKey, TpgKey};
 
 /// What a folder of statistics is of.
 #[derive(Debug, Clone)]
@@ -35,6 +35,16 @@ impl Subject {
         match self {
             Self::Device(_) | Self::Lun(..) | Self::MappedLun(..) => "statistics",
             Self::Target(_) | Self::Acl(_) => "fabric_statistics",
+        }
+    }
+
+    /// The object that has all numbers of it.
+    pub(crate) fn counted(&self) -> Path {
+        match self {
+            Self::Device(device) => device.key().into(),
+            Self::Target(target) => target.into(),
+            Self::Lun(tpg, _) => tpg.into(),
+            Self::Acl(acl) | Self::MappedLun(acl, _) => (&acl.tpg).into(),
         }
     }
 

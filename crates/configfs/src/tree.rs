@@ -3,7 +3,7 @@
 use crate::View;
 use crate::device::{self, Device, Draft, Hba};
 use crate::place::{Node, Place};
-use felio_control::{AclKey, Change, Config, Refusal, RefusalKind, StorageKey, StorageObject, TpgKey};
+use felio_control::{AclKey, Change, Config, Path, Refusal, RefusalKind, StorageKey, StorageObject, TpgKey};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,8 +62,8 @@ pub enum Needs {
     Nothing,
     /// Who is logged in.
     Sessions,
-    /// That, and what was counted.
-    Stats,
+    /// That, and what was counted of an object and below it.
+    Stats(Path),
     /// Who has reserved a storage object.
     Reservations(StorageKey),
 }

@@ -17,6 +17,7 @@ mod change;
 mod check;
 mod condition;
 mod config;
+mod delta;
 mod facts;
 pub mod import;
 mod in_step;
@@ -39,6 +40,7 @@ pub use config::{
     Acl, AluaGroup, Auth, Backing, Config, DEFAULT_GROUP, Discovery, Extra, FabricConfig, Identity, LuGroup,
     Lun, MappedLun, Portal, StorageObject, Target, Tpg,
 };
+pub use delta::Delta;
 pub use facts::Facts;
 pub use in_step::InStep;
 pub use path::{AclKey, Fabric, Path, Plugin, PortalKey, StorageKey, TargetKey, TpgKey};

@@ -1,20 +1,21 @@
 //! `felio configfs`: the tree of [`felio_configfs`] as a file system, by FUSE.
 //!
-//! Every operation asks the daemon whether things are as they were; nothing is kept that could be stale. One write is one transaction. What a file contains, and
+//! Every operation looks whether things are as they were, and takes in what has changed; nothing is kept that could be stale. One write is one transaction. What a file contains, and
 //! what is in a folder, is found out when it is opened, so that whoever reads it in pieces reads one content.
 //!
 //! The kernel keeps names, and so walks a path without a question. What stands at its end is asked about each time, by whatever is done to it: attributes are
 //! not kept, a name that is to be new is looked up, and that there is no such name is not kept either.
 
+use crate::beacon::Beacon;
 use crate::cli::ConfigfsArgs;
 use crate::failure::{Failure, Kind};
 use crate::threads;
 use core::time::Duration;
 use felio_client::Client;
 use felio_configfs::{Entry, Errno, Needs, Step, Tree, View};
-use felio_control::Refusal;
 use felio_control::stats::Stats;
 use felio_control::view::{ReservationView, SessionView, Snapshot};
+use felio_control::{Refusal, RefusalKind};
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
     Generation, INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyData,
@@ -128,22 +129,33 @@ impl State {
 
     /// The same with what runs, of which only contents tell.
     fn add(&self, mut look: Look, needs: Needs) -> Result<Look, Errno> {
-        if matches!(needs, Needs::Sessions | Needs::Stats) {
+        if matches!(needs, Needs::Sessions | Needs::Stats(_)) {
             look.sessions = self.client.sessions().map_err(|_| IO)?;
         }
-        if needs == Needs::Stats {
-            look.stats = Some(self.client.stats().map_err(|_| IO)?);
-        }
-        if let Needs::Reservations(storage) = needs {
-            // What is not open, or not enabled yet, nobody has reserved.
-            look.reservations = self.client.reservations(&storage).ok();
+        match needs {
+            // What is not enabled yet has counted nothing, and what is not open nobody has reserved.
+            Needs::Stats(object) => {
+                look.stats = match self.client.stats_of(&object) {
+                    Ok(stats) => Some(stats),
+                    Err(refusal) if refusal.kind == RefusalKind::NotFound => None,
+                    Err(_) => return Err(IO),
+                };
+            }
+            Needs::Reservations(storage) => look.reservations = self.client.reservations(&storage).ok(),
+            Needs::Nothing | Needs::Sessions => {}
         }
         Ok(look)
     }
 
+    /// Takes in what has changed, whoever has changed it. Mostly nothing has, and the beacon says so.
     fn refresh(&mut self) -> Result<(), Refusal> {
-        if self.client.revision()? != self.shown.revision {
-            self.shown = Arc::new(self.client.snapshot()?);
+        let known = self.shown.revision;
+        if self.client.socket().and_then(Beacon::seen) == Some(known) {
+            return Ok(());
+        }
+        let delta = self.client.since(known)?;
+        if delta.revision != known {
+            self.shown = Arc::new(self.shown.follow(delta));
             self.tree.follow(View::of(&self.shown));
         }
         Ok(())

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "this crate is where files, sockets, threads and clocks live")]
 
 mod attach;
+mod beacon;
 mod cli;
 mod compat;
 mod config;

@@ -168,7 +168,8 @@ fn a_file_says_what_it_needs_to_know() {
     let needs = |path: &str| world.tree.needs(world.view(), path);
     assert_eq!(needs(&format!("{TPG}/enable")), Needs::Nothing);
     assert_eq!(needs(&format!("{TPG}/dynamic_sessions")), Needs::Sessions);
-    assert_eq!(needs("core/fileio_0/disk/statistics/scsi_lu/num_cmds"), Needs::Stats);
-    let disk = "/backstores/fileio/disk".parse().expect("a key");
+    let disk: StorageKey = "/backstores/fileio/disk".parse().expect("a key");
+    let counted = Needs::Stats((&disk).into());
+    assert_eq!(needs("core/fileio_0/disk/statistics/scsi_lu/num_cmds"), counted);
     assert_eq!(needs("core/fileio_0/disk/pr/res_holder"), Needs::Reservations(disk));
 }

@@ -6,6 +6,7 @@
 use super::answer::{self, Body, Revisions};
 use super::audit::{Asked, Who};
 use super::lines::{self, Cursor, Desk, Line, Typed};
+use super::metrics::Sources;
 use super::routes::{METRICS, ROUTES};
 use super::{Manner, Request, listen, look, openapi, openmetrics, sessions, work};
 use crate::failure::{Failure, Kind};
@@ -17,12 +18,11 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use felio_client::{Restoration, Saving};
-use felio_control::{Change, Done, Refusal, RefusalKind, StorageKey};
+use felio_control::{Change, Done, Path, Refusal, RefusalKind, StorageKey};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Listens there: nobody is answered yet, but may wait. Only its owner can connect, and the group if one is given.
-pub(super) fn bind(socket: &Path, group: Option<&str>) -> Result<UnixListener, Failure> {
+pub(super) fn bind(socket: &std::path::Path, group: Option<&str>) -> Result<UnixListener, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Listening, format!("cannot listen on {}: {error}", socket.display()))
             .hint("--socket PATH chooses another place")
@@ -75,7 +75,7 @@ pub(super) fn listen_for_metrics(address: SocketAddr, desk: Desk) -> Result<Sock
     Ok(local)
 }
 
-fn give_to(socket: &Path, group: &str) -> Result<(), Failure> {
+fn give_to(socket: &std::path::Path, group: &str) -> Result<(), Failure> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();
     let number = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -112,6 +112,15 @@ pub(super) async fn document() -> Response {
 pub(super) async fn snapshot(State(desk): State<Desk>, headers: HeaderMap) -> Response {
     let shown = Arc::clone(&desk.shown.borrow());
     Revisions::of(&headers).answer(shown.revision, || axum::Json(&*shown).into_response())
+}
+
+/// What is different from the snapshot of a revision, where that is the one before; otherwise all.
+pub(super) async fn since(State(desk): State<Desk>, Place(revision): Place<u64>) -> Response {
+    let shown = Arc::clone(&desk.shown.borrow());
+    let before =
+        [&shown, &*desk.before.borrow()].into_iter().find(|known| known.revision == revision).cloned();
+    let delta = shown.since(&before.unwrap_or_default());
+    answer::tagged(shown.revision, axum::Json(delta).into_response())
 }
 
 pub(super) async fn revision(State(desk): State<Desk>, headers: HeaderMap) -> Response {
@@ -167,6 +176,21 @@ pub(super) async fn recall(State(desk): State<Desk>, Place(id): Place<String>) -
 
 pub(super) async fn stats(State(desk): State<Desk>) -> Response {
     answer::answer(ask(&desk, Request::Sources).await.map(|sources| Ok(sources.read())))
+}
+
+pub(super) async fn stats_of(State(desk): State<Desk>, Place(path): Place<String>) -> Response {
+    let found =
+        format!("/{path}").parse::<Path>().and_then(|path| match path.exists(&desk.shown.borrow().config) {
+            true => Ok(path),
+            false => Err(Refusal::not_found(path)),
+        });
+    match found {
+        Ok(path) => {
+            let read = |sources: Sources| Ok(sources.of(&path).read());
+            answer::answer(ask(&desk, Request::Sources).await.map(read))
+        }
+        Err(refusal) => answer::refuse(StatusCode::NOT_FOUND, &refusal),
+    }
 }
 
 pub(super) async fn metrics(State(desk): State<Desk>) -> Response {

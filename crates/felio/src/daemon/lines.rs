@@ -78,6 +78,8 @@ pub(super) fn complete(typed: Typed<Cursor>, desk: Desk) -> Completion {
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) shown: watch::Receiver<Arc<Snapshot>>,
+    /// What it showed before that.
+    pub(super) before: watch::Receiver<Arc<Snapshot>>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) requests: Sender<Happening>,
     /// Who it is.

@@ -6,7 +6,7 @@ use super::plant::LunMaps;
 use felio_control::stats::{
     Commands, LunStats, PortStats, SessionStats, Stats, StorageStats, TargetStats, Times, Traffic,
 };
-use felio_control::{Config, StorageKey, TpgKey};
+use felio_control::{Config, Path, StorageKey, TpgKey};
 use felio_engine::{LunMap, Mapping};
 use felio_hal::meter::{self, BUCKETS, Count, FAILURES, Histogram, LunMeter, Meter, Meters, UnitMeter};
 use felio_spec::cdb::Kind;
@@ -41,6 +41,18 @@ pub(super) struct SessionSource {
 }
 
 impl Sources {
+    /// Only what is of an object, or below it.
+    pub(super) fn of(mut self, object: &Path) -> Self {
+        let is_meant =
+            |path: Path| core::iter::successors(Some(path), Path::parent).any(|path| path == *object);
+        self.storage.retain(|(key, ..)| is_meant(key.into()));
+        self.ports.retain(|(key, _)| is_meant(key.into()));
+        self.luns.retain(|(key, _)| is_meant(key.into()));
+        self.targets.retain(|target| is_meant((&target.target).into()));
+        self.sessions.retain(|session| is_meant((&session.tpg).into()));
+        self
+    }
+
     /// The numbers as they are now.
     pub(super) fn read(self) -> Stats {
         let sessions: Vec<SessionStats> = self.sessions.into_iter().map(read_session).collect();

@@ -34,6 +34,7 @@ mod work;
 pub(crate) use lines::{Cursor, Line, Told, Typed};
 pub(crate) use openapi::document;
 
+use crate::beacon::Beacon;
 use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
 use crate::report::Style;
@@ -173,6 +174,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         None => api::bind(&args.socket, args.group.as_deref())?,
     };
     supervisor.keep(CONTROL, &socket);
+    let beacon = Beacon::light(&args.socket).ok();
     let log = args.audit_log.clone().unwrap_or_else(|| args.state_dir.join("audit.log"));
     let audit = Audit::open(log.clone()).map_err(|error| {
         Failure::new(Kind::Backing, format!("cannot write {}: {error}", log.display()))
@@ -196,13 +198,16 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         watch: Watch::from_env(Instant::now()),
         style: if args.json { Style::Json } else { Style::Text },
         shown: watch::Sender::default(),
+        before: watch::Sender::default(),
+        beacon,
         events: broadcast::Sender::new(EVENTS_MAX),
     };
     desk.bring_up()?;
-    let (shown, events) = (desk.shown.subscribe(), desk.events.clone());
+    let (shown, before, events) = (desk.shown.subscribe(), desk.before.subscribe(), desk.events.clone());
     let works = Works::new(events.clone(), shown.clone());
     let (requests, doorkeeper) = (happenings_in.clone(), Doorkeeper::new(happenings_in));
-    let others = lines::Desk { shown, events, requests, who: Who::Unknown, doorkeeper, works, work: None };
+    let others =
+        lines::Desk { shown, before, events, requests, who: Who::Unknown, doorkeeper, works, work: None };
     let metrics =
         args.metrics_listen.map(|address| api::listen_for_metrics(address, others.clone())).transpose()?;
     let page = args.web.map(|address| web::listen(address, others.clone())).transpose()?;
@@ -224,6 +229,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     desk.plant.supervisor.tell_ready();
     desk.serve(&happenings);
     desk.catch_up();
+    drop(desk.beacon.take());
     // What a supervisor keeps leads to the next felio.
     if !desk.plant.supervisor.is_there() {
         let _ = std::fs::remove_file(&args.socket);
@@ -247,6 +253,10 @@ struct Desk {
     style: Style,
     /// What everybody may look at, whatever the desk is doing.
     shown: watch::Sender<Arc<Snapshot>>,
+    /// What they looked at before that.
+    before: watch::Sender<Arc<Snapshot>>,
+    /// Where they see that it has changed, if it could be lit.
+    beacon: Option<Beacon>,
     /// What is told to everybody who watches.
     events: broadcast::Sender<Happened>,
 }
@@ -273,7 +283,10 @@ impl Desk {
             0 => u64::from(std::process::id()) << 32,
             last => last + 1,
         };
-        self.shown.send_replace(Arc::new(Snapshot { config, conditions, revision }));
+        let before = self.shown.send_replace(Arc::new(Snapshot { config, conditions, revision }));
+        self.before.send_replace(before);
+        // Before anybody hears that this is done: whoever looks afterwards sees it.
+        self.beacon.iter().for_each(|beacon| beacon.show(revision));
         self.plant.tell_status();
         done
     }

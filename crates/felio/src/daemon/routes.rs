@@ -7,7 +7,7 @@ use super::{api, events, openmetrics, tree, work};
 use axum::routing::{MethodRouter, get, post};
 use felio_client::{Draining, Restoration, Saving};
 use felio_control::view::{Event, LeftView, ReservationView, SessionView, Snapshot, WorkView};
-use felio_control::{Change, Config, Done, stats::Stats};
+use felio_control::{Change, Config, Delta, Done, stats::Stats};
 use felio_shell::Completion;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -94,6 +94,12 @@ pub(super) const ROUTES: &[Route] = &[
         || get(api::snapshot),
     )),
     tagged(ask(
+        "/v1/snapshot/since/{revision}",
+        "What is different from the snapshot that was shown before this one, if it has that revision; otherwise, from nothing: all.",
+        Answer::Json(of::<Delta>),
+        || get(api::since),
+    )),
+    tagged(ask(
         "/v1/revision",
         "The revision of the snapshot: the same as long as nothing of it has changed.",
         Answer::Json(of::<u64>),
@@ -124,6 +130,12 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     ask("/v1/history/{id}", "An earlier configuration.", Answer::Json(of::<Config>), || get(api::recall)),
     ask("/v1/stats", "What was counted.", Answer::Json(of::<Stats>), || get(api::stats)),
+    ask(
+        "/v1/stats/{*path}",
+        "What was counted of an object, such as backstores/fileio/disk or iscsi/iqn.2026-01.net.x:t/tpg1, and of what is below it; the total is theirs.",
+        Answer::Json(of::<Stats>),
+        || get(api::stats_of),
+    ),
     ask(METRICS, "What was counted, as OpenMetrics text.", Answer::Text(openmetrics::CONTENT_TYPE), || {
         get(api::metrics)
     }),

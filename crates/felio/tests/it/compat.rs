@@ -233,3 +233,28 @@ fn what_others_remove_and_make_again_is_seen_at_once() {
     place.succeed(&["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_felio"), &socket]);
     place.felio.stop();
 }
+
+/// What a mount has read it keeps, until somebody changes it: here with the file that tells of changes, and there by asking.
+#[test]
+fn what_a_mount_and_others_change_by_turns_is_read_as_it_was_changed_last() {
+    let place = Place::new();
+    let script = r#"
+        felio=$1; export FELIO_SOCKET=$2; cd /sys/kernel/config/target
+        name=iqn.2026-01.net.x:t; depth=iscsi/$name/tpgt_1/attrib/default_cmdsn_depth
+        is() { [ "$(cat $depth)" = $1 ] || { echo "$(cat $depth), not $1"; exit 1; }; }
+        mkdir -p iscsi/$name/tpgt_1/lun/lun_0 && echo 16 > $depth && is 16 || exit 2
+        $felio shell /iscsi/$name/tpg1 set attribute default_cmdsn_depth=32 && is 32 || exit 3
+        echo 48 > $depth && is 48 || exit 4
+        ! echo 100000 > $depth && is 48 || exit 5
+        $felio shell /backstores/ramdisk create rd 1M && $felio shell /iscsi/$name/tpg1/luns create /backstores/ramdisk/rd lun1
+        [ -e core/rd_mcp_0/rd/enable ] && [ -d iscsi/$name/tpgt_1/lun/lun_0 ] && ls iscsi/$name/tpgt_1/lun | grep -qx lun_1 || exit 6
+        ! rmdir core/rd_mcp_0/rd && is 48 || exit 7
+        $felio shell / clearconfig confirm=True && ! cat $depth && ! [ -e core/rd_mcp_0/rd ] || exit 8
+        mkdir -p iscsi/$name/tpgt_1 && is 64 && rmdir iscsi/$name/tpgt_1 iscsi/$name || exit 9"#;
+    let socket = place.path("socket").display().to_string();
+    let run = || place.succeed(&["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_felio"), &socket]);
+    run();
+    fs::remove_file(place.path("socket.revision")).expect("it is beside the socket");
+    run();
+    place.felio.stop();
+}

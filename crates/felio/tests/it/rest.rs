@@ -170,6 +170,52 @@ fn a_change_is_made_only_at_the_revision_that_was_seen() {
         .is(200);
 }
 
+#[test]
+fn what_is_different_since_the_last_snapshot_is_told_and_otherwise_all() {
+    let place = Place::new();
+    let revision = |answer: &Answer| answer.field("etag").trim_matches('"').to_owned();
+    let first = revision(&make_disk(&place));
+    write(&place, "PUT", &format!("/v1/tree/iscsi/{TARGET}"), &json!({})).is(201);
+    let since = |revision: &str| get(&place, &format!("/v1/snapshot/since/{revision}")).is(200);
+    let delta = since(&first);
+    let second = revision(&delta);
+    assert_eq!(delta.body["since"].to_string(), first);
+    assert_eq!(delta.body["storage"], json!({}), "it is as it was");
+    assert!(delta.body["targets"][format!("/iscsi/{TARGET}")].is_object(), "{}", delta.body);
+    let none = since(&second).body;
+    assert_eq!((&none["storage"], &none["targets"]), (&json!({}), &json!({})));
+    exchange(&place, "DELETE", DISK, "", "").is(200);
+    assert_eq!(since(&second).body["storage"], json!({"/backstores/ramdisk/a": null}));
+    let whole = since(&first).body;
+    assert_eq!((&whole["since"], &whole["storage"]), (&json!(0), &json!({})), "nobody knows what that was");
+    assert!(whole["targets"][format!("/iscsi/{TARGET}")].is_object());
+    get(&place, "/v1/snapshot/since/yesterday").is(400);
+}
+
+#[test]
+fn what_was_counted_is_told_of_one_object() {
+    let place = Place::new();
+    make_disk(&place);
+    write(
+        &place,
+        "PUT",
+        "/v1/tree/backstores/ramdisk/b",
+        &json!({"backing": {"ramdisk": {"size": 1 << 20}}}),
+    )
+    .is(201);
+    write(&place, "PUT", &format!("/v1/tree/iscsi/{TARGET}"), &json!({"tpg": {}})).is(201);
+    let counted = |path: &str| {
+        let stats = get(&place, &format!("/v1/stats/{path}")).is(200).body;
+        ["storage", "ports", "targets"].map(|name| stats[name].as_array().map_or(0, Vec::len))
+    };
+    assert_eq!(counted("backstores/ramdisk/b"), [1, 0, 0]);
+    assert_eq!(counted("backstores"), [2, 0, 0]);
+    assert_eq!(counted(&format!("iscsi/{TARGET}")), [0, 1, 1]);
+    assert_eq!(counted(&format!("iscsi/{TARGET}/tpg1")), [0, 1, 0]);
+    assert_eq!(get(&place, "/v1/stats/backstores/ramdisk/c").is(404).body["kind"], "not_found");
+    get(&place, "/v1/stats/nowhere").is(404);
+}
+
 /// A path of the document with something in its braces.
 fn filled(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
