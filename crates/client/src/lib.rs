@@ -39,7 +39,7 @@ use core::time::Duration;
 pub use events::Events;
 pub use felio_control::{Refusal, RefusalKind};
 
-use felio_control::resource::{Node, uri};
+use felio_control::resource::{Node, TREE, uri};
 use felio_control::stats::Stats;
 use felio_control::view::{ReservationView, SessionView, Snapshot, WorkState, WorkView};
 use felio_control::{Change, Config, Delta, Done, Path, StorageKey};
@@ -168,7 +168,7 @@ impl Client {
 
     /// What was counted of an object and of what is below it.
     pub fn stats_of(&self, object: &Path) -> Result<Stats, Refusal> {
-        self.get(&format!("/v1/stats{object}"))
+        self.get(&format!("/v1/stats{}", uri(object).trim_start_matches(TREE)))
     }
 
     /// Who has reserved a storage object, and who is registered with it.

@@ -1,7 +1,7 @@
 //! `felio configfs`: the tree of [`felio_configfs`] as a file system, by FUSE.
 //!
-//! Every operation looks whether things are as they were, and takes in what has changed; nothing is kept that could be stale. One write is one transaction. What a file contains, and
-//! what is in a folder, is found out when it is opened, so that whoever reads it in pieces reads one content.
+//! Every operation looks whether things are as they were, and takes in what has changed; nothing is kept that could be stale. One write is one
+//! transaction. What a file contains, and what is in a folder, is found out when it is opened, so that whoever reads it in pieces reads one content.
 //!
 //! The kernel keeps names, and so walks a path without a question. What stands at its end is asked about each time, by whatever is done to it: attributes are
 //! not kept, a name that is to be new is looked up, and that there is no such name is not kept either.

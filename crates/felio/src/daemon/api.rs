@@ -115,12 +115,23 @@ pub(super) async fn snapshot(State(desk): State<Desk>, headers: HeaderMap) -> Re
 }
 
 /// What is different from the snapshot of a revision, where that is the one before; otherwise all.
-pub(super) async fn since(State(desk): State<Desk>, Place(revision): Place<u64>) -> Response {
+pub(super) async fn since(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    Place(revision): Place<String>,
+) -> Response {
+    let Ok(revision) = revision.parse::<u64>() else {
+        let refusal = Refusal::invalid(format!("{revision:?} is no revision"));
+        return answer::refuse(
+            StatusCode::NOT_FOUND,
+            &refusal.hint("GET /v1/revision tells the one that is shown"),
+        );
+    };
     let shown = Arc::clone(&desk.shown.borrow());
     let before =
         [&shown, &*desk.before.borrow()].into_iter().find(|known| known.revision == revision).cloned();
-    let delta = shown.since(&before.unwrap_or_default());
-    answer::tagged(shown.revision, axum::Json(delta).into_response())
+    Revisions::of(&headers)
+        .answer(shown.revision, || axum::Json(shown.since(&before.unwrap_or_default())).into_response())
 }
 
 pub(super) async fn revision(State(desk): State<Desk>, headers: HeaderMap) -> Response {

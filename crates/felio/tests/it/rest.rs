@@ -189,7 +189,7 @@ fn what_is_different_since_the_last_snapshot_is_told_and_otherwise_all() {
     let whole = since(&first).body;
     assert_eq!((&whole["since"], &whole["storage"]), (&json!(0), &json!({})), "nobody knows what that was");
     assert!(whole["targets"][format!("/iscsi/{TARGET}")].is_object());
-    get(&place, "/v1/snapshot/since/yesterday").is(400);
+    get(&place, "/v1/snapshot/since/yesterday").is(404);
 }
 
 #[test]
