@@ -203,7 +203,9 @@ fn what_was_counted_is_told_of_one_object() {
         &json!({"backing": {"ramdisk": {"size": 1 << 20}}}),
     )
     .is(201);
-    write(&place, "PUT", &format!("/v1/tree/iscsi/{TARGET}"), &json!({"tpg": {}})).is(201);
+    let target = format!("/v1/tree/iscsi/{TARGET}");
+    write(&place, "PUT", &target, &json!({})).is(201);
+    write(&place, "POST", &target, &json!({})).is(201);
     let counted = |path: &str| {
         let stats = get(&place, &format!("/v1/stats/{path}")).is(200).body;
         ["storage", "ports", "targets"].map(|name| stats[name].as_array().map_or(0, Vec::len))
