@@ -4,11 +4,16 @@
 //! nobody has locked was left by a daemon that was killed, and says nothing. It is a short way only: where there is no file, or it cannot be read, the
 //! daemon is asked.
 
+use core::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// How often, and after how long, it is tried again to lock what somebody looks at.
+const LOOKERS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A daemon's, which goes out with it.
 #[derive(Debug)]
@@ -22,9 +27,13 @@ impl Beacon {
     pub(crate) fn light(socket: &Path) -> io::Result<Self> {
         let path = beside(socket);
         let mut options = OpenOptions::new();
-        // Whoever can open it can keep the next daemon from locking it: nobody else does.
+        // Whoever can open it can keep it locked: nobody else may, and nobody is waited for. Who looks holds it for no longer than that.
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        flock(&file, FlockOperation::LockExclusive)?;
+        let mut patience = LOOKERS;
+        while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            patience = patience.checked_sub(1).ok_or(error)?;
+            std::thread::sleep(PAUSE);
+        }
         file.set_len(0)?;
         Ok(Self { file, path })
     }

@@ -65,7 +65,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, oneshot, watch};
 use vault::{Vault, VaultError};
 use work::{Work, Works};
@@ -157,6 +157,12 @@ enum Happening {
     Signal(i32),
     Notice(Notice),
     Refused(Refused),
+}
+
+/// Where revisions begin: by the time, so that nobody takes one of an earlier run for one of this. It is exact where numbers are floating-point.
+fn first_revision() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::from_millis(1));
+    u64::try_from(since.as_millis()).unwrap_or(1) << 12
 }
 
 /// Serves until a signal ends it.
@@ -278,9 +284,8 @@ impl Desk {
         let done = self.plant.carry_out(&self.config, prepared);
         self.sessions.follow(&self.config);
         let (config, conditions) = (Arc::clone(&self.config), self.plant.conditions.clone());
-        // Nobody takes one of an earlier run for one of this.
         let revision = match self.shown.borrow().revision {
-            0 => u64::from(std::process::id()) << 32,
+            0 => first_revision(),
             last => last + 1,
         };
         let before = self.shown.send_replace(Arc::new(Snapshot { config, conditions, revision }));
