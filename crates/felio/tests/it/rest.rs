@@ -206,6 +206,7 @@ fn what_was_counted_is_told_of_one_object() {
     let target = format!("/v1/tree/iscsi/{TARGET}");
     write(&place, "PUT", &target, &json!({})).is(201);
     write(&place, "POST", &target, &json!({})).is(201);
+    write(&place, "PATCH", &format!("{target}/tpg1"), &json!({"enable": true})).is(200);
     let counted = |path: &str| {
         let stats = get(&place, &format!("/v1/stats/{path}")).is(200).body;
         ["storage", "ports", "targets"].map(|name| stats[name].as_array().map_or(0, Vec::len))
