@@ -18,6 +18,12 @@ fn set(path: &str, group: &str, name: &str, value: &str) -> Value {
     json!({"change": "set", "path": path, "group": group, "name": name, "value": value})
 }
 
+/// An initiator that sends no data but what it was asked for, and that only when the test does.
+fn slow(name: &str) -> Settings {
+    let keys = [("ImmediateData", "No"), ("InitialR2T", "Yes")].map(|(key, value)| (key, value.to_owned()));
+    Settings { answers: Answers::Nobody, keys: keys.to_vec(), ..settings(TARGET, name) }
+}
+
 /// The number of an initiator's session.
 fn session_of(place: &Place, initiator: &str) -> Value {
     let (_, sessions) = ask(&place.folder, "GET", "/v1/sessions", "").expect("an answer");
@@ -53,9 +59,7 @@ fn a_secret_is_another_for_the_next_login_and_who_is_in_stays() {
 fn a_portal_group_that_is_disabled_finishes_what_runs() {
     let place = Place::new();
     place.set_up();
-    let keys = [("ImmediateData", "No"), ("InitialR2T", "Yes")].map(|(key, value)| (key, value.to_owned()));
-    let slow = Settings { answers: Answers::Nobody, keys: keys.to_vec(), ..settings(TARGET, "i") };
-    let mut wire = Wire::log_in(place.portal, slow);
+    let mut wire = Wire::log_in(place.portal, slow("i"));
     wire.good(0, &cdb::TEST_UNIT_READY, &Data::None);
     let itt = wire.peer.command(0, &cdb::write(8, 8), Data::Out(pattern(1, 4096)));
     let r2t = asked(&mut wire);
@@ -74,9 +78,7 @@ fn a_portal_group_that_is_disabled_finishes_what_runs() {
 fn a_session_that_is_ended_finishes_what_runs_and_may_come_again() {
     let place = Place::new();
     place.set_up();
-    let keys = [("ImmediateData", "No"), ("InitialR2T", "Yes")].map(|(key, value)| (key, value.to_owned()));
-    let slow = Settings { answers: Answers::Nobody, keys: keys.to_vec(), ..settings(TARGET, "alice") };
-    let mut wire = Wire::log_in(place.portal, slow);
+    let mut wire = Wire::log_in(place.portal, slow("alice"));
     place.felio.event("login");
     let session = session_of(&place, INITIATOR);
     let mut other = place.log_in("bob");
