@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub(crate) enum Contender {
     Null,
+    /// Polls 50 µs before it sleeps.
+    NullSpin,
     Felio,
     /// Polls 50 µs before it sleeps.
     FelioSpin,
@@ -73,7 +75,7 @@ pub(crate) struct Goal {
 /// A case's name and a contender.
 pub(crate) type Series = (&'static str, Contender);
 
-use Contender::{Felio, FelioDirect, FelioFile, FelioOther, FelioSpin, FelioTwo, Fio, Null, Tgt};
+use Contender::{Felio, FelioDirect, FelioFile, FelioOther, FelioSpin, FelioTwo, Fio, Null, NullSpin, Tgt};
 use Direction::{Read, Write};
 use Waiting::{Sleep, Spin};
 
@@ -89,7 +91,7 @@ const ALL: &[Contender] = &[Null, Felio, Tgt];
 pub(crate) const CASES: &[Case] = &[
     Case { name: "4k-randread",        about: "4 KiB random reads, 4 sessions x 32",   waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Read)],    contenders: ALL },
     Case { name: "4k-randwrite",       about: "4 KiB random writes, 4 sessions x 32",  waiting: Sleep, groups: &[group(4, 32, 4 * KIB, Write)],   contenders: ALL },
-    Case { name: "4k-read-depth1",     about: "4 KiB reads one by one, client spins",  waiting: Spin,  groups: &[group(1, 1, 4 * KIB, Read)],     contenders: &[Null, Felio, FelioSpin, Tgt] },
+    Case { name: "4k-read-depth1",     about: "4 KiB reads one by one, client spins",  waiting: Spin,  groups: &[group(1, 1, 4 * KIB, Read)],     contenders: &[Null, NullSpin, Felio, FelioSpin, Tgt] },
     Case { name: "4k-read-1x32",       about: "4 KiB random reads, 1 session x 32",    waiting: Sleep, groups: &[group(1, 32, 4 * KIB, Read)],    contenders: ALL },
     Case { name: "4k-write-1x32",      about: "4 KiB random writes, 1 session x 32",   waiting: Sleep, groups: &[group(1, 32, 4 * KIB, Write)],   contenders: ALL },
     Case { name: "128k-read",          about: "128 KiB reads, 1 session x 8",          waiting: Sleep, groups: &[group(1, 8, 128 * KIB, Read)],   contenders: ALL },
@@ -144,6 +146,7 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Null => "null",
+            NullSpin => "null --spin",
             Felio => "felio",
             FelioOther => "felio other",
             FelioSpin => "felio --spin",
@@ -157,7 +160,7 @@ impl Contender {
 
     pub(crate) fn family(self) -> Family {
         match self {
-            Null => Family::Null,
+            Null | NullSpin => Family::Null,
             Felio | FelioOther | FelioSpin | FelioTwo | FelioFile | FelioDirect => Family::Felio,
             Tgt => Family::Tgt,
             Fio => Family::Fio,

@@ -9,6 +9,7 @@ use std::{
     io::{ErrorKind, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// Bytes of one gathered send: small is fair to other connections, large is fast
     #[arg(long, default_value = "4M", value_parser = sys::parse_size)]
     send_budget: u64,
+    /// Microseconds to poll after something has happened, before it sleeps
+    #[arg(long, default_value_t = 0)]
+    spin: u64,
 }
 
 pub(crate) const TARGET: &str = "iqn.2026-01.example.felio:null";
@@ -75,12 +79,18 @@ pub(crate) fn serve(options: &Options, stop: &AtomicBool) -> Result<()> {
     let mut connections: HashMap<u64, Connection> = HashMap::new();
     let mut next = 0;
     let mut events = Vec::with_capacity(256);
+    let spin = Duration::from_micros(options.spin);
+    let mut spins_until = None;
     while !stop.load(Ordering::Relaxed) {
         events.clear();
-        let timeout = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let spins = spins_until.is_some_and(|until| Instant::now() < until);
+        let timeout = Timespec { tv_sec: if spins { 0 } else { 1 }, tv_nsec: 0 };
         match epoll::wait(&epoll, spare_capacity(&mut events), Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
+        }
+        if !spin.is_zero() && !events.is_empty() {
+            spins_until = Some(Instant::now() + spin);
         }
         for event in &events {
             let id = event.data.u64();

@@ -107,7 +107,8 @@ impl Fleet {
 impl Settings {
     fn start(&self, contender: Contender) -> Result<Target> {
         match contender {
-            Contender::Null => self.start_null(),
+            Contender::Null => self.start_null(&[]),
+            Contender::NullSpin => self.start_null(&["--spin", "50"]),
             Contender::Felio => self.start_felio(&self.felio, &[], None),
             Contender::FelioOther => self.start_felio(self.other.as_deref().context("--other")?, &[], None),
             Contender::FelioSpin => self.start_felio(&self.felio, &["--spin", "50"], None),
@@ -123,10 +124,10 @@ impl Settings {
         }
     }
 
-    fn start_null(&self) -> Result<Target> {
+    fn start_null(&self, options: &[&str]) -> Result<Target> {
         let scratch = TempDir::new()?;
         let mut command = self.command(&std::env::current_exe()?, &scratch)?;
-        command.args(["null", "--port", "0", "--size", &self.bytes.to_string()]);
+        command.args(["null", "--port", "0", "--size", &self.bytes.to_string()]).args(options);
         let (process, (portal, target)) = start(command, Farewell::None, scratch, address)?;
         Ok(Target::new(process, portal, target, 0, None))
     }

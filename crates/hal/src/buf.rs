@@ -11,7 +11,7 @@
 //! a page more for each, which alignment costs and nobody counts. A buffer that is dropped instead of given back frees its
 //! memory and its share of the budget.
 
-use core::ops::{Deref, DerefMut};
+use core::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 mod budget;
@@ -76,6 +76,17 @@ impl Buf {
     pub fn set_len(&mut self, len: usize) {
         assert!(len <= self.capacity(), "a buffer cannot grow past its capacity");
         self.len = len;
+    }
+
+    /// Makes the buffer these of its bytes: a part of a transfer is one of a part of its buffer. It keeps them all, and whoever
+    /// narrowed it gives it back its whole length (from 0 on) before it goes elsewhere.
+    ///
+    /// # Panics
+    /// When the window reaches past [`Buf::capacity`].
+    pub fn set_window(&mut self, window: Range<usize>) {
+        assert!(window.end <= self.capacity(), "a window within the buffer");
+        self.block.start = self.block.memory.as_ptr().align_offset(PAGE_BYTES) + window.start;
+        self.len = window.len();
     }
 }
 
@@ -211,6 +222,24 @@ mod tests {
         let buf = pool.take(5000).expect("within budget");
         assert_eq!(buf.as_ptr().align_offset(PAGE_BYTES), 0);
         assert_eq!((buf.len(), buf.capacity()), (5000, 8192));
+    }
+
+    #[test]
+    fn a_window_is_a_part_of_the_same_bytes() {
+        let mut buf = Pool::new(Budget::new(1 << 20)).take(3 * PAGE_BYTES).expect("within budget");
+        buf.fill(0);
+        buf.set_window(PAGE_BYTES..2 * PAGE_BYTES);
+        buf.fill(1);
+        assert_eq!((buf.len(), buf.as_ptr().align_offset(PAGE_BYTES)), (PAGE_BYTES, 0));
+        buf.set_window(0..3 * PAGE_BYTES);
+        let pages: Vec<u8> = buf.chunks(PAGE_BYTES).map(|page| page[0]).collect();
+        assert_eq!(pages, [0, 1, 0]);
+    }
+
+    #[test]
+    #[should_panic = "a window within the buffer"]
+    fn no_window_reaches_past_the_capacity() {
+        Pool::new(Budget::new(1 << 20)).take(1).expect("within budget").set_window(0..PAGE_BYTES + 1);
     }
 
     #[test]

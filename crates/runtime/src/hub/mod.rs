@@ -17,6 +17,7 @@
 mod connection;
 mod flow;
 mod io;
+mod large;
 mod route;
 mod scarcity;
 mod sessions;
@@ -27,12 +28,14 @@ mod tests;
 mod timers;
 
 pub use io::{Event, Io, Message, Received, Sent};
+pub use large::{LARGE_BYTES, PART_BYTES, STORE_BYTES, STORE_BYTES_SHARED};
 
 use connection::{Connection, End, Input, Standing};
 use core::time::Duration;
 use felio_engine::{Engine, TargetConfig, UnitConfig};
 use felio_hal::port::Login;
-use felio_hal::{Buf, Completion, NexusId, Op, Pool, Port, PortRequest, StoreId, Submission, Time};
+use felio_hal::{Buf, Completion, NexusId, Pool, Port, PortRequest, StoreId, Time};
+use large::{Large, Pace};
 use route::{Fanout, Leaving, Loss};
 use sessions::Sessions;
 use slots::{Key, Slots};
@@ -63,15 +66,6 @@ pub const SEND_BYTES_LIGHT: usize = 144 << 10;
 
 /// A connection that moves no more than this in a turn moves little.
 const LIGHT_BYTES: usize = 64 << 10;
-
-/// Above this a store operation is large. Small ones go first.
-pub const LARGE_BYTES: usize = 64 << 10;
-
-/// Bytes of large store operations started in a turn, about: a store in memory executes them on the spot.
-pub const STORE_BYTES: usize = 8 << 20;
-
-/// The same where several connections are active.
-pub const STORE_BYTES_SHARED: usize = 512 << 10;
 
 /// How long after another connection was active a connection does not count as alone.
 const COMPANY: Duration = Duration::from_millis(20);
@@ -137,9 +131,7 @@ pub struct Hub<P> {
     scratch: Vec<u8>,
     slices: Vec<IoSlice<'static>>,
     done: Vec<Completion>,
-    /// Large store operations that wait for their turn. The engine submits nothing together that must not pass each other.
-    large: VecDeque<Submission>,
-    large_budget: usize,
+    large: Large,
     company: Company,
     /// Buffers on their way home, by reactor; empty between turns.
     homeward: Vec<(u16, Vec<Buf>)>,
@@ -179,8 +171,7 @@ impl<P: Port> Hub<P> {
             scratch: vec![0; SCRATCH_BYTES],
             slices: Vec::new(),
             done: Vec::new(),
-            large: VecDeque::new(),
-            large_budget: 0,
+            large: Large::default(),
             company: Company::default(),
             homeward: Vec::new(),
             trimmed_at: None,
@@ -305,18 +296,18 @@ impl<P: Port> Hub<P> {
     pub fn turn(&mut self, now: Time, io: &mut impl Io) {
         self.unsettled = false;
         let light = self.company.is_light(now);
-        self.large_budget = match self.company.is_shared(now) {
-            _ if light => 0,
-            true => STORE_BYTES_SHARED,
-            false => STORE_BYTES,
-        };
+        self.large.set_pace(match self.company.is_shared(now) {
+            _ if light => Pace::Pause,
+            true => Pace::Whole(STORE_BYTES_SHARED),
+            false => Pace::Whole(STORE_BYTES),
+        });
         self.retry_stalled(now, io);
         self.receive_all(now, io);
         self.settle(now, io);
         let sent_much = self.send_all(now, io);
         if light && !sent_much && !self.large.is_empty() {
-            // One, however large: its answer leaves in the next turn.
-            self.large_budget = 1;
+            // Its answer leaves in the next turn.
+            self.large.set_pace(Pace::Part);
             self.settle(now, io);
         }
         self.run_deadlines(now, io);
@@ -393,27 +384,22 @@ impl<P: Port> Hub<P> {
     fn submit_all(&mut self, io: &mut impl Io) -> bool {
         let mut moved = false;
         while let Some(submission) = self.engine.poll_submission() {
-            if bytes_of(&submission) > LARGE_BYTES {
-                self.large.push_back(submission);
+            if large::bytes_of(&submission.op) > LARGE_BYTES {
+                self.large.push(submission);
             } else if let Err(submission) = io.stores().submit(submission) {
                 self.engine.unsubmit(submission);
                 break;
             }
             moved = true;
         }
-        while self.large_budget > 0
-            && let Some(submission) = self.large.pop_front()
-        {
-            let left = self.large_budget.saturating_sub(bytes_of(&submission));
+        while let Some(submission) = self.large.pop() {
             if let Err(submission) = io.stores().submit(submission) {
-                self.large.push_front(submission);
+                self.large.put_back(submission);
                 break;
             }
-            self.large_budget = left;
             moved = true;
         }
-        // With a budget left it was the store's queue that was full: a completion will bring us on.
-        self.unsettled |= self.large_budget == 0 && !self.large.is_empty();
+        self.unsettled |= self.large.is_held_back();
         io.stores().kick();
         moved
     }
@@ -429,7 +415,11 @@ impl<P: Port> Hub<P> {
         let now = io.now().max(now);
         for completion in done.drain(..) {
             match self.own_flush(completion, io) {
-                Some(completion) => self.engine.handle_completion(now, completion, &mut self.pool),
+                Some(completion) => {
+                    if let Some(completion) = self.large.handle_completion(completion) {
+                        self.engine.handle_completion(now, completion, &mut self.pool);
+                    }
+                }
                 None => self.unsettled = true,
             }
         }
@@ -513,16 +503,6 @@ impl<P> core::fmt::Debug for Hub<P> {
 
 const fn key(nexus: NexusId) -> Key {
     Key { slot: nexus.slot, generation: nexus.generation }
-}
-
-fn bytes_of(submission: &Submission) -> usize {
-    match &submission.op {
-        Op::Read { buf, .. }
-        | Op::Write { buf, .. }
-        | Op::ReadProtected { buf, .. }
-        | Op::WriteProtected { buf, .. } => buf.len(),
-        _ => 0,
-    }
 }
 
 /// Whether several connections are active, and whether one of them moves little.
