@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use felio_hal::store::{Done, Durability, Failure, Op};
-use rustix::fs::{Mode, OFlags, fdatasync, fstatfs};
+use rustix::fs::{FileType, Mode, OFlags, fdatasync, fstat, fstatfs};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
 
 use crate::errno::failure;
@@ -107,7 +107,9 @@ pub(crate) fn progress(
 impl Transfer {
     /// Takes an open descriptor, on which `O_DIRECT` is already set if `policy` wants it.
     pub(crate) fn new(fd: OwnedFd, policy: &'static Policy) -> Self {
-        let in_memory = fstatfs(&fd).is_ok_and(|fs| {
+        // A device node's filesystem may be one in memory, which says nothing of the device.
+        let is_file = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
+        let in_memory = is_file && fstatfs(&fd).is_ok_and(|fs| {
             IN_MEMORY.iter().any(|magic| u32::try_from(fs.f_type).is_ok_and(|kind| kind == *magic))
         });
         let cached = !policy.direct && nowait_reads(fd.as_fd());

@@ -49,10 +49,10 @@ impl Engine {
             }
             Run::Parameters(..) | Run::Sense(..) => self.run_parameters(now, slot, pool),
             Run::Capacity(..) | Run::Ready => Next::Submit(Op::Size, Work::Size),
-            Run::ParameterList(_, function) => {
+            Run::ParameterList(length, function) => {
                 let (cdb, nexus, at) = (task.cdb, task.nexus, task.unit);
                 let list = data.as_deref().unwrap_or_default();
-                let transfer_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
+                let transfer_bytes = length.read(cdb.bytes());
                 let result = function(&mut self.units[index(at)], &cdb, list);
                 give_back(data, pool);
                 match result {
@@ -61,10 +61,10 @@ impl Engine {
                 }
             }
             Run::ReserveOut(_, service) => self.reserve_out(now, slot, service, data, pool),
-            Run::Overhaul(_, function) => {
+            Run::Overhaul(list_bytes, function) => {
                 let (cdb, at) = (task.cdb, task.unit);
                 let list = data.as_deref().unwrap_or_default();
-                let transfer_bytes = u64::try_from(list.len()).unwrap_or(u64::MAX);
+                let transfer_bytes = list_bytes(&cdb);
                 let start = function(&self.units[index(at)], &cdb, list);
                 give_back(data, pool);
                 match start {
@@ -130,12 +130,14 @@ impl Engine {
         if let Err(sense) = result {
             return Next::Finish(Outcome::check(sense, 0));
         }
-        let outcome = match parameter_data(&self.writer, allocation.bytes(&task.cdb), pool) {
+        let bytes_max = allocation.bytes(&task.cdb);
+        let outcome = match parameter_data(&self.writer, bytes_max, pool) {
             Ok(outcome) => outcome,
             Err(bytes) => return Next::Need(bytes, Wanting::Entry),
         };
         match task.entry.row.attention {
             //= SPC-4 "REQUEST SENSE command": what was returned is no longer pending
+            AttentionRule::Return if bytes_max == 0 => {}
             AttentionRule::Return => drop(self.nexuses.report(task.nexus, task.unit, Interlock::No)),
             //= SPC-4 "REPORT LUNS command": whoever reads the inventory knows it, of every unit
             AttentionRule::Inventory => self.nexuses.tell_inventory(task.nexus),

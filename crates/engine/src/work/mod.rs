@@ -527,9 +527,9 @@ pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'
             desk.counters().write_sames.add(1);
             same::begin(extent, release, data, desk)
         }
-        (Plan::Unmap { release, .. }, Some(list)) => {
+        (Plan::Unmap { list_bytes, release }, Some(list)) => {
             desk.counters().unmaps.add(1);
-            provisioning::begin_unmap(list, release, desk)
+            provisioning::begin_unmap(list, list_bytes, release, desk)
         }
         (Plan::LbaStatus { extent, bytes_max, report }, None) => {
             provisioning::begin_status(extent, bytes_max, report)
@@ -539,6 +539,8 @@ pub(crate) fn begin(plan: &Plan, cdb: &Cdb, data: Option<Buf>, desk: &mut Desk<'
             cache::begin_synchronize(answer, desk)
         }
         (Plan::Prefetch { extent, answer }, None) => cache::begin_prefetch(extent, answer, desk),
+        // Nothing of the list was announced.
+        (Plan::Unmap { list_bytes, .. }, None) => Next::Finish(Outcome::good(list_bytes.into())),
         // No blocks, no list: nothing to do.
         (_, data) => desk.finish_with(data, Outcome::good(0)),
     }

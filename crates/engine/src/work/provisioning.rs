@@ -114,14 +114,16 @@ fn named(bytes: &[u8]) -> Extent {
 #[derive(Debug)]
 pub(crate) struct Unmap {
     list: Buf,
+    /// PARAMETER LIST LENGTH.
+    list_bytes: u32,
     release: Release,
     /// The descriptor that is next.
     next: usize,
 }
 
 /// Starts an UNMAP with a checked list.
-pub(super) fn begin_unmap(list: Buf, release: Release, desk: &mut Desk<'_>) -> Next {
-    Unmap { list, release, next: 0 }.handle_done(desk)
+pub(super) fn begin_unmap(list: Buf, list_bytes: u32, release: Release, desk: &mut Desk<'_>) -> Next {
+    Unmap { list, list_bytes, release, next: 0 }.handle_done(desk)
 }
 
 impl Unmap {
@@ -129,7 +131,7 @@ impl Unmap {
     pub(super) fn handle_done(mut self, desk: &mut Desk<'_>) -> Next {
         let ranges = descriptors(&self.list).map(named).enumerate().skip(self.next);
         let Some((at, extent)) = ranges.into_iter().find(|(_, extent)| extent.blocks > 0) else {
-            let transfer_bytes = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
+            let transfer_bytes = u64::from(self.list_bytes);
             desk.pool.give(self.list);
             return if self.next == 0 {
                 Next::Finish(Outcome::good(transfer_bytes)) // Nothing was deallocated.
@@ -204,10 +206,11 @@ impl LbaStatus {
     /// The store's answer.
     pub(super) fn handle_done(mut self: Box<Self>, done: Done, desk: &Desk<'_>) -> Next {
         let Done::Extent { mapping, len } = done else { return self.finish() };
-        // What does not fill a block is told with the block that it begins.
-        let blocks = (len / u64::from(desk.geometry.block_bytes)).clamp(1, self.rest.blocks);
-        let blocks = blocks.min(u64::from(u32::MAX));
+        let whole = len / u64::from(desk.geometry.block_bytes);
+        let blocks = whole.clamp(1, self.rest.blocks).min(u64::from(u32::MAX));
         let status = match mapping {
+            // A block that is not all of one kind: who copies by the answer must not leave it out.
+            _ if whole == 0 => provisioning_status::MAPPED,
             Mapping::Mapped => provisioning_status::MAPPED,
             Mapping::Anchored => provisioning_status::ANCHORED,
             Mapping::Deallocated => provisioning_status::DEALLOCATED,

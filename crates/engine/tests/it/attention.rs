@@ -48,6 +48,13 @@ fn request_sense_returns_and_clears_it() {
 }
 
 #[test]
+fn request_sense_does_not_clear_what_it_had_no_room_to_return() {
+    let mut rig = fresh();
+    assert_eq!(rig.run(ALICE, &[0x03, 0, 0, 0, 0, 0], &[]).data, [0; 0]);
+    assert_eq!(ready(&mut rig, ALICE), POWER_ON);
+}
+
+#[test]
 fn an_unknown_command_reports_it_first() {
     let mut rig = fresh();
     assert_eq!(rig.run(ALICE, &[0xff; 6], &[]).code(), POWER_ON);

@@ -254,6 +254,31 @@ fn lba_status_tells_run_by_run() {
 }
 
 #[test]
+fn a_block_with_a_hole_in_it_is_mapped() {
+    let mut target = target();
+    target.unit_mut(0).block_bytes = 4096;
+    let mut rig = Rig::with(target, 8, 64 << 20);
+    // The second half of block 2 and the first of block 5: what lies between is a hole.
+    rig.disk.allocated[20..24].fill(true);
+    rig.disk.allocated[40..44].fill(true);
+    let data = rig.run(ALICE, &get_lba_status(0, 1000), &[]).data;
+    let runs: Vec<_> = data[8..].chunks(16).map(|run| (run[7], run[11], run[12])).collect();
+    assert_eq!(runs[..4], [(0, 2, 1), (2, 1, 0), (3, 2, 1), (5, 1, 0)]);
+}
+
+#[test]
+fn a_list_that_is_not_announced_to_its_end_leaves_a_residual() {
+    let mut rig = Rig::new();
+    for announced in [0, 16] {
+        let reply = rig.run(ALICE, &unmap(24), &list(&[(10, 6)])[..announced]);
+        assert_eq!((reply.status, reply.transfer_bytes), (Status::GOOD, 24));
+    }
+    let reply = rig.run(ALICE, &[0x15, 0x10, 0, 0, 24, 0], &[]);
+    assert_eq!((reply.status, reply.transfer_bytes), (Status::GOOD, 24));
+    assert!(rig.disk.log.is_empty(), "{:?}", rig.disk.log);
+}
+
+#[test]
 fn lba_status_asks_no_more_than_fits() {
     let mut rig = Rig::new();
     rig.disk.allocated[8..16].fill(true);
