@@ -193,10 +193,14 @@ fn kept(fd: BorrowedFd<'_>) -> Option<Record> {
     if len == RECORD_BYTES { Record::decode(&bytes) } else { None }
 }
 
-/// Gives the file a new identity; `None` if it cannot carry one.
+/// Gives the file an identity, the one that it had while it could not carry one; `None` if it still cannot. Where nobody knows when it was
+/// born, an inode may have been another file's before, and chance decides.
 fn give(fd: BorrowedFd<'_>, facts: Facts) -> Option<[u8; 16]> {
-    let mut identity = [0; 16];
-    let len = getrandom(&mut identity[..], GetRandomFlags::empty()).ok()?;
+    let mut identity = facts.hash();
+    let mut len = identity.len();
+    if facts.birth == (0, 0) {
+        len = getrandom(&mut identity[..], GetRandomFlags::empty()).ok()?;
+    }
     let record = Record { identity, facts };
     fsetxattr(fd, NAME, &record.encode(), XattrFlags::empty()).ok()?;
     // Before anyone learns it: after a power cut the file must not have forgotten.

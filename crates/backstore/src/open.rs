@@ -1,7 +1,7 @@
 //! From what an operator asks for to a store, or to an error that says what to do about it.
 //!
 //! Opening changes nothing in what is there: an existing file is never made longer or shorter. A writable file or device
-//! is locked against a second felio (`flock`; devices also by `O_EXCL`, against mounts).
+//! is locked against a second felio (`flock`), against QEMU (locks of bytes), and a device also against mounts (`O_EXCL`).
 
 mod protected;
 
@@ -28,6 +28,8 @@ use crate::protect::{ProtectError, Wish};
 use crate::ram::Ram;
 use crate::scsi::Scsi;
 use crate::store::Store;
+use crate::sys::device::is_read_only;
+use crate::sys::lock::{is_taken, take};
 use crate::{block, file};
 
 /// As long as udev may hold the lock of a device, for [`Spec::patience`].
@@ -194,19 +196,37 @@ pub enum OpenError {
         /// What to do.
         next: String,
     },
-    /// The device or `O_DIRECT` wants larger blocks.
-    #[error(
-        "{path} is read and written in blocks of {needed} bytes{why}; give --block-size {needed}{otherwise}"
-    )]
+    /// The device has larger blocks.
+    #[error("{path} is read and written in blocks of {needed} bytes; give --block-size {needed}")]
     BlockTooSmall {
         /// Which.
         path: PathBuf,
         /// The smallest possible.
         needed: u32,
-        /// Who says so.
-        why: &'static str,
-        /// A further way out.
-        otherwise: &'static str,
+    },
+    /// `O_DIRECT` wants larger blocks of a file. It is not given them unasked: with other blocks all data of the disk lie elsewhere.
+    #[error(
+        "{path} is read and written in blocks of {needed} bytes with direct I/O; give --cache write-back or write-through, or, for a new disk, --block-size {needed}"
+    )]
+    DirectBlockTooSmall {
+        /// Which.
+        path: PathBuf,
+        /// The smallest possible.
+        needed: u32,
+    },
+    /// An empty device.
+    #[error("{path} is a device without blocks; insert a medium, attach a file to it, or give another one")]
+    EmptyDevice {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A size beyond what a disk can have.
+    #[error("{what} would have {bytes} bytes, more than a disk can; give a smaller size")]
+    TooLarge {
+        /// Which.
+        what: String,
+        /// Its size.
+        bytes: u64,
     },
     /// No `O_DIRECT`.
     #[error("the filesystem of {path} has no direct I/O; give --cache write-back or --cache write-through")]
@@ -413,7 +433,9 @@ impl At<'_> {
         self.check_size(facts.bytes)?;
         let policy = self.cache(fd)?;
         let align_bytes = if policy.direct { file::direct_bytes(fd) } else { 1 };
-        self.check_block(align_bytes, " with direct I/O", ", or --cache write-back")?;
+        if !self.spec.block_bytes.is_multiple_of(align_bytes) {
+            return Err(OpenError::DirectBlockTooSmall { path: self.path.into(), needed: align_bytes });
+        }
         let carry = if writable { Carry::Allowed } else { Carry::Forbidden };
         let identity = identity::of_file(fd, carry);
         let store = file::store(claimed, policy, &facts, align_bytes, writable);
@@ -426,8 +448,16 @@ impl At<'_> {
         let (claimed, unlocked) = self.claim(self.open_fd(claim)?, Self::lock_device)?;
         let fd = claimed.fd.as_fd();
         let facts = block::Facts::of(fd).map_err(|errno| self.error("ask", &errno.into()))?;
+        if facts.bytes == 0 {
+            return Err(OpenError::EmptyDevice { path: self.path.into() });
+        }
         self.check_size(facts.bytes)?;
-        self.check_block(facts.logical_bytes, "", "")?;
+        if !self.spec.block_bytes.is_multiple_of(facts.logical_bytes) {
+            return Err(OpenError::BlockTooSmall { path: self.path.into(), needed: facts.logical_bytes });
+        }
+        if !self.spec.read_only && is_read_only(fd) {
+            return Err(OpenError::ReadOnly { path: self.path.into() });
+        }
         let policy = self.cache(fd)?;
         let identity = identity::of_device(fd, self.path);
         let store = block::store(claimed, policy, &facts, !self.spec.read_only);
@@ -465,7 +495,7 @@ impl At<'_> {
         fd.map(|fd| beside.is(fd.as_fd())).map_err(|errno| self.error("look at", &errno.into()))
     }
 
-    /// Locks against another felio, but for what the store has locked already that it is opened beside; whether that was impossible.
+    /// Locks against another felio and QEMU, but for what the store has locked already that it is opened beside; whether that was impossible.
     fn claim(
         &self,
         fd: OwnedFd,
@@ -473,6 +503,11 @@ impl At<'_> {
     ) -> Result<(Claimed, bool), OpenError> {
         let Some(beside) = self.beside.filter(|beside| beside.is(fd.as_fd())) else {
             let unlocked = lock(self, fd.as_fd())?;
+            let writable = !self.spec.read_only;
+            if is_taken(fd.as_fd(), writable) {
+                return Err(OpenError::Busy { path: self.path.into(), how: "it holds a lock, as QEMU does" });
+            }
+            take(fd.as_fd(), writable);
             return Ok((Claimed { fd, claim: None }, unlocked));
         };
         let unlocked = self.lock(beside.claim.as_fd())?;
@@ -532,13 +567,6 @@ impl At<'_> {
         multiple(&self.path.display().to_string(), have, self.spec)
     }
 
-    fn check_block(&self, needed: u32, why: &'static str, otherwise: &'static str) -> Result<(), OpenError> {
-        if self.spec.block_bytes.is_multiple_of(needed) {
-            return Ok(());
-        }
-        Err(OpenError::BlockTooSmall { path: self.path.into(), needed, why, otherwise })
-    }
-
     /// Names the cause of what the system refused.
     fn error(&self, call: &'static str, source: &io::Error) -> OpenError {
         let path = self.path.to_path_buf();
@@ -564,8 +592,10 @@ fn multiple(what: &str, bytes: u64, spec: &Spec) -> Result<(), OpenError> {
     if bytes.is_multiple_of(u64::from(block_bytes)) {
         return Ok(());
     }
-    let up = bytes.next_multiple_of(u64::from(block_bytes));
-    let small = block_bytes > 512 && bytes.is_multiple_of(512);
+    let Some(up) = bytes.checked_next_multiple_of(u64::from(block_bytes)) else {
+        return Err(OpenError::TooLarge { what: what.to_owned(), bytes });
+    };
+    let small = block_bytes > 512 && bytes.is_multiple_of(512) && !Policy::of(spec.cache).direct;
     let smaller = if small { "give --block-size 512, or " } else { "" };
     let next = format!("{smaller}make it {up} bytes long");
     Err(OpenError::NotMultiple { what: what.to_owned(), bytes, block_bytes, next })

@@ -109,9 +109,10 @@ impl Transfer {
     pub(crate) fn new(fd: OwnedFd, policy: &'static Policy) -> Self {
         // A device node's filesystem may be one in memory, which says nothing of the device.
         let is_file = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
-        let in_memory = is_file && fstatfs(&fd).is_ok_and(|fs| {
-            IN_MEMORY.iter().any(|magic| u32::try_from(fs.f_type).is_ok_and(|kind| kind == *magic))
-        });
+        let in_memory = is_file
+            && fstatfs(&fd).is_ok_and(|fs| {
+                IN_MEMORY.iter().any(|magic| u32::try_from(fs.f_type).is_ok_and(|kind| kind == *magic))
+            });
         let cached = !policy.direct && nowait_reads(fd.as_fd());
         let lazy = !policy.direct && !policy.cached.contains(ReadWriteFlags::DSYNC);
         let inline = |wanted| match wanted {

@@ -221,6 +221,30 @@ fn a_device_with_larger_blocks_asks_for_them() {
 }
 
 #[test]
+fn a_read_only_device_suggests_read_only() {
+    let Some(device) = Loop::new(SIZE) else { return };
+    let set = Command::new("blockdev").arg("--setro").arg(&device.device).status();
+    assert!(set.is_ok_and(|status| status.success()));
+    refused(&plain(&device.device, None), &["read-only", "--read-only"]);
+    must(&Spec { read_only: true, ..plain(&device.device, None) });
+}
+
+#[test]
+fn a_file_is_not_given_other_blocks_for_direct_io() {
+    let folder = home();
+    let path = file(&folder, "disk.img", SIZE);
+    // Half a sector, as no disk with larger ones may be at hand.
+    let spec = Spec { block_bytes: 256, ..spec(&path, None, CacheMode::Direct) };
+    refused(&spec, &["with direct I/O", "--cache write-back"]);
+}
+
+#[test]
+fn an_absurd_size_is_refused_in_words() {
+    let spec = Spec { source: Source::Null(u64::MAX), block_bytes: 4096, ..plain(Path::new(""), None) };
+    refused(&spec, &["smaller"]);
+}
+
+#[test]
 fn a_file_is_the_same_after_a_move() {
     for (place, folder) in folders() {
         let (old, new) = (folder.path().join("a.img"), folder.path().join("b.img"));
@@ -250,6 +274,15 @@ fn two_files_are_two() {
     let folder = home();
     let identity = |name: &str| must(&plain(&folder.path().join(name), Some(SIZE))).identity.bytes;
     assert_ne!(identity("a.img"), identity("b.img"));
+}
+
+#[test]
+fn a_file_is_the_same_before_and_after_it_may_be_touched() {
+    for (place, folder) in folders() {
+        let path = file(&folder, "disk.img", SIZE);
+        let before = must(&Spec { read_only: true, ..plain(&path, None) }).identity.bytes;
+        assert_eq!(must(&plain(&path, None)).identity.bytes, before, "{place}");
+    }
 }
 
 #[test]

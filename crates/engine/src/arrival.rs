@@ -23,7 +23,7 @@ use crate::unit::{PROBE_INTERVAL, Probe};
 use crate::work::{DataOut, Outcome};
 use felio_hal::port::{Response, SenseData};
 use felio_hal::{Buf, Command, NexusId, Op, Pool, PortRequest, Submission, TaskId, Time};
-use felio_spec::cdb::{Alua, Attention as AttentionRule, Medium};
+use felio_spec::cdb::{Alua, Attention as AttentionRule, Direction, Medium};
 use felio_spec::sense::{Sense, code};
 use felio_spec::{Lun, Status, TaskAttribute};
 use std::sync::Arc;
@@ -254,6 +254,9 @@ impl Engine {
         let transfer_bytes = data_out.bytes();
         //= SAM-5 "Data-Out Buffer": what the command would have transferred shows in the residual
         let refused = |sense| Refused(Outcome::check(sense, transfer_bytes));
+        if is_reversed(entry.row.direction, transfer_bytes, command) {
+            return Err(refused(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU)));
+        }
         let solicit_bytes = data_out.solicit(command.expect_out).map_err(refused)?;
         Ok(Admitted { entry, job, extent, solicit_bytes })
     }
@@ -503,6 +506,15 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
             (Job::Entry, Extent::default(), DataOut::Nothing)
         }
     })
+}
+
+/// The initiator announced data, but only in the other direction: what it means cannot be what the CDB says.
+const fn is_reversed(direction: Direction, data_out_bytes: u64, command: &Command) -> bool {
+    match direction {
+        Direction::In => command.expect_in == 0 && command.expect_out > 0,
+        Direction::Out => data_out_bytes > 0 && command.expect_out == 0 && command.expect_in > 0,
+        Direction::None => false,
+    }
 }
 
 /// No room for a command.

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
-use rustix::ioctl::{Opcode, Setter, Updater, ioctl, opcode};
+use rustix::ioctl::{Getter, Opcode, Setter, Updater, ioctl, opcode};
 
 /// `BLKDISCARD`: the range may be forgotten; nobody says what it reads as.
 const DISCARD: Opcode = opcode::none(0x12, 119);
@@ -13,6 +13,16 @@ pub(crate) fn discard(fd: BorrowedFd<'_>, at: u64, len: u64) -> Result<(), Errno
     // SAFETY: BLKDISCARD reads two 64-bit numbers, offset and length, and writes no memory of ours.
     // JUSTIFICATION: no wrapper of this ioctl exists, and fallocate cannot discard without zeroing.
     unsafe { ioctl(fd, Setter::<DISCARD, [u64; 2]>::new([at, len])) }
+}
+
+/// `BLKROGET`: whether writes are refused.
+const IS_READ_ONLY: Opcode = opcode::none(0x12, 94);
+
+/// Whether a block device takes no writes, though it may be opened for them.
+pub(crate) fn is_read_only(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: BLKROGET writes one `int`.
+    // JUSTIFICATION: no wrapper of this ioctl exists, and since Linux 6.18 opening does not tell.
+    unsafe { ioctl(fd, Getter::<IS_READ_ONLY, i32>::new()) }.is_ok_and(|answer| answer != 0)
 }
 
 /// `FS_IOC_FIEMAP`: where a file's blocks are.

@@ -2,6 +2,7 @@
 //! ioctls and a counter. Every function that leaves here is safe to call.
 
 pub(crate) mod device;
+pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod ring;
 pub(crate) mod sg;

@@ -2,7 +2,7 @@
 
 use crate::cdb::{TEST_UNIT_READY, compare_and_write, read10, write10};
 use crate::reservation::{Out, WE_RO, list, out_cdb};
-use crate::rig::{ALICE, BLOCK, target};
+use crate::rig::{ALICE, BLOCK, room_for, target};
 use felio_engine::{Engine, Letter};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
@@ -102,7 +102,7 @@ impl Cores {
             attribute,
             cdb: Cdb::new(cdb),
             expect_out: u32::try_from(bytes).expect("small"),
-            expect_in: u32::MAX,
+            expect_in: room_for(cdb, bytes),
         };
         self.engines[usize::from(nexus.reactor)].handle_command(NOW, nexus, command, &mut self.pool);
         self.collect();

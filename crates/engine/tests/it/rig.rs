@@ -3,6 +3,7 @@
 //! Operations are carried out at once, or held until a test releases them.
 
 use core::time::Duration;
+use felio_engine::commands::TABLE;
 use felio_engine::{Access, Engine, Identity, LunMap, PortConfig, TargetConfig, UnitConfig};
 use felio_hal::buf::Budget;
 use felio_hal::meter::Meters;
@@ -54,6 +55,17 @@ pub(crate) struct Rig {
     pub(crate) unsent: Vec<(PortTag, felio_hal::TaskId, usize)>,
     pub(crate) send_data: bool,
     tags: u32,
+}
+
+/// How much Data-In an initiator announces: all that may come, unless the command has none and the initiator is sane.
+pub(crate) fn room_for(cdb: &[u8], data_out: usize) -> u32 {
+    let bytes = Cdb::new(cdb);
+    let mut rows = TABLE.iter().map(|entry| entry.row).filter(|row| row.opcode == cdb[0]);
+    let row = rows.find(|row| {
+        row.service_action.is_none_or(|action| action.field.read(bytes.bytes()) == u64::from(action.value))
+    });
+    let is_out = row.is_some_and(|row| row.direction == Direction::Out);
+    if data_out == 0 && is_out { 0 } else { u32::MAX }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -462,6 +474,23 @@ impl Rig {
         self.send_to(Lun::default(), attribute, nexus, cdb, data_out)
     }
 
+    /// Sends a command without data that announces some.
+    pub(crate) fn run_announcing(
+        &mut self,
+        nexus: NexusId,
+        cdb: &[u8],
+        expect_in: u32,
+        expect_out: u32,
+    ) -> Reply {
+        let (tag, now) = (self.tag(), self.now);
+        let (lun, attribute) = (Lun::default(), TaskAttribute::Simple);
+        let command = Command { tag, lun, attribute, cdb: Cdb::new(cdb), expect_out, expect_in };
+        let (engine, pool) = self.engine_of(nexus.reactor);
+        engine.handle_command(now, nexus, command, pool);
+        self.pump();
+        self.reply(tag).expect("the command is answered")
+    }
+
     pub(crate) fn send_to(
         &mut self,
         lun: Lun,
@@ -478,7 +507,7 @@ impl Rig {
             attribute,
             cdb: Cdb::new(cdb),
             expect_out: data_out.len().try_into().expect("small"),
-            expect_in: u32::MAX,
+            expect_in: room_for(cdb, data_out.len()),
         };
         let now = self.now;
         let (engine, pool) = self.engine_of(nexus.reactor);
