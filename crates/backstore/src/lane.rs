@@ -6,9 +6,13 @@
 //!
 //! A turn ends with `kick` and then `reap`: what finished on the spot signals nothing.
 //!
-//! Invariant: no more than `depth` operations are between `submit` and `reap`, so nothing here ever grows, and an
-//! operation allocates nothing.
+//! A store that hangs leaves the others what they need: it has at most half of the places; the rest of its operations
+//! wait here, in order.
+//!
+//! Invariant: no more than `depth` operations are with the ring or the helpers, and an operation that is not one of very
+//! many on a slow store allocates nothing.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -69,10 +73,20 @@ pub enum LaneError {
     Ring(Errno),
 }
 
+/// A store and what is under way on it.
+#[derive(Default)]
+struct Place {
+    store: Option<Arc<dyn Store>>,
+    /// Operations with the ring or the helpers.
+    under_way: usize,
+    /// Those that are not yet. As many as there are tasks, at the most.
+    waiting: VecDeque<(TaskId, Op)>,
+}
+
 /// The stores of one reactor and what drives them.
 pub struct Lane {
     /// By [`StoreId`].
-    stores: Vec<Option<Arc<dyn Store>>>,
+    places: Vec<Place>,
     depth: usize,
     ready: Vec<Completion>,
     // Before the stores are let go, the ring is done with their descriptors: see `drop`.
@@ -97,8 +111,9 @@ impl Lane {
             },
         };
         let helpers = Helpers::new(depth, config.helpers, &event);
-        let stores = stores.into_iter().map(Some).collect();
-        Ok(Self { stores, depth, ready: Vec::with_capacity(depth), ring, refusal, helpers, event })
+        let places =
+            stores.into_iter().map(|store| Place { store: Some(store), ..Place::default() }).collect();
+        Ok(Self { places, depth, ready: Vec::with_capacity(depth), ring, refusal, helpers, event })
     }
 
     /// Becomes readable when something has finished that was not done on the spot. Level-triggered.
@@ -124,7 +139,7 @@ impl Lane {
         self.refusal
     }
 
-    /// Operations between `submit` and `reap`.
+    /// Operations between `submit` and `reap`, but for those that wait for others of their store.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.ready.len() + self.helpers.in_flight() + self.ring.as_ref().map_or(0, Ring::in_flight)
@@ -133,23 +148,47 @@ impl Lane {
     /// From now on `id` names this store, or none. Nothing is under way for the one that it named before.
     pub fn install(&mut self, id: StoreId, store: Option<Arc<dyn Store>>) {
         let Ok(index) = usize::try_from(id.0) else { return };
-        if self.stores.len() <= index {
-            self.stores.resize_with(index + 1, || None);
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, Place::default);
         }
-        self.stores[index] = store;
+        self.places[index].store = store;
     }
 
     /// The store that `id` names.
     #[must_use]
     pub fn store(&self, id: StoreId) -> &Arc<dyn Store> {
         let index = usize::try_from(id.0).ok();
-        index.and_then(|index| self.stores.get(index)?.as_ref()).expect("a store of this lane")
+        index.and_then(|index| self.places.get(index)?.store.as_ref()).expect("a store of this lane")
+    }
+
+    fn place(&mut self, id: StoreId) -> Option<&mut Place> {
+        self.places.get_mut(usize::try_from(id.0).ok()?)
+    }
+
+    /// Starts what could not be done on the spot, unless its store has enough under way.
+    fn start_or_wait(&mut self, ticket: (StoreId, TaskId), op: Op) {
+        let share = (self.depth / 2).max(1);
+        let Some(place) = self.place(ticket.0) else { return };
+        if place.under_way >= share {
+            return place.waiting.push_back((ticket.1, op));
+        }
+        place.under_way += 1;
+        self.start(ticket, op, 0);
+    }
+
+    /// An operation that was started is home: the next of its store may start.
+    fn note_home(&mut self, store: StoreId) {
+        let Some(place) = self.place(store) else { return };
+        match place.waiting.pop_front() {
+            Some((task, op)) => self.start((store, task), op, 0),
+            None => place.under_way -= 1,
+        }
     }
 
     /// Starts what could not be done on the spot, or the rest of it.
     fn start(&mut self, ticket: (StoreId, TaskId), op: Op, done: usize) {
         let index = usize::try_from(ticket.0.0).unwrap_or(usize::MAX);
-        let entry = self.stores[index].as_ref().and_then(|store| store.entry(&op));
+        let entry = self.places[index].store.as_ref().and_then(|store| store.entry(&op));
         let left = match (&mut self.ring, entry) {
             (Some(ring), Some(entry)) => ring.push(entry, op, done, ticket).map_err(|(op, _)| op),
             _ => Err(op),
@@ -164,7 +203,7 @@ impl Lane {
     /// A copy concerns two stores: only if both are files can it be done.
     fn begin_copy(&mut self, from: StoreId, store: StoreId, task: TaskId, op: Op) {
         if self.store(from).file().is_some() && self.store(store).file().is_some() {
-            return self.delegate((store, task), op);
+            return self.start_or_wait((store, task), op);
         }
         self.ready.push(Completion { store, task, result: Err(Failure::NotPossible), buf: None });
     }
@@ -204,6 +243,7 @@ impl Lane {
             Progress::Finished(result) => {
                 let result = self.store(store).judge(&op, result);
                 done.push(Completion { store, task, result, buf: op.into_buf() });
+                self.note_home(store);
             }
             Progress::At(now) => self.start(ticket, op, now),
             Progress::Interrupted => self.delegate(ticket, op),
@@ -223,7 +263,7 @@ impl StoreQueue for Lane {
         }
         match self.store(store).attempt(op) {
             Attempt::Done(Answer { result, buf }) => self.ready.push(Completion { store, task, result, buf }),
-            Attempt::Later(op) => self.start((store, task), op, 0),
+            Attempt::Later(op) => self.start_or_wait((store, task), op),
         }
         Ok(())
     }
@@ -238,7 +278,9 @@ impl StoreQueue for Lane {
         while let Some(finished) = self.ring.as_mut().and_then(Ring::poll) {
             self.settle(finished, done);
         }
+        let before = done.len();
         self.helpers.reap(done);
+        done[before..].iter().for_each(|completion| self.note_home(completion.store));
         // What was to be carried on must not wait for the next turn.
         self.kick();
     }

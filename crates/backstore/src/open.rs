@@ -413,8 +413,11 @@ impl At<'_> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         fsync(fd).map_err(|errno| self.error("flush", &errno.into()))?;
         match rustix::fs::open(folder.unwrap_or(Path::new(".")), flags, Mode::empty()) {
-            // Some filesystems cannot flush a folder, and need not.
-            Ok(folder) => fsync(folder).or(Ok(())),
+            Ok(folder) => match fsync(folder) {
+                // Some filesystems cannot flush a folder, and need not.
+                Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::ROFS) => Ok(()),
+                Err(errno) => Err(self.error("flush the folder", &errno.into())),
+            },
             // A folder that may be written but not read: its name is the filesystem's to keep.
             Err(_) => Ok(()),
         }

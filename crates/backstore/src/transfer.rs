@@ -30,6 +30,13 @@ const RWF_ATOMIC: u32 = 0x40;
 /// Filesystems that keep their data in memory: nothing on them waits for a medium.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
+/// Filesystems that know no `RWF_NOWAIT` for writes, and yet wait for nothing when they write whole pages, or pages that are there, into
+/// the page cache, but for a want of memory and a full journal: ext2, ext3, ext4. Others may ask somebody far away first.
+const PLAIN_WRITES: [u32; 1] = [0xef53];
+
+/// A page of the page cache.
+const PAGE_BYTES: u64 = 4096;
+
 /// A descriptor with its cache mode.
 #[derive(Debug)]
 pub(crate) struct Transfer {
@@ -40,6 +47,8 @@ pub(crate) struct Transfer {
     durable_writes: Inline,
     /// The filesystem has not yet said that it knows no `RWF_NOWAIT` for writes.
     nowait_writes: AtomicBool,
+    /// And what it writes plainly into the page cache waits for nothing.
+    plain_writes: bool,
     stalls: Stalls,
     /// What was written may be in the page cache alone.
     lazy: bool,
@@ -109,10 +118,9 @@ impl Transfer {
     pub(crate) fn new(fd: OwnedFd, policy: &'static Policy) -> Self {
         // A device node's filesystem may be one in memory, which says nothing of the device.
         let is_file = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
-        let in_memory = is_file
-            && fstatfs(&fd).is_ok_and(|fs| {
-                IN_MEMORY.iter().any(|magic| u32::try_from(fs.f_type).is_ok_and(|kind| kind == *magic))
-            });
+        let kind = fstatfs(&fd).ok().filter(|_| is_file).and_then(|fs| u32::try_from(fs.f_type).ok());
+        let is_one_of = |kinds: &[u32]| kind.is_some_and(|kind| kinds.contains(&kind));
+        let in_memory = is_one_of(&IN_MEMORY);
         let cached = !policy.direct && nowait_reads(fd.as_fd());
         let lazy = !policy.direct && !policy.cached.contains(ReadWriteFlags::DSYNC);
         let inline = |wanted| match wanted {
@@ -128,6 +136,7 @@ impl Transfer {
             cached_writes: inline(lazy),
             durable_writes: inline(false),
             nowait_writes: AtomicBool::new(true),
+            plain_writes: is_one_of(&PLAIN_WRITES),
             stalls: Stalls::new(),
             lazy,
             lost: AtomicBool::new(false),
@@ -184,10 +193,23 @@ impl Transfer {
         };
         match inline {
             Inline::Nowait if self.nowait_writes.load(Ordering::Relaxed) => write(ReadWriteFlags::NOWAIT),
-            Inline::Nowait => self.stalls.watch(|| write(ReadWriteFlags::empty())),
+            Inline::Nowait if self.plain_writes && self.has_edges(at, buf) => {
+                self.stalls.watch(|| write(ReadWriteFlags::empty()))
+            }
+            Inline::Nowait => None,
             Inline::Plain => write(ReadWriteFlags::empty()),
             Inline::Never => None,
         }
+    }
+
+    /// Whether pages that a write covers in part are in the page cache: they would be read first.
+    fn has_edges(&self, at: u64, buf: &[u8]) -> bool {
+        let end = at + bytes(buf.len());
+        let has = |at: u64| {
+            let read = preadv2(&self.fd, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT);
+            read == Ok(1)
+        };
+        (at.is_multiple_of(PAGE_BYTES) || has(at)) && (end.is_multiple_of(PAGE_BYTES) || has(end - 1))
     }
 
     /// Reads, however long that takes.
@@ -258,12 +280,19 @@ impl Transfer {
 
     /// What the outcome of an operation means, with all that was told before.
     ///
-    /// A durable write that finds no space has lost nothing but itself.
+    /// A durable write that fails may have been told of what others lost; the witness knows. Where there is none, all but a want of space
+    /// counts as that.
     pub(crate) fn judge(&self, op: &Op, result: Result<Done, Failure>) -> Result<Done, Failure> {
         use Durability::Durable;
         match (op, &result) {
             (Op::Flush, Err(_)) | (Op::Write { durability: Durable, .. }, Err(Failure::Medium(_)))
                 if self.lazy =>
+            {
+                self.lost.store(true, Ordering::Release);
+                result
+            }
+            (Op::Write { durability: Durable, .. }, Err(failure))
+                if self.lazy && self.witness.is_none() && *failure != Failure::NoSpace =>
             {
                 self.lost.store(true, Ordering::Release);
                 result

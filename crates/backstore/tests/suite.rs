@@ -17,7 +17,9 @@ use felio_backstore::fault::{Action, Fault, Kind, Rule};
 use felio_backstore::{
     CacheMode, Engine, Lane, LaneConfig, LaneError, Null, OpenError, Opened, Ram, Source, Spec, Store, open,
 };
-use felio_hal::store::{Done, Durability, Failure, Mapping, Op, StoreQueue, WriteCache};
+use felio_hal::buf::Budget;
+use felio_hal::store::{Done, Durability, Failure, Mapping, Op, StoreQueue, Submission, WriteCache};
+use felio_hal::{Pool, StoreId, TaskId};
 
 const BLOCK: usize = 4096;
 
@@ -439,6 +441,36 @@ fn a_full_lane_gives_everything_back() {
         assert_eq!(**buf, *rig.pattern(BLOCK, 3));
         rig.next();
         rig.submit(back.op).expect("room again");
+    }
+}
+
+#[test]
+fn a_store_that_hangs_leaves_the_others_room() {
+    for engine in ENGINES {
+        let memory = || Arc::new(Ram::new(SIZE, true).expect("memory"));
+        let rule = Rule { kind: Kind::Write, bytes: 0..SIZE, occurrences: 0..6, action: Action::Hold };
+        let fault = Arc::new(Fault::new(memory(), vec![rule]));
+        let stores: Vec<Arc<dyn Store>> = vec![Arc::<Fault>::clone(&fault), memory()];
+        let mut lane = Lane::new(stores, LaneConfig { depth: 4, ..config(engine) }).expect("a lane");
+        let mut pool = Pool::new(Budget::new(1 << 20));
+        let mut submit = |lane: &mut Lane, store: u32, slot: u32| {
+            let buf = pool.take(BLOCK).expect("within the budget");
+            let op = Op::Write { at: 0, buf, durability: Durability::Cached };
+            let task = TaskId { reactor: 0, slot, generation: 0 };
+            lane.submit(Submission { store: StoreId(store), task, op }).expect("room");
+        };
+        (0..6).for_each(|slot| submit(&mut lane, 0, slot));
+        submit(&mut lane, 1, 6);
+        let mut done = Vec::new();
+        lane.kick();
+        lane.reap(&mut done);
+        assert_eq!(done.iter().map(|one| one.task.slot).collect::<Vec<_>>(), [6], "{engine:?}");
+        while done.len() < 7 {
+            fault.release();
+            lane.reap(&mut done);
+            std::thread::yield_now();
+        }
+        assert_eq!(lane.in_flight(), 0);
     }
 }
 

@@ -23,10 +23,14 @@ use felio_runtime::{Event, Notice, Runtime, RuntimeConfig, StartError};
 use felio_spec::protection;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
 
 /// How long initiators may take to log out when we stop.
 const LOGOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// By then every reactor has ended, with all that it may wait for, or a system call holds it.
+const STOP_MAX: Duration = Duration::from_secs(110);
 
 /// Connections, those of them that have not logged in yet, and sessions, at the most.
 const CONNECTIONS_MAX: usize = 1024;
@@ -84,11 +88,21 @@ enum Happening {
 fn serve(report: &mut Report, runtime: &Runtime, happenings: &Receiver<Happening>) -> Result<(), Failure> {
     let mut running = runtime.reactors();
     let mut failed = None;
+    let mut ends_by: Option<Instant> = None;
     while running > 0 {
-        // The senders live as long as the reactors and the signals.
-        let Ok(happening) = happenings.recv() else { break };
+        let left = ends_by.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        let happening = match happenings.recv_timeout(left) {
+            Ok(happening) => happening,
+            // The senders live as long as the reactors and the signals.
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let what = "a disk hangs and keeps felio from ending in order; what initiators wrote last may be lost";
+                return Err(Failure::new(Kind::Running, what.to_owned()));
+            }
+        };
         match happening {
             Happening::Signal(signal) => {
+                ends_by = Some(Instant::now() + STOP_MAX);
                 report.stopping(signal_name(signal));
                 runtime.stop(LOGOUT_GRACE);
             }

@@ -4,6 +4,7 @@
 use crate::failure::{Failure, Kind};
 use core::time::Duration;
 use felio_runtime::Notice;
+use signal_hook::consts::SIGXFSZ;
 use signal_hook::iterator::Signals;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
@@ -20,10 +21,11 @@ pub(crate) fn watch_signals<H: Send + 'static>(
     wrap: fn(i32) -> H,
 ) -> Result<(), Failure> {
     let failed = |error| Failure::new(Kind::Running, format!("cannot wait for signals: {error}"));
-    let mut signals = Signals::new(ending.iter().chain(others)).map_err(failed)?;
+    // A file that may not grow fails a write; it must not end the process, which other disks live in.
+    let mut signals = Signals::new(ending.iter().chain(others).chain(&[SIGXFSZ])).map_err(failed)?;
     let watch = move || {
         let mut first: Option<Instant> = None;
-        for signal in signals.forever() {
+        for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
             if ending.contains(&signal) {
                 // Supervisors signal a process and its group: the same wish, twice.
                 match first {

@@ -24,6 +24,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// How long the thread of a reactor that has ended may take to be gone, and how often to look.
+const JOIN_MAX: Duration = Duration::from_secs(2);
+const JOIN_PAUSE: Duration = Duration::from_millis(2);
 
 /// News that wait to be read, at the most; more are dropped.
 const NOTICES_MAX: usize = 4096;
@@ -169,11 +174,18 @@ impl Runtime {
         }
     }
 
-    /// Waits until all reactors have ended.
+    /// Waits for the threads of reactors that have all told that they ended; not for one that the kernel keeps, because an operation on its
+    /// ring hangs. The process may end all the same.
     pub fn join(self) {
+        let until = Instant::now() + JOIN_MAX;
         for thread in self.threads {
-            // A panic was told as a notice.
-            let _ = thread.join();
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(JOIN_PAUSE);
+            }
+            if thread.is_finished() {
+                // A panic was told as a notice.
+                let _ = thread.join();
+            }
         }
     }
 }

@@ -69,6 +69,9 @@ impl<T> Ring<T> {
         let ring = ManuallyDrop::new(ring);
         let mut ring = Self { ring, slots, free, staged, event: Arc::clone(event), closed: false };
         ring.enter_once()?;
+        // Where an operation has to wait, a thread of the kernel's does, and there are few of them; operations of a store that hangs would keep
+        // those of all others from it. A kernel that does not know this stays as it is.
+        let _ = ring.ring.submitter().register_iowq_max_workers(&mut [entries, 0]);
         ring.ring.submitter().register_eventfd(event.as_raw_fd()).map_err(|error| errno(&error))?;
         Ok(ring)
     }

@@ -13,17 +13,25 @@ pub(crate) fn was_lost(fd: &OwnedFd) -> bool {
     // JUSTIFICATION: rustix does not have this call.
     let answer =
         unsafe { libc::sync_file_range(fd.as_raw_fd(), NOWHERE, 1, libc::SYNC_FILE_RANGE_WAIT_BEFORE) };
-    // What is no file with a page cache has lost nothing.
-    answer != 0
-        && matches!(
-            std::io::Error::last_os_error().raw_os_error().map(Errno::from_raw_os_error),
-            Some(Errno::IO | Errno::NOSPC | Errno::DQUOT)
-        )
+    answer != 0 && is_loss(&std::io::Error::last_os_error())
+}
+
+/// A device, or a filesystem over a network, has its own reasons not to have written. What is no file with a page cache has lost nothing.
+fn is_loss(error: &std::io::Error) -> bool {
+    !matches!(Errno::from_io_error(error), Some(Errno::SPIPE | Errno::INVAL | Errno::BADF | Errno::INTR))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_the_reason_lost_is_lost() {
+        for errno in [Errno::IO, Errno::NOSPC, Errno::TIMEDOUT, Errno::REMOTEIO, Errno::STALE, Errno::ROFS] {
+            assert!(is_loss(&errno.into()));
+        }
+        assert!(!is_loss(&Errno::SPIPE.into()), "no file");
+    }
 
     #[test]
     fn a_healthy_file_has_lost_nothing() {
