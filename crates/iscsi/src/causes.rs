@@ -18,7 +18,7 @@ pub fn fault(cause: &str) -> Fault {
     match cause {
         HEADER_DIGEST | DATA_DIGEST => Fault::Digest,
         LOGIN_LATE | PDU_LATE | OUTPUT_LATE | SILENT | NO_LOGOUT | GAP | DATA_LATE => Fault::Timeout,
-        OUTPUT_SCARCE | DATA_SCARCE => Fault::Timeout,
+        OUTPUT_SCARCE | DATA_SCARCE | PDU_SCARCE | GAP_SCARCE => Fault::Timeout,
         _ => Fault::Format,
     }
 }
@@ -34,3 +34,5 @@ pub(crate) const GAP: &str = "a gap in CmdSN was not filled";
 pub(crate) const DATA_LATE: &str = "data of a write did not come";
 pub(crate) const OUTPUT_SCARCE: &str = "the initiator takes no output while memory is short";
 pub(crate) const DATA_SCARCE: &str = "data of a write did not come while memory is short";
+pub(crate) const PDU_SCARCE: &str = "the rest of a PDU did not come while memory is short";
+pub(crate) const GAP_SCARCE: &str = "a gap in CmdSN was not filled while memory is short";

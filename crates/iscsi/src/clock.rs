@@ -20,6 +20,15 @@ pub(crate) struct Clock {
     pinged: Option<Time>,
     logout_by: Option<Time>,
     retry: Option<Time>,
+    arrivals: Arrivals,
+}
+
+/// How much data came lately: in the span at hand, as long as [`Limits::scarce`], and in the one before it.
+#[derive(Debug, Clone, Copy)]
+struct Arrivals {
+    began: Time,
+    bytes: usize,
+    before: usize,
 }
 
 /// What a connection is doing, as far as its patience goes.
@@ -67,6 +76,7 @@ impl Clock {
             pinged: None,
             logout_by: None,
             retry: None,
+            arrivals: Arrivals { began: now, bytes: 0, before: 0 },
         }
     }
 
@@ -79,6 +89,14 @@ impl Clock {
     pub(crate) fn handle_input(&mut self, now: Time) {
         self.input = now;
         self.pinged = None;
+    }
+
+    /// Data came for which a buffer is kept.
+    pub(crate) fn handle_data(&mut self, now: Time, bytes: usize) {
+        if self.arrivals.began + self.limits.scarce <= now {
+            self.arrivals = Arrivals { began: now, bytes: 0, before: self.recent_bytes(now) };
+        }
+        self.arrivals.bytes += bytes;
     }
 
     /// A PDU is whole.
@@ -119,6 +137,16 @@ impl Clock {
         self.output.is_some_and(|since| since + self.limits.scarce <= now)
     }
 
+    /// Whether a PDU has been coming for longer than it may while buffers are wanting.
+    pub(crate) fn is_pdu_stalled(&self, now: Time) -> bool {
+        self.pdu.is_some_and(|since| since + self.limits.scarce <= now)
+    }
+
+    /// Whether next to nothing came lately for buffers of `held` bytes: a byte once in a while is no progress.
+    pub(crate) fn is_starving(&self, now: Time, held: usize) -> bool {
+        self.recent_bytes(now).saturating_mul(PROGRESS_SHARE) < held
+    }
+
     /// What is to be done by now.
     pub(crate) fn due(&self, now: Time, phase: Phase) -> Option<Due> {
         let mut due = self.deadlines(phase).into_iter().flatten();
@@ -129,6 +157,16 @@ impl Clock {
     pub(crate) fn next(&self, phase: Phase) -> Option<Time> {
         let deadlines = self.deadlines(phase).into_iter().flatten().map(|(at, _)| at);
         deadlines.chain(self.retry).min()
+    }
+
+    fn recent_bytes(&self, now: Time) -> usize {
+        let Arrivals { began, bytes, before } = self.arrivals;
+        let span = self.limits.scarce;
+        match now {
+            now if now < began + span => bytes + before,
+            now if now < began + span + span => bytes,
+            _ => 0,
+        }
     }
 
     /// Every deadline, the gravest first.
@@ -161,3 +199,5 @@ impl Clock {
 
 /// How long to wait between two looks for a buffer.
 pub(crate) const RETRY: Duration = Duration::from_millis(1);
+/// Of the buffers that are kept, the part that must be filled in a span of [`Limits::scarce`].
+const PROGRESS_SHARE: usize = 64;

@@ -53,13 +53,11 @@ impl FullFeature {
         }
         let verdict = self.screen(pdu, &announced);
         let (buf, verdict) = match verdict {
-            Ok(()) if pdu.data_segment_bytes > 0 => {
-                match self.hold(announced.expect_out, pdu.data_segment_bytes, io.pool) {
-                    Held::Buf(buf) => (Some(buf), Ok(())),
-                    Held::Wait => return Ok(Begin::Wait),
-                    Held::None => (None, Err(BUSY)),
-                }
-            }
+            Ok(()) if pdu.data_segment_bytes > 0 => match self.hold(announced.expect_out, pdu, io.pool) {
+                Held::Buf(buf) => (Some(buf), Ok(())),
+                Held::Wait => return Ok(Begin::Wait),
+                Held::None => (None, Err(BUSY)),
+            },
             verdict => (None, verdict),
         };
         let has_buf = buf.is_some();
@@ -174,9 +172,12 @@ impl FullFeature {
         Task { itt: pdu.initiator_task_tag, cmd_sn: pdu.cmd_sn, lun: lun_of(pdu.lun), place, kind }
     }
 
-    fn hold(&self, expect: u32, immediate: u32, pool: &mut Pool) -> Held {
-        let least = self.first_burst().min(expect).max(immediate);
-        match take(pool, self.whole_bytes_max(expect), expect, least) {
+    /// Behind a gap a command gets no more than it cannot do without.
+    fn hold(&self, expect: u32, pdu: &ScsiCommand, pool: &mut Pool) -> Held {
+        let ahead = !pdu.immediate && self.window.place(pdu.cmd_sn) == Place::Ahead;
+        let whole_bytes_max = if ahead { 0 } else { self.whole_bytes_max(expect) };
+        let unasked = if pdu.final_pdu { 0 } else { self.first_burst().min(expect) };
+        match take(pool, whole_bytes_max, expect, unasked.max(pdu.data_segment_bytes)) {
             Some(buf) => Held::Buf(buf),
             None if self.is_owed() => Held::None,
             None => Held::Wait,

@@ -157,7 +157,11 @@ impl Connection {
                     if rest.is_empty() {
                         return Ok(used);
                     }
-                    used += receipt.handle_input(rest, &mut self.state);
+                    let taken = receipt.handle_input(rest, &mut self.state);
+                    used += taken;
+                    if matches!(receipt.sink, Sink::Own(_) | Sink::Task(..)) {
+                        self.clock.handle_data(now, taken);
+                    }
                     self.finish_whole(now, pool)?;
                 }
             }
@@ -185,7 +189,7 @@ impl Connection {
     ) -> Result<Option<(Purpose, Sink)>, Fatal> {
         let Self { state, framer, out, events, .. } = self;
         let begin = match state {
-            State::Login(_) => return self.begin_login(header, pool),
+            State::Login(_) => return self.begin_login(header).map(Some),
             State::FullFeature(full) => {
                 let io = &mut Io { now, pool, out, events };
                 let data_bytes = header.segments.data_bytes;
@@ -204,7 +208,7 @@ impl Connection {
         }
     }
 
-    fn begin_login(&mut self, header: &Header, pool: &mut Pool) -> Result<Option<(Purpose, Sink)>, Fatal> {
+    fn begin_login(&mut self, header: &Header) -> Result<(Purpose, Sink), Fatal> {
         let bytes = header.segments.data_bytes;
         let Ok(request) = LoginRequest::parse(&header.bhs) else {
             if let State::Login(login) = core::mem::replace(&mut self.state, State::Closing) {
@@ -215,10 +219,7 @@ impl Connection {
         if bytes > LOGIN_SEGMENT_BYTES_MAX || header.segments.ahs_bytes > 0 {
             return Err(Fatal("a login request is longer than it may be"));
         }
-        if bytes == 0 {
-            return Ok(Some((Purpose::Login(request), Sink::Discard)));
-        }
-        Ok(pool.take(bytes).map(|buf| (Purpose::Login(request), Sink::Own(buf))))
+        Ok((Purpose::Login(request), Sink::Login(vec![0; bytes])))
     }
 
     /// Acts on the PDU at hand once it is whole.
@@ -246,15 +247,13 @@ impl Connection {
         pool: &mut Pool,
     ) -> Result<(), Fatal> {
         self.clock.handle_whole();
-        let own = match sink {
-            Sink::Own(buf) => Some(buf),
-            Sink::Discard | Sink::Task(..) => None,
+        let (own, text) = match sink {
+            Sink::Own(buf) => (Some(buf), Vec::new()),
+            Sink::Login(text) => (None, text),
+            Sink::Discard | Sink::Task(..) => (None, Vec::new()),
         };
         match purpose {
-            Purpose::Login(request) => {
-                self.finish_login(&request, own.as_deref().unwrap_or_default());
-                own.into_iter().for_each(|buf| pool.give(buf));
-            }
+            Purpose::Login(request) => self.finish_login(&request, &text),
             Purpose::FullFeature(incoming) => {
                 let Self { state: State::FullFeature(full), out, events, .. } = self else { return Ok(()) };
                 let mut io = Io { now, pool, out, events };
@@ -398,6 +397,16 @@ impl Connection {
         }
     }
 
+    /// Bytes of the buffer that the PDU at hand fills.
+    fn receiving_bytes(&self, full: &FullFeature) -> usize {
+        let Receiving::Data(receipt) = &self.receiving else { return 0 };
+        match &receipt.sink {
+            Sink::Own(buf) => buf.capacity(),
+            Sink::Task(of, _) => full.buffer_bytes(*of),
+            Sink::Discard | Sink::Login(_) => 0,
+        }
+    }
+
     fn is_ready(&self) -> bool {
         !self.out.is_congested() && !matches!(self.state, State::Admitting(_))
     }
@@ -425,6 +434,7 @@ impl Port for Connection {
 
     fn handle_sink(&mut self, now: Time, count: usize, pool: &mut Pool) -> Result<(), Fatal> {
         self.clock.handle_input(now);
+        self.clock.handle_data(now, count);
         if let (
             Receiving::Data(Receipt { segment, sink: Sink::Task(of, at), .. }),
             State::FullFeature(full),
@@ -544,7 +554,13 @@ impl Port for Connection {
         if self.out.data_bytes() > 0 && self.clock.is_output_stalled(now) {
             return Some(Fatal(causes::OUTPUT_SCARCE));
         }
-        full.is_owed_too_long(now).then_some(Fatal(causes::DATA_SCARCE))
+        if full.keeps_behind_gap(now) {
+            return Some(Fatal(causes::GAP_SCARCE));
+        }
+        if self.clock.is_pdu_stalled(now) && self.clock.is_starving(now, self.receiving_bytes(full)) {
+            return Some(Fatal(causes::PDU_SCARCE));
+        }
+        self.clock.is_starving(now, full.owed_bytes(now)).then_some(Fatal(causes::DATA_SCARCE))
     }
 
     fn is_finished(&self) -> bool {
@@ -568,6 +584,7 @@ impl Receipt {
             let done = self.segment.done;
             match (&mut self.sink, state) {
                 (Sink::Own(buf), _) => buf[done..done + data.len()].copy_from_slice(data),
+                (Sink::Login(text), _) => text[done..done + data.len()].copy_from_slice(data),
                 (Sink::Task(of, at), State::FullFeature(full)) => full.store(*of, *at + done, data),
                 (Sink::Discard | Sink::Task(..), _) => {}
             }

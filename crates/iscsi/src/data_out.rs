@@ -12,7 +12,7 @@ use crate::tasks::{Found, Kind, SlotUse, State, Tasks, slot_of};
 use crate::transfer::{Broken, Transfer, Wanted};
 use crate::transmit::{Job, Payload, to_usize};
 use felio_hal::buf::BUF_BYTES_MAX;
-use felio_hal::{Buf, Pool, PortEvent, PortTag, TaskId};
+use felio_hal::{Buf, Pool, PortEvent, PortTag, TaskId, Time};
 
 impl FullFeature {
     /// Judges the header of a Data-Out PDU.
@@ -39,7 +39,10 @@ impl FullFeature {
         if command.expect_out == 0 {
             return Begin::reject(RejectReason::PROTOCOL_ERROR);
         }
-        command.transfer.touched = io.now;
+        // A header alone keeps nothing alive.
+        if pdu.data_segment_bytes > 0 {
+            command.transfer.touched = io.now;
+        }
         if !matches!(command.state, State::Held | State::Running) {
             return Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard);
         }
@@ -60,7 +63,7 @@ impl FullFeature {
             let expect = command.expect_out;
             let others_owe = self.tasks.commands().filter(|command| command.transfer.is_owed()).count() > 1;
             match take(io.pool, self.whole_bytes_max(expect), expect, burst.min(expect)) {
-                Some(buf) => self.keep(of, buf),
+                Some(buf) => self.keep(of, buf, io.now),
                 None if !others_owe => return Begin::Wait,
                 None => self.fail(of, BUSY, io),
             }
@@ -146,6 +149,7 @@ impl FullFeature {
             io.events.push_back(PortEvent::DataOut { task: wanted.task, buf });
             return;
         }
+        let first = command.transfer.r2ts() == 0;
         let mut asked = false;
         while let Some(ask) = command.transfer.poll_ask(r2ts_max, burst) {
             let r2t = R2t {
@@ -164,6 +168,9 @@ impl FullFeature {
         }
         if asked {
             command.transfer.touched = io.now;
+            if first {
+                command.transfer.since = io.now;
+            }
             self.expect_data(io.now);
         }
     }
@@ -215,9 +222,10 @@ impl FullFeature {
         Begin::ignore()
     }
 
-    fn keep(&mut self, of: SlotUse, buf: Buf) {
+    fn keep(&mut self, of: SlotUse, buf: Buf, now: Time) {
         if let Some(command) = self.tasks.command_mut(of) {
             command.transfer.buf = Some(buf);
+            command.transfer.since = now;
         }
     }
 }

@@ -128,6 +128,8 @@ pub(crate) enum Sink {
     Task(SlotUse, usize),
     /// Into a buffer of its own.
     Own(Buf),
+    /// Into a little memory that is nobody else's: a login must not wait for those who keep buffers.
+    Login(Vec<u8>),
 }
 
 /// Whether the session goes on.
@@ -350,11 +352,31 @@ impl FullFeature {
         self.tasks.commands().any(|command| command.transfer.is_owed())
     }
 
-    /// Whether buffers wait for data, and none has come to any for longer than it may take while buffers are wanting.
-    pub(crate) fn is_owed_too_long(&self, now: Time) -> bool {
+    /// Bytes of the buffers that have waited for data for longer than they may while buffers are wanting.
+    pub(crate) fn owed_bytes(&self, now: Time) -> usize {
         let transfers = self.tasks.commands().map(|command| &command.transfer);
-        let owed = transfers.filter(|transfer| transfer.is_owed() && transfer.buf.is_some());
-        owed.map(|transfer| transfer.touched).max().is_some_and(|last| last + self.limits.scarce <= now)
+        let owed =
+            transfers.filter(|transfer| transfer.is_owed() && transfer.since + self.limits.scarce <= now);
+        owed.filter_map(|transfer| transfer.buf.as_ref()).map(|buf| buf.capacity()).sum()
+    }
+
+    /// Bytes of a command's buffer.
+    pub(crate) fn buffer_bytes(&self, of: SlotUse) -> usize {
+        let buf = self.tasks.command(of).and_then(|command| command.transfer.buf.as_ref());
+        buf.map_or(0, Buf::capacity)
+    }
+
+    /// Whether requests behind a gap keep buffers, and the gap has stayed for longer than it may while buffers are wanting. On one
+    /// TCP connection there is no honest gap that lasts.
+    pub(crate) fn keeps_behind_gap(&self, now: Time) -> bool {
+        let keeps = |item: &Item| match item {
+            Item::Command(of) => {
+                self.tasks.command(*of).is_some_and(|command| command.transfer.buf.is_some())
+            }
+            Item::Ping(_, buf) | Item::Text(_, buf) => buf.is_some(),
+            Item::Management(_) | Item::Logout(_) | Item::Skip => false,
+        };
+        self.gap_since.is_some_and(|since| since + self.limits.scarce <= now) && self.window.held().any(keeps)
     }
 
     /// What responses say about the window, after it may have moved.

@@ -226,6 +226,15 @@ impl Tasks {
     }
 
     /// The command in a slot, if it still is the one that was meant.
+    pub(crate) fn command(&self, of: SlotUse) -> Option<&ScsiTask> {
+        let entry = self.slots.get(usize::from(of.slot)).filter(|entry| entry.generation == of.generation)?;
+        match &entry.task.as_ref()?.kind {
+            Kind::Command(command) => Some(command),
+            Kind::Management(_) => None,
+        }
+    }
+
+    /// The same, to change it.
     pub(crate) fn command_mut(&mut self, of: SlotUse) -> Option<&mut ScsiTask> {
         let entry =
             self.slots.get_mut(usize::from(of.slot)).filter(|entry| entry.generation == of.generation)?;

@@ -17,6 +17,8 @@ pub(crate) struct Transfer {
     pub(crate) buf: Option<Buf>,
     /// When something last came, or was asked for.
     pub(crate) touched: Time,
+    /// Since when the buffer waits for data: when it came here, or its data was first asked for.
+    pub(crate) since: Time,
     /// Bytes that the initiator announced.
     expect: u32,
     /// Bytes that have come; those beyond the buffer were let go.
@@ -100,6 +102,7 @@ impl Transfer {
         Self {
             buf,
             touched: now,
+            since: now,
             expect,
             received: immediate,
             burst,

@@ -92,6 +92,11 @@ impl<T> Window<T> {
         !self.held.is_empty()
     }
 
+    /// The held commands.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &T> {
+        self.held.iter().flatten()
+    }
+
     /// The held commands and their numbers.
     pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = (Sn, &mut T)> {
         let first = self.expected;

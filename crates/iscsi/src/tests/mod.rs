@@ -9,6 +9,7 @@ mod management;
 mod random;
 mod reject;
 mod residual;
+mod scarcity;
 mod terms;
 mod window;
 

@@ -1,8 +1,9 @@
 //! When buffers are wanting: whoever keeps some and makes no progress goes.
 //!
-//! A peer that takes no output, or does not send the data that it was asked for, has long to make up for it as long as nobody else
-//! needs what it holds. When somebody does, here or on another reactor, its patience is the port's to know and short: a few
-//! such peers could hold all the memory that there may be, and everyone else would be told to come back later.
+//! A peer that takes no output, stops within a PDU, leaves a gap in its numbers, or does not send the data that it was asked for, has
+//! long to make up for it as long as nobody else needs what it holds. When somebody does, here or on another reactor, its patience
+//! is the port's to know and short: a few such peers could hold all the memory that there may be, and everyone else would be told to
+//! come back later.
 
 use super::connection::End;
 use super::slots::Key;
