@@ -39,6 +39,9 @@ pub(crate) enum Addressee {
     Guest(u32),
 }
 
+/// The address of a command that names its unit by its place: no unit's.
+pub(crate) const NO_ADDRESS: Lun = Lun([0xff; 8]);
+
 /// A command that passed every check.
 pub(crate) struct Admitted {
     entry: &'static Entry,
@@ -78,6 +81,11 @@ impl Engine {
             Role::Home(_) => Addressee::Unit(mapping.unit),
             Role::Guest(_) => Addressee::Guest(mapping.unit),
         }
+    }
+
+    /// Whether a nexus finds a unit, under whatever number. Whoever names one by its place asks: it may be gone by now.
+    pub(crate) fn finds(&self, nexus: NexusId, unit: u32) -> bool {
+        self.nexuses.get(nexus).is_some_and(|nexus| nexus.luns.lun_of(unit).is_some())
     }
 
     /// The data that a task solicited.
@@ -245,7 +253,7 @@ impl Engine {
             return Err(Sense::new(code::INVALID_MESSAGE).into());
         }
         unit.check_medium(entry.row)?;
-        if entry.row.medium == Medium::Write && self.is_protected(nexus, command.lun) {
+        if entry.row.medium == Medium::Write && self.is_protected(nexus, at, command.lun) {
             return Err(Sense::new(code::WRITE_PROTECTED).into());
         }
         let unit = &self.units[index(at)];
@@ -261,10 +269,10 @@ impl Engine {
         Ok(Admitted { entry, job, extent, solicit_bytes })
     }
 
-    /// Whether a nexus may not write to the unit behind an address.
-    fn is_protected(&self, nexus: NexusId, lun: Lun) -> bool {
-        let mapping = self.nexuses.get(nexus).and_then(|nexus| nexus.luns.find(lun));
-        mapping.is_some_and(|mapping| mapping.read_only)
+    /// Whether a nexus may not write to a unit by way of that address; where it is none, by way of any.
+    fn is_protected(&self, nexus: NexusId, at: u32, lun: Lun) -> bool {
+        let Some(luns) = self.nexuses.get(nexus).map(|nexus| &nexus.luns) else { return false };
+        luns.find(lun).map_or_else(|| luns.protects(at), |mapping| mapping.read_only)
     }
 
     /// Data arrived for a task that waits for them.

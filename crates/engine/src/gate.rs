@@ -157,8 +157,10 @@ pub struct Letter(pub(crate) Content);
 /// What a letter says. Units are named by their place in the target's configuration, the same for all.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// To Home: a command, which the guest may have begun to serve.
-    Command { nexus: NexusId, command: Command, handed: Option<Box<Handed>> },
+    /// To Home: a command.
+    Command { nexus: NexusId, command: Command },
+    /// To Home: a command that the guest has begun to serve, for the unit that it was sent to, whatever is found there by now.
+    Placed { nexus: NexusId, unit: u32, command: Command, handed: Box<Handed> },
     /// To every home: what became of a ROD token.
     Token(Box<News>),
     /// To Home: a function for a unit.

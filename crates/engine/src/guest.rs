@@ -4,7 +4,7 @@
 //! whose data arrive when it may not begin here any more is handed over with its data, and takes its place there in front of the
 //! commands that were sent after it.
 
-use crate::arrival::Admitted;
+use crate::arrival::{Admitted, NO_ADDRESS};
 use crate::attention::Attentions;
 use crate::commands::{Entry, find};
 use crate::engine::{Engine, index};
@@ -61,11 +61,10 @@ impl Engine {
     pub(crate) fn hand_over(&mut self, slot: u32, buf: Buf) {
         let id = self.table.id(slot);
         let Some(task) = self.table.get(slot) else { return };
-        let (nexus, config) = (task.nexus, &self.units[index(task.unit)].config);
-        let luns = self.nexuses.get(nexus).map(|nexus| &nexus.luns);
+        let (nexus, unit) = (task.nexus, task.unit);
         let command = Command {
             tag: task.tag,
-            lun: luns.and_then(|luns| luns.lun_of(task.unit)).unwrap_or_default(),
+            lun: NO_ADDRESS,
             attribute: task.attribute,
             cdb: task.cdb,
             expect_out: u32::try_from(buf.len()).unwrap_or(u32::MAX),
@@ -74,12 +73,13 @@ impl Engine {
         let newer = |abroad: &&Abroad| abroad.older.contains(&id);
         let abroad = self.nexuses.get(nexus).map_or(&[][..], |nexus| &nexus.abroad);
         let before = abroad.iter().filter(newer).map(|abroad| abroad.tag).collect();
-        let ended = match &self.units[index(task.unit)].role {
+        let Unit { role, config, .. } = &self.units[index(unit)];
+        let ended = match role {
             Role::Guest(gate) => gate.ended,
             Role::Home(_) => 0,
         };
-        let handed = Some(Box::new(Handed { buf, before, ended }));
-        self.peers.write(config.home, Content::Command { nexus, command, handed });
+        let handed = Box::new(Handed { buf, before, ended });
+        self.peers.write(config.home, Content::Placed { nexus, unit, command, handed });
         self.let_go(slot);
     }
 
@@ -220,7 +220,7 @@ impl Engine {
                 nexus.abroad.push(Abroad { tag: command.tag, unit: at, older });
             }
         }
-        self.peers.write(unit.config.home, Content::Command { nexus, command, handed: None });
+        self.peers.write(unit.config.home, Content::Command { nexus, command });
     }
 
     /// Lets Home look at the store's size, once in a while.

@@ -10,7 +10,6 @@ use crate::engine::{Engine, index};
 use crate::gate::{Calling, Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
 use crate::geometry::Extent;
 use crate::order::needs_fence;
-use crate::progress::give_back;
 use crate::table::{Course, Effort, Fate, NIL, State, Task};
 use crate::work::Outcome;
 use felio_hal::port::{PortRequest, TaskManagement};
@@ -26,8 +25,9 @@ impl Engine {
     pub fn handle_letter(&mut self, now: Time, from: u16, letter: Letter, pool: &mut Pool) {
         self.now = now;
         match letter.0 {
-            Content::Command { nexus, command, handed } => {
-                self.receive(now, nexus, command, handed.map(|handed| *handed), pool);
+            Content::Command { nexus, command } => self.receive(now, nexus, command, pool),
+            Content::Placed { nexus, unit, command, handed } => {
+                self.receive_handed(now, nexus, unit, &command, *handed, pool);
             }
             Content::TaskManagement { nexus, function } => {
                 self.handle_task_management(now, nexus, function, pool);
@@ -187,27 +187,34 @@ impl Engine {
     }
 
     /// A command that a guest forwarded.
-    fn receive(
+    fn receive(&mut self, now: Time, nexus: NexusId, command: Command, pool: &mut Pool) {
+        let Addressee::Unit(unit) = self.addressee(nexus, command.lun) else {
+            return self.handle_command(now, nexus, command, pool);
+        };
+        self.arrive(now, nexus, unit, &command, pool);
+        self.consider(nexus, unit);
+    }
+
+    /// A command that a guest hands over.
+    fn receive_handed(
         &mut self,
         now: Time,
         nexus: NexusId,
-        command: Command,
-        handed: Option<Handed>,
+        unit: u32,
+        command: &Command,
+        handed: Handed,
         pool: &mut Pool,
     ) {
-        let Addressee::Unit(unit) = self.addressee(nexus, command.lun) else {
-            give_back(handed.map(|handed| handed.buf), pool);
-            return self.handle_command(now, nexus, command, pool);
-        };
-        match handed {
-            None => self.arrive(now, nexus, unit, &command, pool),
-            Some(handed) => match self.overtaken(nexus, unit, &handed) {
-                Some(tas) => {
-                    pool.give(handed.buf);
-                    self.end_arriving(nexus, unit, &command, tas);
-                }
-                None => self.arrive_with(now, nexus, unit, &command, handed, pool),
-            },
+        if !self.finds(nexus, unit) {
+            pool.give(handed.buf);
+            return self.answer_for_nobody(nexus, command, pool);
+        }
+        match self.overtaken(nexus, unit, &handed) {
+            Some(tas) => {
+                pool.give(handed.buf);
+                self.end_arriving(nexus, unit, command, tas);
+            }
+            None => self.arrive_with(now, nexus, unit, command, handed, pool),
         }
         self.consider(nexus, unit);
     }

@@ -155,7 +155,7 @@ impl Engine {
                 // Always its home: a pass is for who sends from here.
                 Addressee::Guest(unit) => {
                     let home = self.units[index(unit)].config.home;
-                    self.peers.write(home, Content::Command { nexus, command, handed: None });
+                    self.peers.write(home, Content::Command { nexus, command });
                 }
                 // No unit goes while it is copied.
                 Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),

@@ -2,12 +2,14 @@
 
 use crate::cdb::*;
 use crate::rig::{ALICE, BOB, Code, Rig, target};
-use felio_engine::{LunMap, Mapping, TargetConfig, UnitConfig};
-use felio_hal::StoreId;
+use felio_engine::{Engine, LunMap, Mapping, TargetConfig, UnitConfig};
+use felio_hal::{NexusId, PortTag, StoreId};
 use felio_spec::Status;
 use felio_spec::alua::AccessState;
 use std::sync::Arc;
 
+/// Her session is on another reactor.
+const CAROL: NexusId = NexusId { reactor: 1, slot: 0, generation: 0 };
 const POWER_ON: Code = (6, 0x29, 0x01);
 const LUNS_CHANGED: Code = (6, 0x3f, 0x0e);
 const INQUIRY_CHANGED: Code = (6, 0x3f, 0x03);
@@ -159,4 +161,42 @@ fn a_unit_that_takes_the_place_of_another_knows_nothing_of_it() {
     assert_eq!([ready(&mut rig, 1), ready(&mut rig, 1)], [POWER_ON, NOTHING]);
     let keys = rig.run_on(1, ALICE, &[0x5e, 0, 0, 0, 0, 0, 0, 0, 64, 0], &[]).data;
     assert_eq!(keys, [0; 8]);
+}
+
+/// Carol's write to unit 1 has begun on her own reactor and waits for its data, where it may not begin any more; then the operator lets
+/// everybody find what `luns` says, and she is told.
+fn overtaken_write(luns: LunMap) -> (Rig, PortTag) {
+    let mut target = units(2);
+    let mut rig = Rig::with(target.clone(), 64, 64 << 20);
+    rig.guest = Some(Engine::new(Arc::new(target.clone()), 1, 64));
+    rig.login(CAROL);
+    for lun in [0, 0, 1, 1, 1] {
+        rig.run_on(lun, CAROL, &TEST_UNIT_READY, &[]);
+    }
+    rig.send_data = false;
+    let write = rig.send_on(1, CAROL, &write10(7, 1), &[7; 512]);
+    assert_eq!(rig.unsent[0].1.reactor, 1, "it runs on her own reactor");
+    assert_eq!(rig.run_on(1, ALICE, &START, &[]).status, Status::GOOD);
+    show(&mut target, luns);
+    rig.configure(&target);
+    rig.run(CAROL, &TEST_UNIT_READY, &[]);
+    (rig, write)
+}
+
+#[test]
+fn a_write_that_is_handed_over_reaches_no_unit_but_its_own() {
+    let (mut rig, write) = overtaken_write(LunMap::numbered(1));
+    rig.deliver();
+    assert_eq!(rig.reply(write).map(|reply| reply.code()), Some(NO_UNIT));
+    assert_eq!(rig.blocks(7, 1), [0; 512]);
+}
+
+#[test]
+fn a_write_that_is_handed_over_is_judged_by_all_numbers_of_its_unit() {
+    for (read_only, want) in [(false, NOTHING), (true, PROTECTED)] {
+        let luns = vec![mapping(0, 0, false), mapping(1, 1, true), mapping(2, 1, read_only)];
+        let (mut rig, write) = overtaken_write(LunMap::new(luns));
+        rig.deliver();
+        assert_eq!(rig.reply(write).map(|reply| reply.code()), Some(want));
+    }
 }
