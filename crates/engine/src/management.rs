@@ -256,7 +256,6 @@ impl Engine {
         }
         task.state = State::Doomed(Fate::GivenUp, effort);
         let (nexus, tag, at) = (task.nexus, task.tag, task.unit);
-        self.tell_buried(slot);
         if fate == Fate::TaskAborted {
             self.count_ended(slot, Status::TASK_ABORTED);
         }
@@ -270,6 +269,7 @@ impl Engine {
             unit.hanging += 1;
             self.tell_hanging(at, 1);
         }
+        self.tell_buried(slot); // Only where the fence is known may others have its blocks.
         if fate == Fate::TaskAborted {
             self.answer(nexus, tag, at, Outcome::status(Status::TASK_ABORTED, 0));
         }

@@ -3,6 +3,7 @@
 use crate::cdb::{TEST_UNIT_READY, compare_and_write, read10, write10};
 use crate::reservation::{Out, WE_RO, list, out_cdb};
 use crate::rig::{ALICE, BLOCK, room_for, target};
+use core::time::Duration;
 use felio_engine::{Engine, Letter};
 use felio_hal::buf::Budget;
 use felio_hal::port::{Login, LoginKind, Response, TaskManagement};
@@ -18,6 +19,8 @@ const CAROL: NexusId = NexusId { reactor: 1, slot: 0, generation: 0 };
 /// The same on a third one.
 const DAVE: NexusId = NexusId { reactor: 2, slot: 0, generation: 0 };
 const NOW: Time = Time(1);
+/// How long an operation of an ended task is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 const HOME: usize = 0;
 const GUEST: usize = 1;
 const OTHER: usize = 2;
@@ -198,20 +201,38 @@ impl Cores {
     fn carry(&mut self) {
         while self.letters.iter().any(|letters| !letters.is_empty()) {
             for from in [HOME, GUEST, OTHER] {
-                while let Some((to, mail)) = self.letters[from].pop_front() {
-                    let reactor = u16::try_from(from).expect("small");
-                    match mail {
-                        Mail::Letter(letter) => {
-                            self.engines[to].handle_letter(NOW, reactor, letter, &mut self.pool);
-                        }
-                        Mail::Answered(nexus, tag) => {
-                            self.engines[to].handle_answer(nexus, &PortRequest::Abandon { tag });
-                        }
-                    }
+                while !self.letters[from].is_empty() {
+                    self.carry_one(from);
                 }
             }
             self.collect();
         }
+    }
+
+    /// The oldest letter of an engine arrives at the one that it is for.
+    fn carry_one(&mut self, from: usize) -> usize {
+        let (to, mail) = self.letters[from].pop_front().expect("a letter");
+        let reactor = u16::try_from(from).expect("small");
+        match mail {
+            Mail::Letter(letter) => self.engines[to].handle_letter(NOW, reactor, letter, &mut self.pool),
+            Mail::Answered(nexus, tag) => {
+                self.engines[to].handle_answer(nexus, &PortRequest::Abandon { tag });
+            }
+        }
+        to
+    }
+
+    /// A nexus is gone, and every engine has heard of it.
+    fn lose(&mut self, nexus: NexusId) {
+        self.engines.iter_mut().for_each(|engine| engine.handle_nexus_loss(NOW, nexus, &mut self.pool));
+        self.collect();
+        self.carry();
+    }
+
+    /// An engine has waited long enough for what is under way at its stores and has ended.
+    fn give_up(&mut self, at: usize) {
+        self.engines[at].handle_timeout(NOW + PATIENCE, &mut self.pool);
+        self.collect();
     }
 
     /// Everything happens that can.
@@ -411,9 +432,7 @@ fn nobody_writes_where_a_write_that_was_ended_at_a_guest_is_not_home() {
     let mut cores = Cores::new();
     cores.write(CAROL, 7);
     cores.give_data(&[]);
-    cores.engines.iter_mut().for_each(|engine| engine.handle_nexus_loss(NOW, CAROL, &mut cores.pool));
-    cores.collect();
-    cores.carry();
+    cores.lose(CAROL);
     cores.write(ALICE, 7);
     cores.give_data(&[]);
     assert_eq!(cores.under_way(), [0, 1], "the lost session's");
@@ -421,6 +440,41 @@ fn nobody_writes_where_a_write_that_was_ended_at_a_guest_is_not_home() {
     cores.settle();
     cores.check_said(&["2 good"]);
     assert!(!cores.engines[HOME].holds(CAROL));
+}
+
+/// A write of Carol's, who is gone, hangs at the guest.
+fn hanging_at_guest() -> Cores {
+    let mut cores = Cores::of(&[ALICE, CAROL, DAVE]);
+    cores.write(CAROL, 7);
+    cores.give_data(&[]);
+    cores.lose(CAROL);
+    cores
+}
+
+#[test]
+fn who_waited_for_a_write_that_hangs_at_a_guest_is_told() {
+    let mut cores = hanging_at_guest();
+    cores.write(ALICE, 7);
+    cores.give_data(&[]);
+    cores.give_up(GUEST);
+    cores.carry();
+    cores.check_said(&["2 sense [04, 01]"]);
+    assert_eq!(cores.under_way(), [0, 1], "the lost session's alone");
+}
+
+#[test]
+fn a_guest_does_not_write_where_a_write_hangs_at_another() {
+    let mut cores = hanging_at_guest();
+    cores.give_up(GUEST);
+    while !cores.letters[GUEST].is_empty() {
+        cores.carry_one(GUEST);
+    }
+    cores.collect();
+    // Whatever it hears first.
+    while cores.carry_one(HOME) != OTHER {}
+    cores.write(DAVE, 7);
+    cores.carry();
+    cores.check_said(&["2 sense [04, 01]"]);
 }
 
 /// A write at the guest is handed over while a function to end it is on its way there.
