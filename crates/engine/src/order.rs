@@ -377,7 +377,7 @@ impl TaskSet {
     /// Whether the order of this task set wants `older` to end before `task` begins.
     fn goes_before(&self, older: &Task, task: &Task) -> bool {
         let same = older.nexus == task.nexus;
-        (same || self.is_shared()) && goes_before(older.claim(), task.claim())
+        (same || self.is_shared()) && holds_its_place(older, task.claim())
             || same
                 && task.attribute == TaskAttribute::Simple
                 && self.rules.reordering == Reordering::Restricted
@@ -428,7 +428,7 @@ impl Claim {
 /// Whether a task that is to begin must wait for an older one.
 pub(crate) fn must_wait(older: &Task, claim: Claim) -> bool {
     // A task that still waits for its data holds up nobody: the initiator may never send them.
-    goes_before(older.claim(), claim)
+    holds_its_place(older, claim)
         || ((older.state.is_begun() || is_dormant(older)) && excludes(older.claim(), claim))
 }
 
@@ -462,6 +462,11 @@ fn goes_before(older: Claim, task: Claim) -> bool {
             matches!(older.attribute, TaskAttribute::Ordered | TaskAttribute::HeadOfQueue)
         }
     }
+}
+
+/// The same of a task that is there: once nobody waits for its operation any longer, its place means nothing.
+fn holds_its_place(older: &Task, task: Claim) -> bool {
+    !is_given_up(older) && goes_before(older.claim(), task)
 }
 
 /// Whether nobody waits for the task although it is still there.

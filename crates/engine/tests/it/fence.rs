@@ -5,11 +5,13 @@ use crate::rig::{ALICE, BLOCK, BOB, Code, Rig, target};
 use core::time::Duration;
 use felio_engine::UnitConfig;
 use felio_hal::{NexusId, StoreId};
-use felio_spec::TaskAttribute::Simple;
+use felio_spec::TaskAttribute::{HeadOfQueue, Ordered, Simple};
 use felio_spec::status::{TaskManagementFunction as Function, TaskManagementResponse as Answer};
 use felio_spec::{Lun, Status};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// MODE SENSE (6), all pages.
+const MODE_SENSE: [u8; 6] = [0x1a, 0, 0x3f, 0, 255, 0];
 const BECOMING_READY: Code = (2, 0x04, 0x01);
 const STORE: StoreId = StoreId(0);
 
@@ -39,7 +41,7 @@ fn nobody_touches_the_medium_beside_an_operation_that_hangs() {
         assert_eq!(code(&mut rig, nexus, &write10(9, 1), &[1; BLOCK]), BECOMING_READY);
         assert_eq!(code(&mut rig, nexus, &TEST_UNIT_READY, &[]), BECOMING_READY);
         assert_eq!(rig.run(nexus, &INQUIRY, &[]).status, Status::GOOD);
-        assert_eq!(rig.run(nexus, &[0x1a, 0, 0x3f, 0, 255, 0], &[]).status, Status::GOOD);
+        assert_eq!(rig.run(nexus, &MODE_SENSE, &[]).status, Status::GOOD);
     }
     assert_eq!(rig.held_names().iter().filter(|name| *name != "size").count(), 1);
     assert!(rig.engine.is_stuck() && rig.engine.is_fenced(STORE) && !rig.engine.is_idle());
@@ -72,6 +74,23 @@ fn who_waited_for_its_blocks_is_told() {
     rig.pass(PATIENCE);
     assert_eq!(rig.reply(waits).map(|reply| reply.code()), Some(BECOMING_READY));
     assert_eq!(rig.reply(mode_select).map(|reply| reply.status), Some(Status::GOOD));
+}
+
+#[test]
+fn nobody_keeps_a_place_behind_what_hangs() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    let hangs = rig.send_as(HeadOfQueue, ALICE, &write10(0, 1), &[7; BLOCK]);
+    let ordered = rig.send_as(Ordered, BOB, &read10(9, 1), &[]);
+    let behind = rig.send(ALICE, &MODE_SENSE, &[]);
+    rig.manage(ALICE, Function::AbortTask, Some(hangs));
+    rig.pass(PATIENCE);
+    assert_eq!(rig.reply(ordered).map(|reply| reply.code()), Some(BECOMING_READY));
+    assert_eq!(rig.reply(behind).map(|reply| reply.status), Some(Status::GOOD));
+    for attribute in [Ordered, Simple] {
+        let now = rig.send_as(attribute, BOB, &MODE_SENSE, &[]);
+        assert_eq!(rig.reply(now).map(|reply| reply.status), Some(Status::GOOD));
+    }
 }
 
 #[test]
