@@ -223,9 +223,8 @@ impl Engine {
     /// Frees the slot of a task whose operation is home, or was never handed out; what it holds is the caller's.
     pub(crate) fn let_go(&mut self, slot: u32) -> Option<State> {
         let &Task { unit, nexus, .. } = self.table.get(slot)?;
-        if !self.units[index(unit)].tasks.is_plain() {
-            self.lower(unit, self.table.id(slot));
-        }
+        // Guests may know even of what is nothing special any more.
+        self.lower(unit, self.table.id(slot));
         let of = &mut self.units[index(unit)];
         of.tasks.remove(&mut self.table, slot);
         of.meter.commands.in_flight.set(of.tasks.count().into());

@@ -1,6 +1,6 @@
 //! The engines of three reactors: the home of a unit and its guests, with the letters between them. Mostly one guest is enough.
 
-use crate::cdb::{TEST_UNIT_READY, compare_and_write, read10, write10};
+use crate::cdb::{TEST_UNIT_READY, compare_and_write, format_unit, read10, sanitize_block_erase, write10};
 use crate::reservation::{Out, WE_RO, list, out_cdb};
 use crate::rig::{ALICE, BLOCK, room_for, target};
 use core::time::Duration;
@@ -644,4 +644,39 @@ fn preempt_and_abort_ends_what_was_handed_over_to_home_meanwhile() {
     cores.settle();
     cores.check_said(&["2 good", "1 status 0x40", "3 good"]);
     assert!(cores.engines.iter().all(Engine::is_idle));
+}
+
+/// What Carol reads afterwards she reads on her own reactor.
+fn check_nothing_is_left(cores: &mut Cores) {
+    for _ in 0..2 {
+        cores.send(CAROL, &TEST_UNIT_READY);
+        cores.settle();
+    }
+    cores.send(CAROL, &read10(7, 1));
+    assert_eq!(cores.under_way(), [0, 1]);
+}
+
+#[test]
+fn what_makes_all_blocks_anew_leaves_nothing_behind() {
+    for cdb in [&format_unit(0)[..], &sanitize_block_erase(0)] {
+        let mut cores = Cores::new();
+        cores.send(ALICE, cdb);
+        cores.settle();
+        check_nothing_is_left(&mut cores);
+        cores.check_said(&["1 good", "2 sense [28, 00]", "3 good"]);
+    }
+}
+
+#[test]
+fn what_was_given_up_leaves_nothing_behind_once_it_is_home() {
+    let mut cores = Cores::new();
+    cores.send_as(TaskAttribute::Simple, ALICE, &compare_and_write(7, 1), 2 * BLOCK);
+    cores.give_data(&[]);
+    cores.carry();
+    cores.manage(ALICE, Function::AbortTaskSet);
+    cores.give_up(HOME);
+    cores.carry();
+    cores.check_said(&["1 abandoned", "managed"]);
+    cores.settle();
+    check_nothing_is_left(&mut cores);
 }
