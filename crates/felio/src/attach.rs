@@ -49,11 +49,11 @@ impl Attach<'_> {
             lines.push(format!("{node} -o update -n node.session.auth.{name} -v {value}"));
         };
         set("authmethod", "CHAP");
-        set("username", chap.user);
-        set("password", &format!("\"$(cat {})\"", chap.password_file));
+        set("username", &word(chap.user));
+        set("password", &contents(&chap.password_file));
         if let Some((user, file)) = &chap.mutual {
-            set("username_in", user);
-            set("password_in", &format!("\"$(cat {file})\""));
+            set("username_in", &word(user));
+            set("password_in", &contents(file));
         }
         lines.push(format!("{node} --login"));
         lines
@@ -66,8 +66,9 @@ impl Attach<'_> {
                 "qemu-system-x86_64 … -drive file=iscsi://{portal}/{target}/0,format=raw,if=virtio"
             )];
         };
-        let (user, file) = (chap.user, &chap.password_file);
-        let secret = format!("qemu-system-x86_64 … -object secret,id=felio,file={file} \\");
+        // QEMU takes a line end for a part of the secret. Two commas are one to it.
+        let (user, secret) = (word(&chap.user.replace(',', ",,")), contents(&chap.password_file));
+        let secret = format!("qemu-system-x86_64 … -object secret,id=felio,file=<(printf %s {secret}) \\");
         let options =
             format!("transport=tcp,portal={portal},target={target},lun=0,user={user},password-secret=felio");
         let drive = format!("  -drive driver=iscsi,{options},if=virtio");
@@ -80,11 +81,11 @@ impl Attach<'_> {
         let new = format!("New-IscsiTargetPortal -TargetPortalAddress {ip} -TargetPortalPortNumber {port}");
         let connect = format!("Connect-IscsiTarget -NodeAddress {target}");
         let Some(chap) = &self.chap else { return vec![new, connect] };
-        let secret = |file: &str| format!("(Get-Content {file})");
+        let secret = |file: &str| format!("(Get-Content {})", windows_word(file));
         let kind = if chap.mutual.is_some() { "MUTUALCHAP" } else { "ONEWAYCHAP" };
         let proof = format!(
             "-AuthenticationType {kind} -ChapUsername {} -ChapSecret {}",
-            chap.user,
+            windows_word(chap.user),
             secret(&chap.password_file)
         );
         let mut lines = Vec::new();
@@ -118,6 +119,32 @@ pub(crate) fn visible(portal: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, portal.port())
 }
 
+/// What a file holds, without line ends behind it, as a word of bash; [`secrets`](crate::secrets) reads the same.
+fn contents(file: &str) -> String {
+    format!("\"$(cat {})\"", word(file))
+}
+
+/// One word of bash.
+fn word(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// One word of PowerShell, to which typographic quotes are quotes as well.
+fn windows_word(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
+    let is_quote = |c: &char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
+    let inner: String = text.chars().flat_map(|c| [Some(c), Some(c).filter(is_quote)]).flatten().collect();
+    format!("'{inner}'")
+}
+
+/// Whether a text is one word to every shell as it is.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
+    !text.is_empty() && text.chars().all(is_plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +175,29 @@ Connect-IscsiTarget -NodeAddress iqn.t:d";
                 "-AuthenticationType ONEWAYCHAP -ChapUsername alice -ChapSecret (Get-Content secret)"
             )
         );
+    }
+
+    #[test]
+    fn qemu_is_handed_the_secret_without_its_line_end() {
+        let text = attach(Some(Chap { user: "a,b", password_file: "my secret".to_owned(), mutual: None }));
+        assert!(text.contains("file=<(printf %s \"$(cat 'my secret')\")"), "{text}");
+        assert!(text.contains("user='a,,b',"), "{text}");
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        let mutual = Some(("$HOME", "/it's; rm".to_owned()));
+        let text = attach(Some(Chap { user: "a b", password_file: "\u{2019}".to_owned(), mutual }));
+        for part in [
+            "auth.username -v 'a b'\n",
+            "auth.username_in -v '$HOME'\n",
+            r#"auth.password_in -v "$(cat '/it'\''s; rm')""#,
+            ",user='a b',password-secret=felio,if=virtio\n",
+            "-ChapUsername 'a b' -ChapSecret (Get-Content '\u{2019}\u{2019}')\n",
+            "-ChapSecret (Get-Content '/it''s; rm')\n",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
     }
 
     #[test]

@@ -263,8 +263,8 @@ pub(crate) struct DaemonArgs {
 
 /// Serve disks over iSCSI until Ctrl-C.
 ///
-/// Each PATH becomes a logical unit, the first LUN 0. On the first Ctrl-C (or SIGTERM) felio stops accepting connections, asks the initiators to
-/// log out, finishes what runs, makes everything durable and ends; on the second it ends at once.
+/// Each PATH becomes a logical unit, the first LUN 0. On the first Ctrl-C (or SIGTERM, or SIGHUP unless started with nohup)
+/// felio stops accepting connections, asks the initiators to log out, finishes what runs, makes everything durable and ends; on the second it ends at once.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FOR_PROGRAMS}"))]
 pub(crate) struct ExportArgs {
@@ -323,7 +323,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME", requires = "chap_password_file", help_heading = "Who may connect")]
     pub(crate) chap_user: Option<String>,
 
-    /// … with the secret in this file, 12 to 255 bytes (Windows takes no more than 16).
+    /// … with the secret in this file, one line of 12 to 255 bytes (Windows takes no more than 16).
     #[arg(long, value_name = "FILE", requires = "chap_user", help_heading = "Who may connect")]
     pub(crate) chap_password_file: Option<PathBuf>,
 
@@ -416,7 +416,7 @@ Exit codes:
   2    the command line or a password file is wrong
   3    a disk could not be opened or created
   4    a portal could not be opened
-  130  ended at once by a second Ctrl-C (143: SIGTERM); what was not flushed may be lost";
+  130  ended at once by a second Ctrl-C (143: SIGTERM, 129: SIGHUP); what was not flushed may be lost";
 
 fn parse_name(text: &str) -> Result<IscsiName, String> {
     IscsiName::parse(text).map_err(|error| format!("{error}; for example iqn.2026-11.org.example:disk1"))

@@ -55,7 +55,9 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let auth = secrets::read(args)?;
     let (happenings_in, happenings) = channel();
     // Before anything is opened: a signal from here on ends us in order.
-    threads::watch_signals(&[SIGINT, SIGTERM, SIGHUP], &[], happenings_in.clone(), Happening::Signal)?;
+    let ending: &[i32] =
+        if threads::is_ignored(SIGHUP) { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
+    threads::watch_signals(ending, &[], happenings_in.clone(), Happening::Signal)?;
     let disks = disks::open(args)?;
     let name = target_name(args, &disks)?;
     let target = paths::target(args, &name, &auth)?;

@@ -40,6 +40,14 @@ pub(crate) fn watch_signals<H: Send + 'static>(
     spawn("signals", watch)
 }
 
+/// Whether a signal was ignored when the program began, as nohup has it with SIGHUP. To be asked before it is watched.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (signal - 1) & 1 == 1
+}
+
 /// Hands on the reactors' news until nobody wants them.
 pub(crate) fn hand_on<H: Send + 'static>(
     news: Receiver<Notice>,

@@ -134,14 +134,18 @@ fn a_wrong_command_line_is_told_with_what_would_be_right() {
 #[test]
 fn a_wrong_password_file_is_told_with_how_to_make_one() {
     let folder = folder();
-    for (name, text) in
-        [("short", "eleven-byte\n"), ("good", "twelve-bytes\n"), ("same", "twelve-bytes\r\n"), ("empty", "")]
-    {
+    for (name, text) in [
+        ("short", "eleven-byte\n"),
+        ("good", "twelve-bytes\n"),
+        ("same", "twelve-bytes\n\n"),
+        ("windows", "twelve-bytes\r\n"),
+        ("empty", ""),
+    ] {
         std::fs::write(folder.path().join(name), text).expect("a file");
     }
     std::fs::write(folder.path().join("long"), [b'x'; 300]).expect("a file");
     let check = |words, says: &[&str]| check(&folder, words, USAGE, says);
-    let make = "head -c 12 /dev/urandom | base64";
+    let make = "head -c 12 /dev/urandom | base64 | tr -d '\\n' > FILE";
     check(
         "ram:1M --chap-user a --chap-password-file @/absent",
         &["--chap-password-file", "absent", "No such file"],
@@ -150,10 +154,23 @@ fn a_wrong_password_file_is_told_with_how_to_make_one() {
     check("ram:1M --chap-user a --chap-password-file @/short", &["/short", "11", "12", make]);
     check("ram:1M --chap-user a --chap-password-file @/empty", &["/empty", "12", make]);
     check("ram:1M --chap-user a --chap-password-file @/long", &["/long", "255", make]);
+    check("ram:1M --chap-user a --chap-password-file @/windows", &["/windows", "carriage return", make]);
+    check("ram:1M --chap-user a --chap-password-file /dev/zero", &["/dev/zero", "longer than 4096", make]);
     check(
         "ram:1M --chap-user a --chap-password-file @/good --mutual-chap-user b --mutual-chap-password-file @/same",
         &["--mutual-chap-password-file", "/same", "secret"],
     );
+}
+
+#[test]
+fn a_wrong_chap_user_is_told_and_not_taken_for_a_wrong_secret() {
+    let folder = folder();
+    let secret = folder.path().join("s");
+    std::fs::write(&secret, "twelve-bytes").expect("a file");
+    let secret = secret.to_str().expect("text");
+    let finished = finish(export(&["ram:1M", "--chap-user", "", "--chap-password-file", secret]));
+    told("no name", &finished, USAGE, &["--chap-user", "user name is empty"]);
+    assert!(!finished.err.contains("urandom"), "{finished:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use felio_iscsi::pdu::{AsyncEvent, R2t};
 use felio_iscsi::peer::{Answers, Data, PeerEvent, Settings};
 use rustix::process::Signal;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -50,6 +51,17 @@ fn without_sessions_it_ends_at_once() {
         assert_eq!(felio.wait(PATIENCE), Some(0));
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     }
+}
+
+#[test]
+fn under_nohup_a_hangup_is_no_reason_to_end() {
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_felio")).args(["export", "ram:1M", "--json", "--portal", "127.0.0.1:0"]);
+    let felio = Felio::launch(command);
+    felio.signal(Signal::HUP);
+    log_in(&felio, "late").log_out();
+    felio.signal(Signal::TERM);
+    assert_eq!(felio.event("stopping")["signal"], "SIGTERM");
 }
 
 #[test]
