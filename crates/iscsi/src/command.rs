@@ -35,7 +35,7 @@ impl FullFeature {
             Some(Begin::reject(RejectReason::INVALID_PDU_FIELD))
         } else if self.tasks.find(pdu.initiator_task_tag).is_some() {
             Some(Begin::reject(RejectReason::TASK_IN_PROGRESS))
-        } else if !self.tasks.has_room(place) {
+        } else if !self.tasks.has_room_for_command(place) {
             Some(Begin::reject(RejectReason::IMMEDIATE_COMMAND_REJECT))
         } else {
             None

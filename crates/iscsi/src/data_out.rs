@@ -36,7 +36,8 @@ impl FullFeature {
         let Kind::Command(command) = &mut task.kind else {
             return Begin::reject(RejectReason::PROTOCOL_ERROR);
         };
-        if command.expect_out == 0 {
+        // Who announced unsolicited data and has none ends it with an empty PDU.
+        if command.expect_out == 0 && !command.transfer.is_unsolicited() {
             return Begin::reject(RejectReason::PROTOCOL_ERROR);
         }
         // A header alone keeps nothing alive.
@@ -82,7 +83,9 @@ impl FullFeature {
                 self.advance(of, io);
             }
             State::Refused(_) | State::Failing(_) | State::Aborted | State::Ended(_) => {
-                if pdu.final_pdu {
+                // What comes unasked answers no R2T.
+                let unasked = pdu.target_transfer_tag.is_reserved();
+                if pdu.final_pdu && unasked == command.transfer.is_unsolicited() {
                     command.transfer.handle_final();
                 }
                 self.send_parked(of, io);

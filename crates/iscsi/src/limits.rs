@@ -49,7 +49,6 @@ impl Limits {
     }
 
     /// Immediate commands.
-    //= RFC 7143 "Immediate delivery": at least one task management and one other immediate command at any time
     pub(crate) fn immediate(&self) -> u32 {
         self.immediate.clamp(2, IMMEDIATE_MAX)
     }

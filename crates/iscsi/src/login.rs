@@ -106,7 +106,9 @@ pub struct Facts {
     pub isid: [u8; 6],
     /// The session that the connection joins; 0: a new one, which replaces any of the same initiator, ISID and target.
     pub tsih: u16,
-    /// The connection's name in its session; it replaces any of the same name.
+    /// The connection's name in its session, which has no other: at error recovery level 0 none is replaced by one of the same name.
+    /// A login with the TSIH of a session is refused (too many connections); the initiator reinstates the session.
+    //= RFC 7143 "MaxConnections", "Session Reinstatement, Closure, and Timeout"
     pub cid: u16,
     /// The CmdSN that the first command of a new session will have.
     pub cmd_sn: Sn,

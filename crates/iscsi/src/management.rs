@@ -33,7 +33,7 @@ impl FullFeature {
             Begin::reject(RejectReason::INVALID_PDU_FIELD)
         } else if self.tasks.find(pdu.initiator_task_tag).is_some() {
             Begin::reject(RejectReason::TASK_IN_PROGRESS)
-        } else if !self.tasks.has_room(place) {
+        } else if !self.tasks.has_room_for_function(place) {
             Begin::reject(RejectReason::IMMEDIATE_COMMAND_REJECT)
         } else {
             Begin::Take(Incoming::Management(pdu), Sink::Discard)
@@ -45,6 +45,7 @@ impl FullFeature {
     pub(crate) fn deliver_management(&mut self, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
         let answer = match pdu.function {
             Function::ABORT_TASK => self.abort_here(pdu, io),
+            Function::QUERY_TASK | Function::QUERY_TASK_SET => self.has_ours(pdu).then_some(Code::SUCCEEDED),
             Function::TASK_REASSIGN => Some(Code::REASSIGNMENT_NOT_SUPPORTED),
             function => row_of(function).is_none().then_some(Code::NOT_SUPPORTED),
         };
@@ -142,7 +143,7 @@ impl FullFeature {
     }
 
     //= RFC 7143 "Text Request", "Text Response"
-    pub(crate) fn deliver_text(&mut self, pdu: &TextRequest, data: Option<Buf>, io: &mut Io<'_>) {
+    pub(crate) fn deliver_text(&mut self, pdu: &TextRequest, bhs: &Bhs, data: Option<Buf>, io: &mut Io<'_>) {
         let Self { exchange, config, viewer, parameters, .. } = self;
         let bytes_max = io.out.framing().segment_bytes_max.min(TEXT_SEGMENT_BYTES_MAX);
         let text = data.as_deref().unwrap_or_default();
@@ -150,10 +151,14 @@ impl FullFeature {
             answer(config, viewer, parameters, text).map_err(|why| why.reason())
         });
         data.into_iter().for_each(|buf| io.pool.give(buf));
+        //= RFC 7143 "Reject": the number of a rejected command does not count as received
+        if reply.is_err() && !pdu.immediate {
+            self.window.handle_rejected();
+        }
         self.credit(io);
         let reply = match reply {
             Ok(reply) => reply,
-            Err(reason) => return self.reject(&Bhs(pdu.emit()), reason, io),
+            Err(reason) => return self.reject(bhs, reason, io),
         };
         let response = TextResponse {
             final_pdu: reply.final_pdu,
@@ -302,14 +307,13 @@ impl FullFeature {
     /// Functions reach also the commands that the engine does not have, if they were sent before. Those that it has are returned.
     fn abort_ours(&mut self, pdu: &TaskManagementRequest, io: &mut Io<'_>) -> Vec<SlotUse> {
         let lun = lun_of(pdu.lun);
-        let is_before = |task: &Task| task.place == Numbering::Immediate || task.cmd_sn.is_before(pdu.cmd_sn);
         let is_meant = |task: &Task| match pdu.function {
             Function::ABORT_TASK => task.itt == pdu.referenced_task_tag,
             Function::ABORT_TASK_SET | Function::CLEAR_TASK_SET | Function::LOGICAL_UNIT_RESET => {
-                task.lun == lun && is_before(task)
+                task.lun == lun && is_before(task, pdu)
             }
             Function::TARGET_WARM_RESET | Function::TARGET_COLD_RESET | Function::I_T_NEXUS_RESET => {
-                is_before(task)
+                is_before(task, pdu)
             }
             _ => false,
         };
@@ -319,6 +323,22 @@ impl FullFeature {
         let mut left: Vec<SlotUse> = meant.iter().filter_map(|slot| self.tasks.use_of(*slot)).collect();
         left.retain(|of| matches!(self.abort_slot(of.slot, io), Whose::Engines));
         left
+    }
+
+    /// Whether a function asks for a command that the engine does not have: it waits for its turn or for room, or its response for data.
+    fn has_ours(&mut self, pdu: &TaskManagementRequest) -> bool {
+        let (lun, any) = (lun_of(pdu.lun), pdu.function == Function::QUERY_TASK_SET);
+        let is_ours = |task: &Task| match &task.kind {
+            Kind::Command(command) => {
+                matches!(command.state, State::Held | State::Refused(_) | State::Ended(_))
+            }
+            Kind::Management(_) => false,
+        };
+        let mut tasks = self.tasks.iter_mut().map(|(_, task)| &*task);
+        tasks.any(|task| {
+            let is_meant = any || task.itt == pdu.referenced_task_tag;
+            is_meant && task.lun == lun && is_before(task, pdu) && is_ours(task)
+        })
     }
 
     /// Commands that a function ended and that the engine had answered before: a response that still waits for data comes too late. How
@@ -401,6 +421,11 @@ enum Whose {
     Ours,
     /// The engine does.
     Engines,
+}
+
+/// Whether a task was sent before a function, as far as numbers tell.
+fn is_before(task: &Task, pdu: &TaskManagementRequest) -> bool {
+    task.place == Numbering::Immediate || task.cmd_sn.is_before(pdu.cmd_sn)
 }
 
 fn nop_in(itt: TaskTag, ttt: TaskTag) -> NopIn {

@@ -82,7 +82,8 @@ pub(crate) enum Item {
     Command(SlotUse),
     Management(TaskManagementRequest),
     Ping(NopOut, Option<Buf>),
-    Text(TextRequest, Option<Buf>),
+    /// With its header as it came: it may be rejected yet.
+    Text(TextRequest, Box<Bhs>, Option<Buf>),
     Logout(LogoutRequest),
     /// It was aborted before its turn.
     Skip,
@@ -260,7 +261,10 @@ impl FullFeature {
                 let immediate = pdu.immediate || pdu.initiator_task_tag.is_reserved();
                 self.take_turn(immediate, pdu.cmd_sn, Item::Ping(pdu, own), io)
             }
-            Incoming::Text(pdu) => self.take_turn(pdu.immediate, pdu.cmd_sn, Item::Text(pdu, own), io),
+            Incoming::Text(pdu) => {
+                let item = Item::Text(pdu, Box::new(header.bhs), own);
+                self.take_turn(pdu.immediate, pdu.cmd_sn, item, io)
+            }
             Incoming::Logout(pdu) => self.take_turn(pdu.immediate, pdu.cmd_sn, Item::Logout(pdu), io),
         }
     }
@@ -316,7 +320,7 @@ impl FullFeature {
             }
         }
         for (_, item) in self.window.held_mut() {
-            if let Item::Ping(_, buf) | Item::Text(_, buf) = item
+            if let Item::Ping(_, buf) | Item::Text(_, _, buf) = item
                 && let Some(buf) = buf.take()
             {
                 pool.give(buf);
@@ -373,7 +377,7 @@ impl FullFeature {
             Item::Command(of) => {
                 self.tasks.command(*of).is_some_and(|command| command.transfer.buf.is_some())
             }
-            Item::Ping(_, buf) | Item::Text(_, buf) => buf.is_some(),
+            Item::Ping(_, buf) | Item::Text(_, _, buf) => buf.is_some(),
             Item::Management(_) | Item::Logout(_) | Item::Skip => false,
         };
         self.gap_since.is_some_and(|since| since + self.limits.scarce <= now) && self.window.held().any(keeps)
@@ -426,7 +430,7 @@ impl FullFeature {
             Item::Command(of) => self.deliver_command(of, io),
             Item::Management(pdu) => self.deliver_management(&pdu, io),
             Item::Ping(pdu, data) => self.deliver_ping(&pdu, data, io),
-            Item::Text(pdu, data) => self.deliver_text(&pdu, data, io),
+            Item::Text(pdu, bhs, data) => self.deliver_text(&pdu, &bhs, data, io),
             Item::Logout(pdu) => return self.deliver_logout(&pdu, io),
             Item::Skip => {}
         }

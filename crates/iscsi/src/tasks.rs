@@ -102,10 +102,17 @@ pub(crate) struct Tasks {
     slots_ever: usize,
     first_generation: u16,
     immediate_max: u32,
-    immediate: u32,
+    immediate: Immediate,
     running: u32,
     /// Data-In that the engine may be reading.
     reading_bytes: usize,
+}
+
+/// Immediate tasks, by what they are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Immediate {
+    commands: u32,
+    functions: u32,
 }
 
 #[derive(Debug)]
@@ -150,18 +157,19 @@ impl Tasks {
             slots_ever: 0,
             first_generation: 0,
             immediate_max: immediate,
-            immediate: 0,
+            immediate: Immediate::default(),
             running: 0,
             reading_bytes: 0,
         }
     }
 
-    /// Takes a task in; [`Tasks::has_room`] said that it fits.
+    /// Takes a task in; [`Tasks::has_room_for_command`] or [`Tasks::has_room_for_function`] said that it fits.
     #[inline]
     pub(crate) fn insert(&mut self, task: Task) -> SlotUse {
-        assert!(self.has_room(task.place), "there is room for the task");
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        self.immediate += u32::from(task.place == Numbering::Immediate);
+        if task.place == Numbering::Immediate {
+            *self.immediate.of(&task.kind) += 1;
+        }
         let itt = task.itt;
         let entry = &mut self.slots[usize::from(slot)];
         entry.task = Some(task);
@@ -192,12 +200,15 @@ impl Tasks {
     /// Lets a task go, which holds nothing any more.
     pub(crate) fn remove(&mut self, slot: u16) {
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        let Some(Task { itt, place, .. }) = entry.task else { return };
+        let Some(Task { itt, place, kind, .. }) = &entry.task else { return };
+        let itt = *itt;
+        if *place == Numbering::Immediate {
+            *self.immediate.of(kind) -= 1;
+        }
         entry.task = None;
         entry.generation = (entry.generation + 1) & GENERATION_MASK;
         self.running -= u32::from(core::mem::take(&mut entry.running));
         self.reading_bytes -= core::mem::take(&mut entry.reading_bytes);
-        self.immediate -= u32::from(place == Numbering::Immediate);
         self.unlink(slot, itt);
         self.free.push(slot);
     }
@@ -216,7 +227,7 @@ impl Tasks {
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Task> {
         self.chains.fill(NONE);
         self.free.clear();
-        (self.immediate, self.running, self.reading_bytes) = (0, 0, 0);
+        (self.immediate, self.running, self.reading_bytes) = (Immediate::default(), 0, 0);
         self.slots.drain(..).filter_map(|slot| slot.task)
     }
 
@@ -297,9 +308,21 @@ impl Tasks {
         }
     }
 
-    /// Whether another task fits: a numbered one always does, because the window lets no more in.
-    pub(crate) fn has_room(&self, place: Numbering) -> bool {
-        place == Numbering::Numbered || self.immediate < self.immediate_max
+    /// Whether another command fits: a numbered one always does, because the window lets no more in.
+    pub(crate) fn has_room_for_command(&self, place: Numbering) -> bool {
+        place == Numbering::Numbered || self.has_room_beside(self.immediate.commands)
+    }
+
+    /// Whether another task management function fits.
+    pub(crate) fn has_room_for_function(&self, place: Numbering) -> bool {
+        place == Numbering::Numbered || self.has_room_beside(self.immediate.functions)
+    }
+
+    /// Whether another immediate task fits beside so many of its kind, with a place left for the other kind.
+    //= RFC 7143 "Immediate delivery": at least one task management and one other immediate command at any time
+    const fn has_room_beside(&self, like: u32) -> bool {
+        let Immediate { commands, functions } = self.immediate;
+        like + 1 < self.immediate_max && commands + functions < self.immediate_max
     }
 
     /// Numbered tasks that were delivered and are not answered.
@@ -313,7 +336,7 @@ impl Tasks {
     }
 
     fn grow(&mut self) -> u16 {
-        assert!(self.slots.len() < self.slots_max, "the window is no deeper than the table");
+        assert!(self.slots.len() < self.slots_max, "there is room for the task");
         self.slots.push(Slot {
             generation: self.first_generation,
             next: NONE,
@@ -343,6 +366,15 @@ impl Tasks {
     fn chain(&self, itt: TaskTag) -> usize {
         let mixed = itt.0.wrapping_mul(0x9e37_79b1) >> 16;
         usize::try_from(mixed).unwrap_or(0) & (self.chains.len() - 1)
+    }
+}
+
+impl Immediate {
+    const fn of(&mut self, kind: &Kind) -> &mut u32 {
+        match kind {
+            Kind::Command(_) => &mut self.commands,
+            Kind::Management(_) => &mut self.functions,
+        }
     }
 }
 
@@ -422,12 +454,13 @@ mod tests {
     }
 
     #[test]
-    fn immediate_tasks_have_their_own_number() {
+    fn immediate_tasks_have_their_own_number_and_leave_a_place_for_those_of_the_other_kind() {
         let mut tasks = Tasks::new(1, 2);
+        assert!(tasks.has_room_for_function(Numbering::Immediate));
         tasks.insert(task(1, Numbering::Immediate));
-        tasks.insert(task(2, Numbering::Immediate));
-        assert!(!tasks.has_room(Numbering::Immediate));
-        tasks.insert(task(4, Numbering::Numbered));
+        assert!(!tasks.has_room_for_function(Numbering::Immediate));
+        assert!(tasks.has_room_for_command(Numbering::Immediate));
+        assert!(tasks.has_room_for_function(Numbering::Numbered));
     }
 
     #[test]

@@ -123,9 +123,10 @@ impl Transfer {
     pub(crate) fn check_unsolicited(&self, pdu: &ScsiDataOut) -> Result<(), Broken> {
         let Burst::Unsolicited { data_sn, end, rule } = self.burst else { return Err(Broken::Unexpected) };
         let reached = self.check(pdu, data_sn)?;
-        // What does not fill the first burst must at least be all there is.
-        //= RFC 7143 "Sense Data": "Incorrect amount of data"
-        let short = pdu.final_pdu && rule == Amount::Whole && reached != end;
+        // Of a transfer that the first burst could hold, what does not come unasked is asked for.
+        //= RFC 7143 "Sense Data": an incorrect amount only where there is more than FirstBurstLength in all
+        let whole = reached == end || self.expect == end;
+        let short = pdu.final_pdu && rule == Amount::Whole && !whole;
         if reached > end || short { Err(Broken::Amount) } else { Ok(()) }
     }
 

@@ -47,6 +47,14 @@ impl<T> Window<T> {
         assert!(hole.is_none(), "the expected command cannot be held");
     }
 
+    /// The command that was delivered last was rejected: its number is expected again.
+    pub(crate) fn handle_rejected(&mut self) {
+        self.expected = self.expected.previous();
+        if !self.held.is_empty() {
+            self.held.push_front(None);
+        }
+    }
+
     /// Keeps a command until its turn comes.
     pub(crate) fn hold(&mut self, sn: Sn, item: T) {
         assert_eq!(self.place(sn), Place::Ahead, "only commands ahead are held");
@@ -190,6 +198,21 @@ mod tests {
         let mut window = Window::new(Sn(0), 8);
         window.hold(Sn(3), ());
         assert_eq!(window.place(Sn(3)), Place::Outside);
+    }
+
+    #[test]
+    fn a_rejected_command_leaves_a_gap() {
+        let mut window = Window::new(Sn(0), 8);
+        window.hold(Sn(2), 'c');
+        window.hold(Sn(1), 'b');
+        window.handle_next();
+        assert_eq!(window.poll_ready(), Some('b'));
+        window.handle_rejected();
+        assert_eq!((window.expected(), window.poll_ready()), (Sn(1), None));
+        window.handle_next();
+        assert_eq!(window.poll_ready(), Some('c'));
+        window.handle_rejected();
+        assert_eq!((window.expected(), window.place(Sn(2)), window.has_gap()), (Sn(2), Place::Next, false));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Data-Out: unasked, asked for, and against the rules.
 
 use super::*;
-use crate::pdu::{R2t, ScsiDataOut, Sn, TaskManagementFunction, TaskTag};
+use crate::pdu::{Bhs, R2t, ScsiDataOut, Sn, TaskManagementFunction, TaskTag, field};
 use crate::peer::{Answers, Data};
 
 const GOOD: (u8, u8, u8) = (0, 0, 0);
@@ -302,4 +302,45 @@ fn large_segments_go_straight_into_their_buffer() {
     world.run();
     assert!(world.sunk > 150_000, "{}", world.sunk);
     assert_eq!(world.written, [bytes(200_000)]);
+}
+
+#[test]
+fn the_end_of_unsolicited_data_that_is_none_ends_the_wait_for_it() {
+    let mut world = World::logged_in(&[("InitialR2T", "No")]);
+    let itt = world.peer.command(0, &[0x2a; 10], Data::None);
+    let mut sent = Bhs(world.peer.take_output().try_into().expect("a header"));
+    sent.set(field::FINAL, false);
+    sent.set(field::scsi_command::WRITE, true);
+    world.pending = sent.0.to_vec();
+    world.peer.send(data(itt, TaskTag::RESERVED, 0, 0, 0).into(), &[]);
+    world.run();
+    assert_eq!(world.outcome(), GOOD);
+}
+
+#[test]
+fn what_comes_unasked_answers_no_r2t() {
+    let mut world = solicited();
+    let itt = world.peer.command(0, &[0x2a; 10], Data::Out(bytes(2048)));
+    world.run();
+    let r2ts = asked(&mut world);
+    for _ in 0..2 {
+        world.peer.send(data(itt, TaskTag::RESERVED, 0, 0, 0).into(), &[]);
+    }
+    world.run();
+    assert!(world.seen().is_empty(), "its data is still to come");
+    for r2t in r2ts {
+        let (from, to) = (r2t.buffer_offset, r2t.buffer_offset + r2t.desired_bytes);
+        world.peer.send_data(itt, r2t.target_transfer_tag, from, to);
+    }
+    world.run();
+    assert_eq!(world.outcome(), UNEXPECTED);
+}
+
+#[test]
+fn what_a_first_burst_could_hold_and_does_not_bring_is_asked_for() {
+    let mut world = unsolicited();
+    world.peer.terms.first_burst_bytes_max = 300;
+    world.peer.command(0, &[0x2a; 10], Data::Out(bytes(1024)));
+    world.run();
+    assert_eq!((world.outcome(), &world.written[0]), (GOOD, &bytes(1024)));
 }

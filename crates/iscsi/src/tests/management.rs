@@ -171,6 +171,33 @@ fn write_that_owes(world: &mut World) -> (TaskTag, PortTag, Vec<u8>) {
     (itt, world.told_command().tag, data)
 }
 
+fn query(world: &mut World, function: Function, lun: u64, itt: TaskTag) -> Vec<Code> {
+    world.peer.manage(function, lun, itt, Sn(0));
+    managed(world)
+}
+
+#[test]
+fn a_command_that_waits_for_room_is_there_for_who_asks() {
+    let mut world = silent();
+    for _ in 0..8 {
+        world.peer.command(0, &[0x28; 10], Data::In(1 << 20));
+    }
+    let last = world.peer.command(1 << 48, &[0x28; 10], Data::In(1 << 20));
+    world.run();
+    assert_eq!(query(&mut world, Function::QUERY_TASK, 1 << 48, last), [Code::SUCCEEDED]);
+    assert_eq!(query(&mut world, Function::QUERY_TASK_SET, 1 << 48, TaskTag::RESERVED), [Code::SUCCEEDED]);
+    assert_eq!(query(&mut world, Function::QUERY_TASK_SET, 0, TaskTag::RESERVED), [], "the engine knows");
+}
+
+#[test]
+fn a_command_whose_response_waits_for_data_is_there_for_who_asks() {
+    let mut world = silent_with_unsolicited_data();
+    let (itt, tag, _) = write_that_owes(&mut world);
+    assert_eq!(query(&mut world, Function::QUERY_TASK, 0, itt), [], "the engine knows");
+    world.bad(tag, felio_spec::sense::code::WRITE_PROTECTED);
+    assert_eq!(query(&mut world, Function::QUERY_TASK, 0, itt), [Code::SUCCEEDED]);
+}
+
 fn silent_with_unsolicited_data() -> World {
     let mut world =
         World::logged_in(&[("ImmediateData", "No"), ("InitialR2T", "No"), ("FirstBurstLength", "1024")]);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::pdu::{
-    Bhs, NopOut, Opcode, ScsiCommand, ScsiDataOut, Sn, SnackRequest, SnackType, TaskAttribute, TaskTag,
-    TextRequest, emit_bidirectional_read, field,
+    Bhs, NopOut, Opcode, ScsiCommand, ScsiDataOut, Sn, SnackRequest, SnackType, TaskAttribute,
+    TaskManagementFunction, TaskTag, TextRequest, emit_bidirectional_read, field,
 };
 use crate::peer::Data;
 
@@ -36,6 +36,21 @@ fn command(world: &mut World) -> ScsiCommand {
         cmd_sn: world.peer.cmd_sn,
         exp_stat_sn: world.peer.exp_stat_sn(),
         cdb: [0; 16],
+    }
+}
+
+/// A text that goes on with a tag that is none of ours.
+fn text(world: &mut World) -> TextRequest {
+    TextRequest {
+        immediate: false,
+        final_pdu: true,
+        continued: false,
+        data_segment_bytes: 0,
+        lun: 0,
+        initiator_task_tag: world.peer.take_itt(),
+        target_transfer_tag: TaskTag(9),
+        cmd_sn: world.peer.cmd_sn,
+        exp_stat_sn: world.peer.exp_stat_sn(),
     }
 }
 
@@ -110,7 +125,7 @@ fn a_segment_longer_than_declared_is_a_protocol_error_and_ends_the_connection() 
 
 #[test]
 fn too_many_immediate_commands_are_rejected() {
-    let limits = Limits { immediate: 2, ..Limits::default() };
+    let limits = Limits { immediate: 3, ..Limits::default() };
     let mut world = World::with_limits(settings(&[]), limits).logging_in();
     world.engine = Engine::Silent;
     for _ in 0..3 {
@@ -119,6 +134,21 @@ fn too_many_immediate_commands_are_rejected() {
     }
     check(&mut world, RejectReason::IMMEDIATE_COMMAND_REJECT);
     survives(&mut world);
+}
+
+#[test]
+fn a_function_gets_through_however_many_immediate_commands_there_are() {
+    let mut world = World::logged_in(&[]);
+    world.engine = Engine::Silent;
+    for _ in 0..=Limits::default().immediate {
+        let pdu = ScsiCommand { immediate: true, ..command(&mut world) };
+        world.peer.send(pdu.into(), &[]);
+    }
+    world.run();
+    assert_eq!(world.rejections(), [RejectReason::IMMEDIATE_COMMAND_REJECT; 2]);
+    world.peer.manage(TaskManagementFunction::LOGICAL_UNIT_RESET, 0, TaskTag::RESERVED, Sn(0));
+    world.run();
+    assert_eq!((world.rejections(), world.told.len()), (vec![], 32));
 }
 
 #[test]
@@ -161,20 +191,35 @@ fn data_for_a_read_is_a_protocol_error() {
 #[test]
 fn text_that_goes_on_with_a_tag_of_ours_that_is_none_is_a_protocol_error() {
     let mut world = World::logged_in(&[]);
-    let pdu = TextRequest {
-        immediate: false,
-        final_pdu: true,
-        continued: false,
-        data_segment_bytes: 0,
-        lun: 0,
-        initiator_task_tag: world.peer.take_itt(),
-        target_transfer_tag: TaskTag(9),
-        cmd_sn: world.peer.cmd_sn.take(),
-        exp_stat_sn: world.peer.exp_stat_sn(),
-    };
+    let pdu = text(&mut world);
     world.peer.send(pdu.into(), &[]);
     check(&mut world, RejectReason::PROTOCOL_ERROR);
     survives(&mut world);
+}
+
+#[test]
+fn the_number_of_a_rejected_text_is_expected_again() {
+    let mut world = World::logged_in(&[]);
+    let bad = text(&mut world);
+    world.peer.send(bad.into(), &[]);
+    world.peer.cmd_sn = bad.cmd_sn.next();
+    let after = world.peer.ping(b"after");
+    check(&mut world, RejectReason::PROTOCOL_ERROR);
+    world.peer.cmd_sn = bad.cmd_sn;
+    let again = world.peer.ping(b"again");
+    world.run();
+    let seen = world.seen();
+    assert_eq!(seen, [PeerEvent::Pong(again, b"again".to_vec()), PeerEvent::Pong(after, b"after".to_vec())]);
+}
+
+#[test]
+fn the_header_of_a_rejected_text_comes_back_as_it_came() {
+    let mut world = World::logged_in(&[]);
+    let mut bhs = text(&mut world).emit();
+    (bhs[2], bhs[40], bhs[47]) = (1, 2, 3);
+    world.peer.send_bytes(&bhs, &[], &[]);
+    world.run();
+    assert_eq!(world.seen(), [PeerEvent::Rejected(RejectReason::PROTOCOL_ERROR, Bhs(bhs))]);
 }
 
 #[test]
