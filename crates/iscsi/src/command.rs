@@ -43,7 +43,7 @@ impl FullFeature {
         let announced = match announced(pdu, additional) {
             Ok(announced) => announced,
             Err(text) => {
-                self.reject(&header.bhs, RejectReason::INVALID_PDU_FIELD, io);
+                self.reject(&header.bhs, additional, RejectReason::INVALID_PDU_FIELD, io);
                 return Err(Fatal(text));
             }
         };

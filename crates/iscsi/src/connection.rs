@@ -17,9 +17,9 @@ use crate::digest::Digests;
 use crate::keys::SessionType;
 use crate::limits::Limits;
 use crate::login::{
-    Admission, Facts, Grant, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Refusal as LoginRefusal, Reply, Step,
+    Admission, Facts, Grant, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Refusal as LoginRefusal, Reply, Step, Why,
 };
-use crate::pdu::{AsyncEvent, LoginRequest, LoginStatus};
+use crate::pdu::{AsyncEvent, LoginRequest, LoginStatus, RejectReason, Segments};
 use crate::receive::{Framer, Header, Segment};
 use crate::session::{After, Agreed, Begin, FullFeature, Incoming, Io, Sink};
 use crate::transmit::{Framing, Job, Outbox, Payload, to_usize};
@@ -195,7 +195,8 @@ impl Connection {
                 let data_bytes = header.segments.data_bytes;
                 //= RFC 7143 "MaxRecvDataSegmentLength"
                 if data_bytes > to_usize(full.parameters.connection.receive_segment_bytes_max) {
-                    full.reject(&header.bhs, crate::pdu::RejectReason::PROTOCOL_ERROR, io);
+                    let additional = framer.additional(header);
+                    full.reject(&header.bhs, additional, RejectReason::PROTOCOL_ERROR, io);
                     return Err(Fatal("a data segment is longer than we declared"));
                 }
                 full.begin(header, framer.additional(header), io)?
@@ -209,17 +210,21 @@ impl Connection {
     }
 
     fn begin_login(&mut self, header: &Header) -> Result<(Purpose, Sink), Fatal> {
-        let bytes = header.segments.data_bytes;
-        let Ok(request) = LoginRequest::parse(&header.bhs) else {
-            if let State::Login(login) = core::mem::replace(&mut self.state, State::Closing) {
-                self.take_step(login.refuse_other(&header.bhs));
+        let Segments { data_bytes, ahs_bytes, .. } = header.segments;
+        let (why, text) = match (LoginRequest::parse(&header.bhs), &self.state) {
+            (Ok(request), _) if data_bytes <= LOGIN_SEGMENT_BYTES_MAX && ahs_bytes == 0 => {
+                return Ok((Purpose::Login(request), Sink::Login(vec![0; data_bytes])));
             }
-            return Err(Fatal("the first PDU of a connection is no login"));
+            (Ok(_), _) => (Why::TooLong, "a login request is longer than it may be"),
+            (Err(_), State::Login(login)) if login.has_begun() => {
+                (Why::NotLogin(header.bhs.opcode()), "a PDU within a login is no part of it")
+            }
+            (Err(_), _) => (Why::NotLogin(header.bhs.opcode()), "the first PDU of a connection is no login"),
         };
-        if bytes > LOGIN_SEGMENT_BYTES_MAX || header.segments.ahs_bytes > 0 {
-            return Err(Fatal("a login request is longer than it may be"));
+        if let State::Login(login) = core::mem::replace(&mut self.state, State::Closing) {
+            self.take_step(login.refuse_header(&header.bhs, why));
         }
-        Ok((Purpose::Login(request), Sink::Login(vec![0; bytes])))
+        Err(Fatal(text))
     }
 
     /// Acts on the PDU at hand once it is whole.
@@ -255,15 +260,19 @@ impl Connection {
         match purpose {
             Purpose::Login(request) => self.finish_login(&request, &text),
             Purpose::FullFeature(incoming) => {
-                let Self { state: State::FullFeature(full), out, events, .. } = self else { return Ok(()) };
+                let Self { state: State::FullFeature(full), framer, out, events, .. } = self else {
+                    return Ok(());
+                };
                 let mut io = Io { now, pool, out, events };
+                // No other header has come since.
+                let additional = framer.additional(header);
                 //= RFC 7143 "Digest Errors": at error recovery level 0 there is only session recovery
                 if !segment.is_intact() {
-                    full.reject(&header.bhs, crate::pdu::RejectReason::DATA_DIGEST_ERROR, &mut io);
+                    full.reject(&header.bhs, additional, RejectReason::DATA_DIGEST_ERROR, &mut io);
                     own.into_iter().for_each(|buf| pool.give(buf));
                     return Err(Fatal(causes::DATA_DIGEST));
                 }
-                if let After::End(reason) = full.finish(header, incoming, own, &mut io) {
+                if let After::End(reason) = full.finish(header, additional, incoming, own, &mut io) {
                     self.end(reason, pool);
                 }
             }
@@ -306,7 +315,7 @@ impl Connection {
     }
 
     fn send_login(&mut self, reply: Reply) {
-        let payload = if reply.text.is_empty() { Payload::None } else { Payload::Text(reply.text) };
+        let payload = if reply.text.is_empty() { Payload::None } else { Payload::Bytes(reply.text) };
         self.out.send(Job { pdu: reply.response.into(), payload });
     }
 

@@ -54,7 +54,7 @@ impl FullFeature {
         };
         if let Err(broken) = checked {
             if broken == Broken::Field {
-                self.reject(&header.bhs, RejectReason::INVALID_PDU_FIELD, io);
+                self.reject(&header.bhs, &[], RejectReason::INVALID_PDU_FIELD, io);
             }
             self.fail(of, broken.into(), io);
             return Begin::Take(Incoming::DataOut { of, pdu }, Sink::Discard);

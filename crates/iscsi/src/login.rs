@@ -106,9 +106,9 @@ pub struct Facts {
     pub isid: [u8; 6],
     /// The session that the connection joins; 0: a new one, which replaces any of the same initiator, ISID and target.
     pub tsih: u16,
-    /// The connection's name in its session, which has no other: at error recovery level 0 none is replaced by one of the same name.
-    /// A login with the TSIH of a session is refused (too many connections); the initiator reinstates the session.
-    //= RFC 7143 "MaxConnections", "Session Reinstatement, Closure, and Timeout"
+    /// The connection's name in its session. It replaces none of the same name: a session has one connection, a login with the TSIH of
+    /// a session is refused (too many connections), and an initiator that lost its connection reinstates the session, as level 0 does.
+    //= RFC 7143 "MaxConnections", "Session Reinstatement, Closure, and Timeout"; "Connection Reinstatement" is left out
     pub cid: u16,
     /// The CmdSN that the first command of a new session will have.
     pub cmd_sn: Sn,
@@ -270,11 +270,17 @@ impl Login {
         Step::Continue { reply, login: Self { config, peer, state } }
     }
 
-    /// Refuses a PDU that is no login request.
+    /// Whether a login request has come.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        !matches!(self.state, State::Fresh)
+    }
+
+    /// Refuses a PDU that is no login request, or none that may be.
     //= RFC 7143 "Login Phase"
-    pub fn refuse_other(self, bhs: &Bhs) -> Step {
-        let why = Why::NotLogin(bhs.opcode());
-        let mut request = LoginRequest::parse(&Bhs::new(LoginRequest::OPCODE)).expect("the opcode is right");
+    pub fn refuse_header(self, bhs: &Bhs, why: Why) -> Step {
+        let nothing = LoginRequest::parse(&Bhs::new(LoginRequest::OPCODE)).expect("the opcode is right");
+        let mut request = LoginRequest::parse(bhs).unwrap_or(nothing);
         request.initiator_task_tag = bhs.initiator_task_tag();
         let mut wire = match self.state {
             State::Fresh => Wire::new(&request),

@@ -15,7 +15,7 @@ use crate::pdu::{
 use crate::receive::Header;
 use crate::session::{After, Begin, FullFeature, Incoming, Io, Item, Sink};
 use crate::tasks::{Kind, Numbering, SlotUse, State, Task, slot_of, tag_of};
-use crate::transmit::{Job, Outbox, Payload};
+use crate::transmit::{Job, Outbox, Payload, to_usize};
 use crate::window::Place;
 use core::time::Duration;
 use felio_hal::port::{Fatal, LossReason, TaskManagement};
@@ -41,7 +41,12 @@ impl FullFeature {
     }
 
     /// A task management function's turn has come.
-    //= RFC 7143 "Task Management Function Request"
+    ///
+    /// A function that ends several tasks is answered without a wait for the data that their R2Ts asked for, and without one for the
+    /// acknowledgement of their statuses, which is what FastAbort allows and nobody negotiates here. That is deliberate: an initiator in
+    /// trouble need not send what nobody wants, and what does come is known by its target transfer tag and let go.
+    //= RFC 7143 "Task Management Function Request", "FastAbort Multi-Task Abort Semantics"; a deviation from
+    //= "Standard Multi-Task Abort Semantics"
     pub(crate) fn deliver_management(&mut self, pdu: &TaskManagementRequest, io: &mut Io<'_>) {
         let answer = match pdu.function {
             Function::ABORT_TASK => self.abort_here(pdu, io),
@@ -158,7 +163,7 @@ impl FullFeature {
         self.credit(io);
         let reply = match reply {
             Ok(reply) => reply,
-            Err(reason) => return self.reject(bhs, reason, io),
+            Err(reason) => return self.reject(bhs, &[], reason, io),
         };
         let response = TextResponse {
             final_pdu: reply.final_pdu,
@@ -171,7 +176,7 @@ impl FullFeature {
             exp_cmd_sn: Sn(0),
             max_cmd_sn: Sn(0),
         };
-        io.out.send(Job { pdu: response.into(), payload: Payload::Text(reply.text) });
+        io.out.send(Job { pdu: response.into(), payload: Payload::Bytes(reply.text) });
         // What was declared anew holds from the next PDU on.
         let mut framing = io.out.framing();
         framing.segment_bytes_max = self.parameters.connection.send_segment_bytes_max;
@@ -237,8 +242,9 @@ impl FullFeature {
         out.send(Job { pdu: message.into(), payload: Payload::None });
     }
 
+    /// Rejects a PDU, whose whole header goes back: the basic one and, where the initiator takes that much, the additional ones.
     //= RFC 7143 "Reject"
-    pub(crate) fn reject(&mut self, bhs: &Bhs, reason: RejectReason, io: &mut Io<'_>) {
+    pub(crate) fn reject(&self, bhs: &Bhs, additional: &[u8], reason: RejectReason, io: &mut Io<'_>) {
         let reject = Reject {
             reason,
             data_segment_bytes: 0,
@@ -248,8 +254,10 @@ impl FullFeature {
             max_cmd_sn: Sn(0),
             data_sn: Sn(0),
         };
-        let header: [u8; BHS_BYTES] = bhs.0;
-        io.out.send(Job { pdu: reject.into(), payload: Payload::Header(header) });
+        let room = to_usize(io.out.framing().segment_bytes_max).saturating_sub(BHS_BYTES);
+        let additional = if additional.len() <= room { additional } else { &[] };
+        let header = [&bhs.0, additional].concat();
+        io.out.send(Job { pdu: reject.into(), payload: Payload::Bytes(header) });
     }
 
     /// ABORT TASK for a task that the engine does not have: the answer, or `None` if the engine is to be asked.

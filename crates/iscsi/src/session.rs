@@ -19,8 +19,8 @@ use crate::exchange::Exchange;
 use crate::keys::{Parameters, SessionType};
 use crate::limits::Limits;
 use crate::pdu::{
-    Bhs, LogoutRequest, NopOut, RejectReason, Request, ScsiDataOut, Sn, TaskManagementRequest, TextRequest,
-    field,
+    Bhs, LogoutReason, LogoutRequest, NopOut, RejectReason, Request, ScsiDataOut, Sn, TaskManagementRequest,
+    TextRequest, field,
 };
 use crate::receive::Header;
 use crate::tasks::{Kind, SlotUse, Tasks};
@@ -191,12 +191,9 @@ impl FullFeature {
             return Ok(Begin::reject(RejectReason::COMMAND_NOT_SUPPORTED));
         };
         if !additional.is_empty() && !matches!(request, Request::ScsiCommand(_)) {
-            return self.violation(
-                &header.bhs,
-                RejectReason::INVALID_PDU_FIELD,
-                "a PDU has additional headers that cannot have any",
-                io,
-            );
+            let text = "a PDU has additional headers that cannot have any";
+            self.reject(&header.bhs, additional, RejectReason::INVALID_PDU_FIELD, io);
+            return Err(Fatal(text));
         }
         loop {
             let begin = self.judge(header, &request, additional, io)?;
@@ -218,10 +215,15 @@ impl FullFeature {
         let is_discovery = self.kind == SessionType::Discovery;
         match *request {
             Request::LoginRequest(_) => {
-                self.violation(&header.bhs, RejectReason::PROTOCOL_ERROR, "login in full feature phase", io)
+                self.reject(&header.bhs, additional, RejectReason::PROTOCOL_ERROR, io);
+                Err(Fatal("login in full feature phase"))
             }
             Request::NopOut(pdu) => self.begin_ping(header, pdu, io),
             Request::TextRequest(pdu) => self.begin_text(header, pdu, io),
+            //= RFC 7143 "Reason Code": all others are reserved
+            Request::LogoutRequest(pdu) if pdu.reason > LogoutReason::REMOVE_FOR_RECOVERY => {
+                Ok(Begin::reject(RejectReason::INVALID_PDU_FIELD))
+            }
             Request::LogoutRequest(pdu) => {
                 Ok(self.begin_numbered(pdu.immediate, pdu.cmd_sn, Incoming::Logout(pdu)))
             }
@@ -238,6 +240,7 @@ impl FullFeature {
     pub(crate) fn finish(
         &mut self,
         header: &Header,
+        additional: &[u8],
         incoming: Incoming,
         own: Option<Buf>,
         io: &mut Io<'_>,
@@ -245,7 +248,7 @@ impl FullFeature {
         match incoming {
             Incoming::Ignored => After::GoOn,
             Incoming::Rejected(reason) => {
-                self.reject(&header.bhs, reason, io);
+                self.reject(&header.bhs, additional, reason, io);
                 After::GoOn
             }
             Incoming::Command { of, cmd_sn, immediate } => {
@@ -435,19 +438,6 @@ impl FullFeature {
             Item::Skip => {}
         }
         After::GoOn
-    }
-
-    /// Breaks the connection off, with a Reject that says why.
-    //= RFC 7143 "Format Errors", "Protocol Errors"
-    fn violation(
-        &mut self,
-        bhs: &Bhs,
-        reason: RejectReason,
-        text: &'static str,
-        io: &mut Io<'_>,
-    ) -> Result<Begin, Fatal> {
-        self.reject(bhs, reason, io);
-        Err(Fatal(text))
     }
 }
 

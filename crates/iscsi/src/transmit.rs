@@ -9,7 +9,7 @@
 //! [`Outbox::handle_closed`].
 
 use crate::digest::{Digest, Digests, crc32c_of, header_digest};
-use crate::pdu::{BHS_BYTES, Response, ScsiDataIn, ScsiResponse, Sn, TaskTag, padding_bytes};
+use crate::pdu::{Response, ScsiDataIn, ScsiResponse, Sn, TaskTag, padding_bytes};
 use crate::window::StatusNumbers;
 use felio_hal::port::SenseData;
 use felio_hal::{Buf, Pool};
@@ -32,10 +32,8 @@ pub(crate) enum Payload {
     None,
     /// Sense data, with its length before it.
     Sense(SenseData),
-    /// A refused header.
-    Header([u8; BHS_BYTES]),
-    /// Text.
-    Text(Vec<u8>),
+    /// Text, or a refused header.
+    Bytes(Vec<u8>),
     /// The first bytes of a buffer, in one PDU.
     Buf(Buf, u32),
     /// Data-In: the first bytes of a buffer, in as many PDUs as it takes, and then the response whose header this is.
@@ -288,8 +286,7 @@ impl Outbox {
             (Payload::DataIn(..), _) => unreachable!("Data-In ends with a SCSI response"),
             (Payload::None, pdu) => self.encode_short(pdu, &[]),
             (Payload::Sense(sense), pdu) => self.encode_sense(pdu, &sense),
-            (Payload::Header(header), pdu) => self.encode_short(pdu, &[&header]),
-            (Payload::Text(text), pdu) => self.encode_short(pdu, &[&text]),
+            (Payload::Bytes(bytes), pdu) => self.encode_short(pdu, &[&bytes]),
             (Payload::Buf(buf, bytes), pdu) => {
                 let buf = self.keep(buf);
                 self.encode_header(pdu, bytes);

@@ -429,6 +429,18 @@ fn a_text_that_goes_on_cannot_end_a_stage() {
 }
 
 #[test]
+fn a_stage_that_is_none_of_login_is_called_so() {
+    for stage in [Stage(2), Stage::FULL_FEATURE] {
+        let mut world = World::new(open());
+        let mut request = world.header;
+        request.current_stage = stage;
+        let step = world.login.take().unwrap().handle_request(&request, b"", &mut || [0; 32]);
+        let Step::Refuse { refusal, .. } = step else { panic!("refused") };
+        assert_eq!(refusal.why, Why::NoStage(stage));
+    }
+}
+
+#[test]
 fn what_names_a_login_does_not_change() {
     for change in [
         |header: &mut LoginRequest| header.isid[5] = 0xff,
@@ -490,7 +502,9 @@ fn text_that_never_ends_is_ended() {
 fn another_pdu_is_invalid_during_login() {
     let mut bhs = Bhs::new(Opcode::SCSI_COMMAND);
     bhs.set(crate::pdu::field::INITIATOR_TASK_TAG, 0x55);
-    let Step::Refuse { reply, .. } = World::new(open()).login.unwrap().refuse_other(&bhs) else {
+    let Step::Refuse { reply, .. } =
+        World::new(open()).login.unwrap().refuse_header(&bhs, Why::NotLogin(bhs.opcode()))
+    else {
         panic!("refused")
     };
     assert_eq!(reply.response.status, LoginStatus::INVALID_DURING_LOGIN);

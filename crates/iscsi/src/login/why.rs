@@ -39,6 +39,8 @@ pub enum Why {
     },
     /// A field or key differs from what it was before.
     Changed(&'static str),
+    /// What the request calls the current stage is none of login.
+    NoStage(Stage),
     /// The current stage is another one.
     Stage {
         /// The current stage.
@@ -55,11 +57,8 @@ pub enum Why {
     },
     /// A text that goes on cannot end a stage.
     TransitAndContinue,
-    /// A login PDU that is longer than it may be.
-    SegmentTooLong {
-        /// What it has.
-        bytes: usize,
-    },
+    /// A login request with more text than it may have, or with additional headers.
+    TooLong,
     /// The login does not come to an end.
     TooManyRequests,
     /// The initiator speaks while it should read.
@@ -121,10 +120,11 @@ impl Why {
             Self::NotLogin(_) => LoginStatus::INVALID_DURING_LOGIN,
             Self::NotAdmitted(status) => *status,
             Self::Changed(_)
+            | Self::NoStage(_)
             | Self::Stage { .. }
             | Self::NextStage { .. }
             | Self::TransitAndContinue
-            | Self::SegmentTooLong { .. }
+            | Self::TooLong
             | Self::TooManyRequests
             | Self::Interrupted
             | Self::Text(_)
@@ -140,10 +140,11 @@ impl fmt::Display for Why {
         match self {
             Self::Version { min } => write!(f, "the initiator speaks no version below {min}"),
             Self::Changed(what) => write!(f, "{what} changed during login"),
+            Self::NoStage(said) => write!(f, "{said} is no stage of login"),
             Self::Stage { is, said } => write!(f, "the stage is {is}, the request says {said}"),
             Self::NextStage { is, wanted } => write!(f, "no way leads from {is} to {wanted}"),
             Self::TransitAndContinue => f.write_str("a request has both T and C set"),
-            Self::SegmentTooLong { bytes } => write!(f, "a login request with {bytes} bytes of text"),
+            Self::TooLong => f.write_str("a login request is longer than it may be"),
             Self::TooManyRequests => f.write_str("too many login requests"),
             Self::Interrupted => f.write_str("the initiator interrupted the target's text"),
             Self::Text(why) => why.fmt(f),

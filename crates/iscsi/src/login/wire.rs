@@ -50,9 +50,6 @@ impl Wire {
         if self.requests > LOGIN_REQUESTS_MAX {
             return Err(Why::TooManyRequests);
         }
-        if text.len() > LOGIN_SEGMENT_BYTES_MAX {
-            return Err(Why::SegmentTooLong { bytes: text.len() });
-        }
         self.check_header(request)?;
         if !self.outgoing.is_empty() {
             let reads = text.is_empty() && !request.continued;
@@ -77,8 +74,10 @@ impl Wire {
         if let Some((field, _)) = constant.into_iter().find(|(_, same)| !same) {
             return Err(Why::Changed(field));
         }
-        let known = matches!(request.current_stage, Stage::SECURITY | Stage::OPERATIONAL);
-        if !known || request.current_stage != self.stage {
+        if !matches!(request.current_stage, Stage::SECURITY | Stage::OPERATIONAL) {
+            return Err(Why::NoStage(request.current_stage));
+        }
+        if request.current_stage != self.stage {
             return Err(Why::Stage { is: self.stage, said: request.current_stage });
         }
         if request.transit {

@@ -81,7 +81,11 @@ impl Peer {
             Response::AsyncMessage(pdu) => self.events.push_back(PeerEvent::Async(pdu)),
             Response::Reject(pdu) => {
                 let header = data.first_chunk::<BHS_BYTES>().ok_or(Foul("a Reject without the header"))?;
-                self.events.push_back(PeerEvent::Rejected(pdu.reason, Bhs(*header)));
+                let header = Bhs(*header);
+                if data.len() != BHS_BYTES + header.total_ahs_bytes() {
+                    return Err(Foul("a Reject without the whole header"));
+                }
+                self.events.push_back(PeerEvent::Rejected(pdu.reason, header));
             }
         }
         Ok(())

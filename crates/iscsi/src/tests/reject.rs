@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pdu::{
-    Bhs, NopOut, Opcode, ScsiCommand, ScsiDataOut, Sn, SnackRequest, SnackType, TaskAttribute,
+    Bhs, LogoutReason, NopOut, Opcode, ScsiCommand, ScsiDataOut, Sn, SnackRequest, SnackType, TaskAttribute,
     TaskManagementFunction, TaskTag, TextRequest, emit_bidirectional_read, field,
 };
 use crate::peer::Data;
@@ -84,6 +84,41 @@ fn the_rejected_header_comes_back() {
     world.peer.send_bytes(&bhs.0, &[], &[]);
     world.run();
     assert_eq!(world.seen(), [PeerEvent::Rejected(RejectReason::COMMAND_NOT_SUPPORTED, bhs)]);
+}
+
+#[test]
+fn the_additional_headers_of_a_rejected_command_come_back_too() {
+    let mut world = World::logged_in(&[]);
+    world.engine = Engine::Silent;
+    let itt = world.peer.command(0, &[0; 6], Data::None);
+    let pdu = ScsiCommand { initiator_task_tag: itt, total_ahs_words: 2, ..command(&mut world) };
+    // The referee of `peer` counts them.
+    world.peer.send_with(pdu.into(), &emit_bidirectional_read(1024), &[]);
+    check(&mut world, RejectReason::TASK_IN_PROGRESS);
+}
+
+#[test]
+fn additional_headers_that_the_initiator_has_no_room_for_do_not_come_back() {
+    let mut world = World::logged_in(&[("MaxRecvDataSegmentLength", "512")]);
+    world.raw = true;
+    let mut bhs = Bhs::new(Opcode(0x1d));
+    bhs.set(field::TOTAL_AHS_WORDS, 255);
+    world.peer.send_bytes(&bhs.0, &[0; 255 * 4], &[]);
+    let sent = world.peer.take_output();
+    world.port.handle_input(world.now, &sent, &mut world.pool).unwrap();
+    let mut slices = Vec::new();
+    world.port.output(&mut slices, usize::MAX);
+    assert_eq!(slices.iter().map(|slice| slice.len()).sum::<usize>(), 48 + 48);
+}
+
+#[test]
+fn a_logout_for_a_reason_that_is_none_is_an_invalid_field_and_its_number_is_not_used_up() {
+    let mut world = World::logged_in(&[]);
+    let next = world.peer.cmd_sn;
+    world.peer.log_out(LogoutReason(5), 0);
+    check(&mut world, RejectReason::INVALID_PDU_FIELD);
+    world.peer.cmd_sn = next;
+    survives(&mut world);
 }
 
 #[test]
