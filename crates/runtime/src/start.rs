@@ -26,7 +26,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// How long the thread of a reactor that has ended may take to be gone, and how often to look.
+/// How long a reactor that has ended may take to let go what it has, and how often to look.
 const JOIN_MAX: Duration = Duration::from_secs(2);
 const JOIN_PAUSE: Duration = Duration::from_millis(2);
 
@@ -174,18 +174,12 @@ impl Runtime {
         }
     }
 
-    /// Waits for the threads of reactors that have all told that they ended; not for one that the kernel keeps, because an operation on its
-    /// ring hangs. The process may end all the same.
+    /// Waits until the reactors, which have all told that they ended, have let go what they had. It does not wait for their threads: the kernel
+    /// keeps one whose ring has an operation that hangs, and the process may end all the same.
     pub fn join(self) {
         let until = Instant::now() + JOIN_MAX;
-        for thread in self.threads {
-            while !thread.is_finished() && Instant::now() < until {
-                std::thread::sleep(JOIN_PAUSE);
-            }
-            if thread.is_finished() {
-                // A panic was told as a notice.
-                let _ = thread.join();
-            }
+        while !self.threads.iter().all(JoinHandle::is_finished) && Instant::now() < until {
+            std::thread::sleep(JOIN_PAUSE);
         }
     }
 }
