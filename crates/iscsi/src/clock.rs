@@ -17,16 +17,20 @@ pub(crate) struct Clock {
     input: Time,
     pdu: Option<Time>,
     output: Option<Time>,
+    /// Since when there has always been output.
+    sending: Option<Time>,
     pinged: Option<Time>,
     logout_by: Option<Time>,
     retry: Option<Time>,
-    arrivals: Arrivals,
+    came: Pace,
+    left: Pace,
 }
 
-/// How much data came lately: in the span at hand, as long as [`Limits::scarce`], and in the one before it.
+/// How much moved lately: in the span at hand, as long as [`Limits::scarce`], and in the one before it.
 #[derive(Debug, Clone, Copy)]
-struct Arrivals {
+struct Pace {
     began: Time,
+    last: Time,
     bytes: usize,
     before: usize,
 }
@@ -73,10 +77,12 @@ impl Clock {
             input: now,
             pdu: None,
             output: None,
+            sending: None,
             pinged: None,
             logout_by: None,
             retry: None,
-            arrivals: Arrivals { began: now, bytes: 0, before: 0 },
+            came: Pace::new(now),
+            left: Pace::new(now),
         }
     }
 
@@ -93,10 +99,7 @@ impl Clock {
 
     /// Data came for which a buffer is kept.
     pub(crate) fn handle_data(&mut self, now: Time, bytes: usize) {
-        if self.arrivals.began + self.limits.scarce <= now {
-            self.arrivals = Arrivals { began: now, bytes: 0, before: self.recent_bytes(now) };
-        }
-        self.arrivals.bytes += bytes;
+        self.came.handle_bytes(now, self.limits.scarce, bytes);
     }
 
     /// A PDU is whole.
@@ -105,8 +108,14 @@ impl Clock {
     }
 
     /// The peer took output.
-    pub(crate) fn handle_sent(&mut self) {
+    pub(crate) fn handle_sent(&mut self, now: Time, bytes: usize) {
         self.output = None;
+        self.left.handle_bytes(now, self.limits.scarce, bytes);
+    }
+
+    /// Nothing is to be sent any more.
+    pub(crate) fn handle_closed(&mut self) {
+        (self.output, self.sending) = (None, None);
     }
 
     /// We pinged.
@@ -121,7 +130,8 @@ impl Clock {
 
     /// The session is over.
     pub(crate) fn handle_end(&mut self) {
-        *self = Self { output: self.output, ..Self::new(self.limits, self.began) };
+        let Self { output, sending, left, .. } = *self;
+        *self = Self { output, sending, left, ..Self::new(self.limits, self.began) };
     }
 
     /// What is waited for now.
@@ -129,22 +139,25 @@ impl Clock {
         let since = |on: bool, since: Option<Time>| on.then(|| since.unwrap_or(now));
         self.pdu = since(waits.pdu, self.pdu);
         self.output = since(waits.output, self.output);
+        self.sending = since(waits.output, self.sending);
         self.retry = waits.buffer.then(|| now + RETRY);
     }
 
-    /// Whether output waits longer than it may while buffers are wanting.
-    pub(crate) fn is_output_stalled(&self, now: Time) -> bool {
-        self.output.is_some_and(|since| since + self.limits.scarce <= now)
+    /// Whether there has been output for longer than it may take while buffers are wanting, and next to nothing of `held` bytes was
+    /// taken lately.
+    pub(crate) fn is_output_stalled(&self, now: Time, held: usize) -> bool {
+        self.is_past(self.sending, now) && self.is_slow(&self.left, now, held)
     }
 
-    /// Whether a PDU has been coming for longer than it may while buffers are wanting.
-    pub(crate) fn is_pdu_stalled(&self, now: Time) -> bool {
-        self.pdu.is_some_and(|since| since + self.limits.scarce <= now)
+    /// Whether a PDU has been coming for longer than it may while buffers are wanting, and next to nothing came lately for its buffer
+    /// of `held` bytes.
+    pub(crate) fn is_pdu_stalled(&self, now: Time, held: usize) -> bool {
+        self.is_past(self.pdu, now) && self.is_slow(&self.came, now, held)
     }
 
-    /// Whether next to nothing came lately for buffers of `held` bytes: a byte once in a while is no progress.
-    pub(crate) fn is_starving(&self, now: Time, held: usize) -> bool {
-        self.recent_bytes(now).saturating_mul(PROGRESS_SHARE) < held
+    /// Whether next to nothing came lately for buffers of `held` bytes that have waited for long enough.
+    pub(crate) fn is_data_stalled(&self, now: Time, held: usize) -> bool {
+        self.is_slow(&self.came, now, held)
     }
 
     /// What is to be done by now.
@@ -159,14 +172,13 @@ impl Clock {
         deadlines.chain(self.retry).min()
     }
 
-    fn recent_bytes(&self, now: Time) -> usize {
-        let Arrivals { began, bytes, before } = self.arrivals;
-        let span = self.limits.scarce;
-        match now {
-            now if now < began + span => bytes + before,
-            now if now < began + span + span => bytes,
-            _ => 0,
-        }
+    fn is_past(&self, since: Option<Time>, now: Time) -> bool {
+        since.is_some_and(|since| since + self.limits.scarce <= now)
+    }
+
+    /// Whether so little of `held` bytes moved that it is no progress: a byte once in a while is none.
+    fn is_slow(&self, pace: &Pace, now: Time, held: usize) -> bool {
+        pace.recent_bytes(now, self.limits.scarce).saturating_mul(PROGRESS_SHARE) < held
     }
 
     /// Every deadline, the gravest first.
@@ -197,7 +209,31 @@ impl Clock {
     }
 }
 
+impl Pace {
+    const fn new(now: Time) -> Self {
+        Self { began: now, last: now, bytes: 0, before: 0 }
+    }
+
+    fn handle_bytes(&mut self, now: Time, span: Duration, bytes: usize) {
+        if self.began + span <= now {
+            *self = Self { began: now, last: now, bytes: 0, before: self.recent_bytes(now, span) };
+        }
+        self.last = now;
+        self.bytes += bytes;
+    }
+
+    fn recent_bytes(&self, now: Time, span: Duration) -> usize {
+        if self.last + span <= now {
+            0
+        } else if self.began + span <= now {
+            self.bytes
+        } else {
+            self.bytes + self.before
+        }
+    }
+}
+
 /// How long to wait between two looks for a buffer.
 pub(crate) const RETRY: Duration = Duration::from_millis(1);
-/// Of the buffers that are kept, the part that must be filled in a span of [`Limits::scarce`].
+/// Of the buffers that are kept, the part that must be filled or taken in a span of [`Limits::scarce`].
 const PROGRESS_SHARE: usize = 64;

@@ -21,12 +21,12 @@ use crate::login::{
 };
 use crate::pdu::{AsyncEvent, LoginRequest, LoginStatus, RejectReason, Segments};
 use crate::receive::{Framer, Header, Segment};
+use crate::seed::Seed;
 use crate::session::{After, Agreed, Begin, FullFeature, Incoming, Io, Sink};
 use crate::transmit::{Framing, Job, Outbox, Payload, to_usize};
 use core::time::Duration;
 use felio_hal::port::{Fatal, Login as LoginEvent, LoginKind, LossReason, Refusal, Terms};
 use felio_hal::{Buf, Pool, Port, PortEvent, PortRequest, Time};
-use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::SocketAddr;
@@ -45,13 +45,6 @@ pub struct Connection {
     events: VecDeque<PortEvent>,
     clock: Clock,
     refusal: Option<LoginRefusal>,
-}
-
-/// Where unguessable bytes come from: 32 random bytes for each connection, stretched by hashing.
-#[derive(Clone)]
-pub struct Seed {
-    bytes: [u8; 32],
-    count: u64,
 }
 
 #[derive(Debug)]
@@ -109,7 +102,7 @@ impl Connection {
             state: State::Login(Login::new(Arc::clone(&config), ends)),
             config,
             limits,
-            seed: Seed { bytes: seed, count: 0 },
+            seed: Seed::new(seed),
             framer: Framer::new(),
             receiving: Receiving::Header,
             out: Outbox::new(LOGIN_FRAMING),
@@ -460,7 +453,7 @@ impl Port for Connection {
     fn handle_closed(&mut self, pool: &mut Pool) {
         self.end(LossReason::Connection, pool);
         self.out.handle_closed(pool);
-        self.clock.handle_sent();
+        self.clock.handle_closed();
     }
 
     fn handle_request(&mut self, now: Time, request: PortRequest, pool: &mut Pool) {
@@ -552,24 +545,25 @@ impl Port for Connection {
     fn handle_sent(&mut self, now: Time, count: usize, pool: &mut Pool) {
         self.out.handle_sent(count, pool);
         if count > 0 {
-            self.clock.handle_sent();
+            self.clock.handle_sent(now, count);
         }
         self.retry(now, pool);
         self.note(now);
     }
 
     fn hoards(&self, now: Time) -> Option<Fatal> {
-        let State::FullFeature(full) = &self.state else { return None };
-        if self.out.data_bytes() > 0 && self.clock.is_output_stalled(now) {
+        // Also of a session that is over: what it still has to send keeps buffers.
+        if self.clock.is_output_stalled(now, self.out.data_bytes()) {
             return Some(Fatal(causes::OUTPUT_SCARCE));
         }
+        let State::FullFeature(full) = &self.state else { return None };
         if full.keeps_behind_gap(now) {
             return Some(Fatal(causes::GAP_SCARCE));
         }
-        if self.clock.is_pdu_stalled(now) && self.clock.is_starving(now, self.receiving_bytes(full)) {
+        if self.clock.is_pdu_stalled(now, self.receiving_bytes(full)) {
             return Some(Fatal(causes::PDU_SCARCE));
         }
-        self.clock.is_starving(now, full.owed_bytes(now)).then_some(Fatal(causes::DATA_SCARCE))
+        self.clock.is_data_stalled(now, full.owed_bytes(now)).then_some(Fatal(causes::DATA_SCARCE))
     }
 
     fn is_finished(&self) -> bool {
@@ -602,19 +596,6 @@ impl Receipt {
         let trailer =
             if self.segment.data_left() == 0 { self.segment.handle_trailer(&bytes[data.len()..]) } else { 0 };
         data.len() + trailer
-    }
-}
-
-impl Seed {
-    fn take(&mut self) -> [u8; 32] {
-        self.count += 1;
-        Sha256::new().chain_update(self.bytes).chain_update(self.count.to_be_bytes()).finalize().into()
-    }
-}
-
-impl core::fmt::Debug for Seed {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Seed(…)")
     }
 }
 

@@ -23,6 +23,7 @@ mod outcome;
 pub mod pdu;
 pub mod peer;
 mod receive;
+mod seed;
 mod session;
 mod tasks;
 pub mod text;

@@ -28,8 +28,8 @@ pub struct Limits {
     pub data_out: Duration,
     /// How long output may wait without a byte being taken.
     pub output: Duration,
-    /// How long it may take while buffers are wanting: to send data of some size for buffers that are kept, to fill a gap in
-    /// CmdSN before requests that keep some, to take any output.
+    /// How long it may take while buffers are wanting: to send or take a good part of the data for which buffers are kept, to fill a
+    /// gap in CmdSN before requests that keep some.
     pub scarce: Duration,
     /// Silence after which we ping; `None`: never.
     pub ping: Option<Duration>,

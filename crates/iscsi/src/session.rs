@@ -8,8 +8,8 @@
 //! several connections share (window, tasks, parameters) is in this type, what each connection has alone (framing, StatSN,
 //! output) is in [`Io`].
 //!
-//! Invariants: [`FullFeature::begin`] changes nothing when it answers [`Begin::Wait`]; each numbered request is delivered
-//! once and in order; a command that the engine knows leaves only with the engine's answer.
+//! Invariants: [`FullFeature::begin`] changes nothing when it answers [`Begin::Wait`]; each numbered request that
+//! is not rejected is delivered once and in order; a command that the engine knows leaves only with the engine's answer.
 
 use crate::causes;
 use crate::clock::RETRY;

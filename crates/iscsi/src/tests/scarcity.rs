@@ -1,12 +1,13 @@
 //! Who keeps buffers from others when they are wanting, and who does not.
 
 use super::*;
-use crate::pdu::{R2t, ScsiDataOut, Sn};
+use crate::pdu::{LogoutReason, R2t, ScsiDataOut, Sn};
 use crate::peer::{Answers, Data};
 use core::time::Duration;
 
 const PDU: Option<Fatal> = Some(Fatal("the rest of a PDU did not come while memory is short"));
 const DATA: Option<Fatal> = Some(Fatal("data of a write did not come while memory is short"));
+const OUTPUT: Option<Fatal> = Some(Fatal("the initiator takes no output while memory is short"));
 const GAP: Option<Fatal> = Some(Fatal("a gap in CmdSN was not filled while memory is short"));
 
 /// A session whose initiator answers nothing by itself.
@@ -199,6 +200,53 @@ fn data_that_keeps_coming_is_progress() {
         world.run();
         assert_eq!(world.port.hoards(world.now), None);
     }
+}
+
+/// The initiator takes so much of what is to be sent.
+fn take(world: &mut World, bytes: usize) {
+    let mut slices = Vec::new();
+    world.port.output(&mut slices, bytes);
+    let taken = slices.iter().map(|slice| slice.len()).sum();
+    drop(slices);
+    world.port.handle_sent(world.now, taken, &mut world.pool);
+}
+
+fn reading(bytes: u32) -> World {
+    let mut world = quiet(&[]);
+    world.reads = false;
+    world.peer.command(0, &[0x28; 10], Data::In(bytes));
+    world.run();
+    world
+}
+
+#[test]
+fn output_that_is_taken_by_the_byte_is_not_taken() {
+    let mut world = reading(64 << 10);
+    for _ in 0..10 {
+        pass(&mut world, 100);
+        take(&mut world, 8);
+    }
+    assert_eq!(world.port.hoards(world.now), OUTPUT);
+}
+
+#[test]
+fn output_that_is_taken_slowly_is_taken() {
+    let mut world = reading(64 << 10);
+    for _ in 0..100 {
+        pass(&mut world, 500);
+        take(&mut world, 512);
+        assert_eq!(world.port.hoards(world.now), None);
+    }
+}
+
+#[test]
+fn what_a_finished_session_still_has_to_send_is_kept_from_others_for_a_second() {
+    let mut world = reading(64 << 10);
+    world.peer.log_out(LogoutReason::CLOSE_SESSION, 0);
+    world.run();
+    assert!(world.port.is_finished());
+    pass(&mut world, 1000);
+    assert_eq!(world.port.hoards(world.now), OUTPUT);
 }
 
 #[test]
