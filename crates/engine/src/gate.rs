@@ -159,8 +159,9 @@ pub struct Letter(pub(crate) Content);
 pub(crate) enum Content {
     /// To Home: a command.
     Command { nexus: NexusId, command: Command },
-    /// To Home: a command that the guest has begun to serve, for the unit that it was sent to, whatever is found there by now.
-    Placed { nexus: NexusId, unit: u32, command: Command, handed: Box<Handed> },
+    /// To Home: a command for this very unit, whatever the nexus finds where by now: one that the guest has begun to serve, or a part
+    /// of a copy.
+    Placed { nexus: NexusId, unit: u32, command: Command, handed: Option<Box<Handed>> },
     /// To every home: what became of a ROD token.
     Token(Box<News>),
     /// To Home: a function for a unit.

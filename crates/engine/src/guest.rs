@@ -78,7 +78,7 @@ impl Engine {
             Role::Guest(gate) => gate.ended,
             Role::Home(_) => 0,
         };
-        let handed = Box::new(Handed { buf, before, ended });
+        let handed = Some(Box::new(Handed { buf, before, ended }));
         self.peers.write(config.home, Content::Placed { nexus, unit, command, handed });
         self.let_go(slot);
     }

@@ -10,6 +10,7 @@ use crate::engine::{Engine, index};
 use crate::gate::{Calling, Content, Handed, Keeper, Letter, Pass, Raised, Role, Shadow};
 use crate::geometry::Extent;
 use crate::order::needs_fence;
+use crate::progress::give_back;
 use crate::table::{Course, Effort, Fate, NIL, State, Task};
 use crate::work::Outcome;
 use felio_hal::port::{PortRequest, TaskManagement};
@@ -27,7 +28,7 @@ impl Engine {
         match letter.0 {
             Content::Command { nexus, command } => self.receive(now, nexus, command, pool),
             Content::Placed { nexus, unit, command, handed } => {
-                self.receive_handed(now, nexus, unit, &command, *handed, pool);
+                self.receive_placed(now, nexus, unit, &command, handed.map(|handed| *handed), pool);
             }
             Content::TaskManagement { nexus, function } => {
                 self.handle_task_management(now, nexus, function, pool);
@@ -195,26 +196,29 @@ impl Engine {
         self.consider(nexus, unit);
     }
 
-    /// A command that a guest hands over.
-    fn receive_handed(
+    /// A command that names its unit by place, perhaps with its data.
+    fn receive_placed(
         &mut self,
         now: Time,
         nexus: NexusId,
         unit: u32,
         command: &Command,
-        handed: Handed,
+        handed: Option<Handed>,
         pool: &mut Pool,
     ) {
         if !self.finds(nexus, unit) {
-            pool.give(handed.buf);
+            give_back(handed.map(|handed| handed.buf), pool);
             return self.answer_for_nobody(nexus, command, pool);
         }
-        match self.overtaken(nexus, unit, &handed) {
-            Some(tas) => {
-                pool.give(handed.buf);
-                self.end_arriving(nexus, unit, command, tas);
-            }
-            None => self.arrive_with(now, nexus, unit, command, handed, pool),
+        match handed {
+            None => self.arrive(now, nexus, unit, command, pool),
+            Some(handed) => match self.overtaken(nexus, unit, &handed) {
+                Some(tas) => {
+                    pool.give(handed.buf);
+                    self.end_arriving(nexus, unit, command, tas);
+                }
+                None => self.arrive_with(now, nexus, unit, command, handed, pool),
+            },
         }
         self.consider(nexus, unit);
     }

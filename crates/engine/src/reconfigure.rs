@@ -41,7 +41,10 @@ impl Engine {
     pub fn is_quiet(&self, unit: u32) -> bool {
         let Some(of) = self.units.get(index(unit)) else { return true };
         let asks = of.probe == Probe::Asked || of.self_tests.running.is_some() || of.condition.is_busy();
-        !asks && !of.is_fenced() && self.table.iter().all(|(_, task)| task.unit != unit)
+        !asks
+            && !of.is_fenced()
+            && !self.copies.is_about(unit)
+            && self.table.iter().all(|(_, task)| task.unit != unit)
     }
 
     /// The reactor that executes the commands to an address, where there is a unit.

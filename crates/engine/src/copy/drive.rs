@@ -4,10 +4,9 @@ use super::job::{End, Job, Spot};
 use super::ledger::{Format, Progress, Record};
 use super::tokens::News;
 use super::{Copies, list};
-use crate::arrival::Addressee;
 use crate::config::LunMap;
 use crate::engine::{Engine, index};
-use crate::gate::Content;
+use crate::gate::{Content, Role};
 use crate::table::{Effort, State};
 use crate::unit::Unit;
 use crate::work::{Next, Outcome, Work};
@@ -59,14 +58,13 @@ impl Bench<'_> {
 
     /// Its blocks.
     pub(crate) fn this(&self) -> Spot {
-        let config = &self.here().config;
-        list::spot(config, self.luns.lun_of(self.unit).unwrap_or_default(), None)
+        list::spot(self.here(), self.unit, None)
     }
 
     /// The blocks of a unit, if the nexus finds it.
     pub(crate) fn spot(&self, unit: u32, named_at: Option<u16>) -> Option<Spot> {
-        let lun = self.luns.lun_of(unit)?;
-        self.units.get(index(unit)).map(|unit| list::spot(&unit.config, lun, named_at))
+        self.luns.lun_of(unit)?;
+        self.units.get(index(unit)).map(|of| list::spot(of, unit, named_at))
     }
 
     pub(crate) fn check_name(&self, name: (u32, Format), field: Bits) -> Result<(), Sense> {
@@ -149,16 +147,16 @@ impl Engine {
                 self.data_out.push_back((task, buf));
             }
         }
-        while let Some((nexus, command)) = self.copies.poll_command() {
-            match self.addressee(nexus, command.lun) {
-                Addressee::Unit(unit) => self.arrive(now, nexus, unit, &command, pool),
+        while let Some((nexus, unit, command)) = self.copies.poll_command() {
+            match self.units[index(unit)].role {
+                // The operator may take a unit away from the nexus while it is copied.
+                _ if !self.finds(nexus, unit) => self.answer_for_nobody(nexus, &command, pool),
+                Role::Home(_) => self.arrive(now, nexus, unit, &command, pool),
                 // Always its home: a pass is for who sends from here.
-                Addressee::Guest(unit) => {
+                Role::Guest(_) => {
                     let home = self.units[index(unit)].config.home;
-                    self.peers.write(home, Content::Command { nexus, command });
+                    self.peers.write(home, Content::Placed { nexus, unit, command, handed: None });
                 }
-                // No unit goes while it is copied.
-                Addressee::Nobody => self.answer_for_nobody(nexus, &command, pool),
             }
         }
         while let Some((task, op)) = self.copies.poll_operation() {

@@ -6,18 +6,19 @@
 //! Invariant: each byte of a move is in a piece under way, put back, done, or not yet cut; in one of these only.
 
 use super::{DEPTH, PIECE_BYTES_MAX, STORE_PIECE_BYTES_MAX};
+use crate::arrival::NO_ADDRESS;
 use crate::geometry::Extent;
 use felio_hal::{Command, NexusId, Op, PortTag, StoreId, TaskId, Time};
 use felio_spec::commands::{read16, write_same16, write16};
 use felio_spec::field::Field;
 use felio_spec::sense::{Cause, FieldPointer, Segment, Sense, Side, code};
-use felio_spec::{Cdb, Lun, Row, TaskAttribute};
+use felio_spec::{Cdb, Row, TaskAttribute};
 
 /// Blocks of a unit, from a block on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
-    /// A number that the unit has for the nexus.
-    pub(crate) lun: Lun,
+    /// The unit's place. Under which number the nexus finds it may change while it is copied.
+    pub(crate) unit: u32,
     /// The reactor that executes its commands.
     pub(crate) home: u16,
     pub(crate) store: StoreId,
@@ -248,6 +249,12 @@ impl Job {
         self.in_flight == 0 && (self.stop.is_some() || self.at >= self.moves.len())
     }
 
+    /// Whether a unit's blocks are read or written.
+    pub(crate) fn is_about(&self, unit: u32) -> bool {
+        let reads = |step: &Move| matches!(step.source, Source::Blocks(from) if from.unit == unit);
+        self.moves.iter().any(|step| step.to.unit == unit || reads(step))
+    }
+
     /// How it ended.
     pub(crate) fn end(&self) -> End {
         match self.stop {
@@ -308,31 +315,31 @@ impl Job {
         self.again.push(range);
     }
 
-    /// The command that reads a range, unless there is nothing to read.
-    pub(crate) fn read(&self, range: Range, tag: PortTag) -> Option<Command> {
+    /// The command that reads a range, unless there is nothing to read; with its unit.
+    pub(crate) fn read(&self, range: Range, tag: PortTag) -> Option<(u32, Command)> {
         let step = self.moves.get(self.at)?;
         let Source::Blocks(spot) = step.source else { return None };
         let cdb = cdb(&read16::ROW, (read16::LBA, read16::TRANSFER_LENGTH), step.place(spot, range));
-        Some(command(spot.lun, tag, &cdb, 0, range.bytes))
+        Some((spot.unit, command(tag, &cdb, 0, range.bytes)))
     }
 
     /// The command that writes a range.
-    pub(crate) fn write(&self, range: Range, tag: PortTag) -> Command {
+    pub(crate) fn write(&self, range: Range, tag: PortTag) -> (u32, Command) {
         let step = &self.moves[self.at];
         let place = step.place(step.to, range);
         let cdb = cdb(&write16::ROW, (write16::LBA, write16::TRANSFER_LENGTH), place);
-        command(step.to.lun, tag, &cdb, range.bytes, 0)
+        (step.to.unit, command(tag, &cdb, range.bytes, 0))
     }
 
     /// The command that makes a range zeros.
-    pub(crate) fn zero(&self, range: Range, tag: PortTag) -> Command {
+    pub(crate) fn zero(&self, range: Range, tag: PortTag) -> (u32, Command) {
         use write_same16 as field;
         let step = &self.moves[self.at];
         let place = step.place(step.to, range);
         let mut cdb = cdb(&field::ROW, (field::LBA, field::NUMBER_OF_LOGICAL_BLOCKS), place);
         field::NDOB.set(&mut cdb, true);
         field::UNMAP.set(&mut cdb, matches!(step.source, Source::Zeros { unmap: true }));
-        command(step.to.lun, tag, &cdb, 0, 0)
+        (step.to.unit, command(tag, &cdb, 0, 0))
     }
 
     //= SPC-4 "Errors detected during processing of segment descriptors": the segment, the residual if anything of it is
@@ -402,10 +409,10 @@ impl Move {
     }
 }
 
-pub(crate) fn command(lun: Lun, tag: PortTag, cdb: &[u8], out: u64, into: u64) -> Command {
+pub(crate) fn command(tag: PortTag, cdb: &[u8], out: u64, into: u64) -> Command {
     Command {
         tag,
-        lun,
+        lun: NO_ADDRESS,
         attribute: TaskAttribute::Simple,
         cdb: Cdb::new(cdb),
         expect_out: u32::try_from(out).unwrap_or(u32::MAX),

@@ -13,6 +13,7 @@ use super::{Job, Move, Source, Spot};
 use crate::config::UnitConfig;
 use crate::engine::index;
 use crate::geometry::TRANSFER_BYTES_MAX;
+use crate::unit::Unit;
 use core::ops::Range;
 use felio_spec::copy::{
     CSCD_DESIGNATOR, FORMAT_LID4, HEADER_CSCD_BYTES, block_to_block, cscd, cscd_id, descriptor, header_lid1,
@@ -21,7 +22,7 @@ use felio_spec::copy::{
 use felio_spec::designator::{DESIGNATOR_BYTES_MAX, Designator, designator};
 use felio_spec::inquiry::DeviceType;
 use felio_spec::sense::{Sense, code};
-use felio_spec::{Bits, Cdb, Field, Lun};
+use felio_spec::{Bits, Cdb, Field};
 
 /// CSCD descriptors of a list.
 pub(crate) const CSCDS_MAX: u16 = 16;
@@ -266,11 +267,11 @@ fn find(bench: &Bench<'_>, cscds: &[Cscd], id: u16, field: Bits) -> Result<Spot,
     named.unit
 }
 
-/// The blocks of a unit that has this number.
-pub(crate) fn spot(unit: &UnitConfig, lun: Lun, named_at: Option<u16>) -> Spot {
-    let transfer_bytes_max = unit.limits.transfer_bytes_max.min(TRANSFER_BYTES_MAX);
-    let UnitConfig { home, store, block_bytes, .. } = *unit;
-    Spot { lun, home, store, block_bytes, transfer_bytes_max, lba: 0, named_at }
+/// The blocks of a unit that has this place.
+pub(crate) fn spot(of: &Unit, unit: u32, named_at: Option<u16>) -> Spot {
+    let transfer_bytes_max = of.config.limits.transfer_bytes_max.min(TRANSFER_BYTES_MAX);
+    let UnitConfig { home, store, block_bytes, .. } = of.config;
+    Spot { unit, home, store, block_bytes, transfer_bytes_max, lba: 0, named_at }
 }
 
 /// Whether a CSCD descriptor names the unit by one of the designators of its Device Identification page.

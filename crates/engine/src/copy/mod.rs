@@ -60,7 +60,8 @@ pub(crate) struct Copies {
     pieces: Vec<Option<Piece>>,
     /// What was asked of our pieces' sender, which is us.
     pub(crate) inbox: VecDeque<(NexusId, PortRequest)>,
-    commands: VecDeque<(NexusId, Command)>,
+    /// With the unit that each is for.
+    commands: VecDeque<(NexusId, u32, Command)>,
     data_out: VecDeque<(TaskId, Buf)>,
     operations: VecDeque<(TaskId, Op)>,
     releases: VecDeque<TaskId>,
@@ -210,13 +211,13 @@ impl Copies {
                 }
             }
         }
-        self.commands.retain(|(of, _)| *of != nexus);
+        self.commands.retain(|(of, ..)| *of != nexus);
         self.ledger.forget(|record| record.nexus == nexus);
     }
 
-    /// The next command to send.
+    /// The next command to send, and to which unit.
     #[must_use]
-    pub(crate) fn poll_command(&mut self) -> Option<(NexusId, Command)> {
+    pub(crate) fn poll_command(&mut self) -> Option<(NexusId, u32, Command)> {
         self.commands.pop_front()
     }
 
@@ -245,6 +246,11 @@ impl Copies {
     /// Whether no copy is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.jobs.iter().all(Option::is_none) && self.is_still()
+    }
+
+    /// Whether a copy is under way that reads or writes a unit's blocks.
+    pub(crate) fn is_about(&self, unit: u32) -> bool {
+        self.jobs.iter().flatten().any(|job| job.is_about(unit))
     }
 
     /// When [`Copies::handle_timeout`] wants to be called.
@@ -287,22 +293,15 @@ impl Copies {
             let number = free(&self.pieces).unwrap_or(self.pieces.len());
             let Ok(piece) = u16::try_from(number) else { return };
             let tag = PortTag::of_piece(self.reactor, piece);
-            let doing = match (job.by_store(range, self.reactor), job.read(range, tag)) {
+            let (sent, doing) = match (job.by_store(range, self.reactor), job.read(range, tag)) {
                 (Some(by_store), _) => {
                     let mut offload = Offload::new(by_store);
-                    let command = offload.next_hold(self.reactor, piece);
-                    self.commands.extend(command.map(|command| (job.nexus, command)));
-                    Doing::ByStore(Box::new(offload))
+                    (offload.next_hold(self.reactor, piece), Doing::ByStore(Box::new(offload)))
                 }
-                (None, Some(command)) => {
-                    self.commands.push_back((job.nexus, command));
-                    Doing::Reading
-                }
-                (None, None) => {
-                    self.commands.push_back((job.nexus, job.zero(range, tag)));
-                    Doing::Zeroing
-                }
+                (None, Some(read)) => (Some(read), Doing::Reading),
+                (None, None) => (Some(job.zero(range, tag)), Doing::Zeroing),
             };
+            self.commands.extend(sent.map(|(unit, command)| (job.nexus, unit, command)));
             let piece = Some(Piece { job: at, range, doing });
             match self.pieces.get_mut(number) {
                 Some(slot) => *slot = piece,
@@ -346,7 +345,8 @@ impl Copies {
                 }
                 piece.doing = Doing::Writing(Some(buf));
                 let tag = PortTag::of_piece(self.reactor, u16::try_from(number).unwrap_or(u16::MAX));
-                self.commands.push_back((job.nexus, job.write(range, tag)));
+                let (unit, command) = job.write(range, tag);
+                self.commands.push_back((job.nexus, unit, command));
             }
             (Doing::Writing(_) | Doing::Zeroing, data) if is_good => {
                 job.done(range);

@@ -46,8 +46,8 @@ impl Offload {
         Self { source, destination: Hold::Planned(spot, extent), written, op: Some(op) }
     }
 
-    /// The command for the next hold, if one is still to be asked for.
-    pub(crate) fn next_hold(&mut self, reactor: u16, piece: u16) -> Option<Command> {
+    /// The command for the next hold, if one is still to be asked for; with its unit.
+    pub(crate) fn next_hold(&mut self, reactor: u16, piece: u16) -> Option<(u32, Command)> {
         let is_source_next = match (&self.source, &self.destination) {
             (Hold::Planned(source, _), Hold::Planned(destination, _)) => source.store < destination.store,
             (Hold::Planned(..), _) => true,
@@ -60,7 +60,8 @@ impl Offload {
         };
         let Hold::Planned(spot, extent) = *hold else { return None };
         *hold = Hold::Asked;
-        Some(command(spot.lun, PortTag::of_piece(reactor, number), &hold::cdb(purpose, extent), 0, 0))
+        let tag = PortTag::of_piece(reactor, number);
+        Some((spot.unit, command(tag, &hold::cdb(purpose, extent), 0, 0)))
     }
 
     fn hold_mut(&mut self, side: Side) -> &mut Hold {
@@ -132,8 +133,8 @@ impl Copies {
             self.releases.extend(offload.give_up());
             return self.end_offload(number);
         }
-        if let Some(command) = offload.next_hold(self.reactor, piece) {
-            return self.commands.push_back((job.nexus, command));
+        if let Some((unit, command)) = offload.next_hold(self.reactor, piece) {
+            return self.commands.push_back((job.nexus, unit, command));
         }
         if let (Hold::Held(task), Some(op)) = (&offload.destination, offload.op.take()) {
             let task = *task;

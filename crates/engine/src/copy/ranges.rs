@@ -100,11 +100,10 @@ fn redeem(
     let to = bench.this();
     let (luns, units) = (bench.luns, bench.units);
     let rod = bench.copies.tokens.redeem(bench.now, token).map_err(|code| Sense::parameter(code, field))?;
-    let from = luns.lun_of(rod.unit).and_then(|lun| {
-        let unit = units.get(crate::engine::index(rod.unit))?;
-        Some(super::list::spot(&unit.config, lun, None))
-    });
-    let from = from.ok_or(Sense::parameter(code::INVALID_TOKEN_UNKNOWN, field))?;
+    let from = luns.lun_of(rod.unit).and_then(|_| units.get(crate::engine::index(rod.unit)));
+    let from = from
+        .map(|unit| super::list::spot(unit, rod.unit, None))
+        .ok_or(Sense::parameter(code::INVALID_TOKEN_UNKNOWN, field))?;
     //= SBC-3 "WRITE USING TOKEN command": the blocks of both must be of one length
     if rod.block_bytes != to.block_bytes {
         return Err(Sense::parameter(code::INVALID_TOKEN_UNSUPPORTED_TYPE, field));

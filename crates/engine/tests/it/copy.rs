@@ -113,7 +113,7 @@ fn abort(id: u32) -> [u8; 16] {
     cdb
 }
 
-fn fill(rig: &mut Rig) {
+pub(crate) fn fill(rig: &mut Rig) {
     for (at, byte) in rig.disk.bytes.iter_mut().enumerate() {
         *byte = u8::try_from((at / BLOCK * 7 + at) % 251).expect("a byte");
     }
@@ -131,7 +131,7 @@ fn check_pointer(list: &[u8], want: Code, byte: u16) {
 }
 
 /// A copy of 600 blocks of unit 0 to unit 1.
-fn across() -> Vec<u8> {
+pub(crate) fn across() -> Vec<u8> {
     list(1, &[cscd(0), cscd(1)], &[segment((0, 10), (1, 1000), 600)])
 }
 

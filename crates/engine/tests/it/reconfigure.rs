@@ -1,6 +1,7 @@
 //! The operator changes units, who finds them and who may write, while Alice and Bob work.
 
 use crate::cdb::*;
+use crate::copy::{across, copy_cdb, fill, three_units};
 use crate::rig::{ALICE, BOB, Code, Rig, target};
 use felio_engine::{Engine, LunMap, Mapping, TargetConfig, UnitConfig};
 use felio_hal::{NexusId, PortTag, StoreId};
@@ -199,4 +200,36 @@ fn a_write_that_is_handed_over_is_judged_by_all_numbers_of_its_unit() {
         rig.deliver();
         assert_eq!(rig.reply(write).map(|reply| reply.code()), Some(want));
     }
+}
+
+/// Alice has unit 0 copied to unit 1; meanwhile the operator lets everybody find what `luns` says.
+fn overtaken_copy(luns: Vec<Mapping>) -> (Rig, Code) {
+    let mut target = three_units();
+    let mut rig = Rig::with(target.clone(), 64, 64 << 20);
+    fill(&mut rig);
+    rig.hold = true;
+    let list = across();
+    let copy = rig.send(ALICE, &copy_cdb(0, &list), &list);
+    show(&mut target, LunMap::new(luns));
+    rig.configure(&target);
+    assert_eq!([0, 1, 2].map(|unit| rig.engine.is_quiet(unit)), [false, false, true]);
+    rig.release_all();
+    assert_eq!([0, 1, 2].map(|unit| rig.engine.is_quiet(unit)), [true; 3]);
+    assert!(rig.more[1].log.iter().all(|op| op == "size"), "nothing is done with the third");
+    let code = rig.reply(copy).expect("it ends").code();
+    (rig, code)
+}
+
+#[test]
+fn a_copy_goes_on_with_its_units_whatever_their_numbers_are_by_now() {
+    let (rig, code) = overtaken_copy(vec![mapping(0, 2, false), mapping(1, 0, false), mapping(2, 1, false)]);
+    assert_eq!(code, NOTHING);
+    assert!(rig.more[0].bytes[1000 * 512..1600 * 512] == *rig.blocks(10, 600));
+}
+
+#[test]
+fn a_copy_ends_where_a_unit_of_its_is_not_found_any_more() {
+    let (rig, code) = overtaken_copy(vec![mapping(0, 0, false), mapping(1, 2, false)]);
+    assert_eq!(code, (0xa, 0, 0));
+    assert!(rig.more[0].bytes.iter().all(|byte| *byte == 0));
 }
