@@ -269,7 +269,8 @@ pub(crate) struct DaemonArgs {
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FOR_PROGRAMS}"))]
 pub(crate) struct ExportArgs {
     /// A file, a block device, ram:SIZE (memory, empty at each start), null:SIZE (reads zeros, forgets writes) or scsi:DEVICE (a SCSI device
-    /// of this machine by its sg, st, sr or sd node: a disk, tape, CD or changer that answers for itself).
+    /// of this machine by its sg, st, sr or sd node: a disk, tape, CD or changer that answers for itself). A file is the same disk to initiators
+    /// wherever it is on its filesystem; a copy of it is another disk, and so is what `mv` makes of it on another filesystem.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
 
@@ -281,7 +282,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(crate) iqn: Option<IscsiName>,
 
-    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). Port 0 picks a free one. Portals with the same portal group tag TAG
+    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). 0.0.0.0:3260 is every address of IPv4, [::]:3260 every one of IPv6
+    /// and none of IPv4; both may be given. Port 0 picks a free one. Portals with the same portal group tag TAG
     /// (1 to 65535, without one: 1) form a target port; several ports are several paths, see --alua.
     #[arg(long = "portal", value_name = "ADDR:PORT[,TAG]", value_parser = parse_portal, default_value = "127.0.0.1:3260")]
     pub(crate) portals: Vec<Portal>,
@@ -408,6 +410,7 @@ JSON lines (--json), on standard output:
   {\"event\":\"ready\",\"portals\":[…],\"portal_groups\":[1,…],\"target\":\"iqn…\",\"luns\":[{\"lun\":0,\"path\":…,\"naa\":…,\"serial\":…,\"bytes\":…}]}
       always the first; then, as they happen:
   {\"event\":\"login\",…}  {\"event\":\"logout\",…}  {\"event\":\"refused\",…}  {\"event\":\"dropped\",…}  {\"event\":\"warning\",…}
+  {\"event\":\"flush_failed\",\"lun\":…,\"message\":…}  what initiators wrote last to this disk may be lost
   {\"event\":\"stopping\"}  {\"event\":\"stopped\"}
 
 Exit codes:

@@ -10,9 +10,12 @@ use felio_backstore::state::{Folder, Stateful};
 use felio_backstore::{OpenError, Opened, Source, Spec, Store, UDEV_PATIENCE};
 use felio_hal::state::{Saved, StateStore};
 use felio_hal::store::Limits;
-use std::fs::Metadata;
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -31,10 +34,47 @@ pub(crate) struct Disk {
     pub(crate) saved: Saved,
     /// What the operator should know.
     pub(crate) warnings: Vec<String>,
+    /// It was made for this start.
+    made: Option<Made>,
+}
+
+impl Disk {
+    /// It is served: it stays, also if it was made for that.
+    pub(crate) fn keep(&mut self) {
+        if let Some(made) = &mut self.made {
+            made.file = None;
+        }
+    }
+
+    /// Whether it is a file that has no name any more.
+    pub(crate) fn is_deleted(&self) -> bool {
+        let file = self.store.claim().and_then(|claim| File::from(claim).metadata().ok());
+        file.is_some_and(|file| file.is_file() && file.nlink() == 0)
+    }
+}
+
+/// A file that was made for this start. Dropped, it goes again, if nothing is in it.
+struct Made {
+    path: PathBuf,
+    /// With its lock; none: it stays.
+    file: Option<File>,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let Some(file) = &self.file else { return };
+        let number = |of: Metadata| (of.dev(), of.ino());
+        let found = std::fs::symlink_metadata(&self.path).ok().map(number);
+        let is_hole = seek(file, SeekFrom::Data(0)) == Err(Errno::NXIO);
+        if is_hole && found.is_some() && found == file.metadata().ok().map(number) {
+            // What cannot be taken away is only a file too many.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Logical block, bytes, where neither the operator nor the device says anything else.
-const BLOCK_BYTES: u32 = 512;
+pub(crate) const BLOCK_BYTES: u32 = 512;
 
 /// More than anybody types, and few enough for one level of addressing without extended LUNs.
 const DISKS_MAX: usize = 256;
@@ -126,6 +166,10 @@ fn is_same_file(one: &str, other: &str) -> bool {
 
 fn open_one(args: &ExportArgs, lun: usize, path: &str) -> Result<Disk, Failure> {
     let source = source(path)?;
+    let new = match &source {
+        Source::Path(path) => absent(path)?,
+        _ => None,
+    };
     let mut spec = Spec {
         size: args.size.filter(|_| matches!(source, Source::Path(_))),
         source,
@@ -145,7 +189,21 @@ fn open_one(args: &ExportArgs, lun: usize, path: &str) -> Result<Disk, Failure> 
         opened => opened,
     };
     let opened = opened.map_err(|error| Failure::new(Kind::Backing, error.to_string()))?;
-    Ok(disk(args, path, spec.block_bytes, opened))
+    let made = new.zip(opened.store.claim()).map(|(path, file)| Made { path, file: Some(file.into()) });
+    Ok(Disk { made, ..disk(args, path, spec.block_bytes, opened) })
+}
+
+/// The path, if there is nothing. A link that leads to nothing is no place to create a file.
+fn absent(path: &Path) -> Result<Option<PathBuf>, Failure> {
+    let is_absent = std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    match std::fs::read_link(path) {
+        Ok(to) if is_absent => {
+            let what = format!("{} is a link to {}, and there is nothing", path.display(), to.display());
+            Err(Failure::new(Kind::Backing, what)
+                .hint("give the path of the file itself to create it there, or mend the link"))
+        }
+        _ => Ok(is_absent.then(|| path.to_owned())),
+    }
 }
 
 fn disk(args: &ExportArgs, path: &str, block_bytes: u32, opened: Opened) -> Disk {
@@ -172,6 +230,7 @@ fn disk(args: &ExportArgs, path: &str, block_bytes: u32, opened: Opened) -> Disk
         limits: opened.limits,
         saved: Saved::default(),
         warnings,
+        made: None,
     }
 }
 

@@ -4,10 +4,10 @@
 
 use crate::attach::{Attach, Chap, visible};
 use crate::cli::{ExportArgs, IoChoice};
-use crate::disks::{self, Disk};
+use crate::disks::{self, BLOCK_BYTES, Disk};
 use crate::failure::{Failure, Kind, portal_hint};
 use crate::paths;
-use crate::report::{LunLine, Ready, Report, Style};
+use crate::report::{LunLine, Ready, Report, Style, UNFLUSHED_HINT};
 use crate::secrets;
 use crate::threads;
 use core::time::Duration;
@@ -16,12 +16,13 @@ use felio_engine::{Access, Identity, TargetConfig, UnitConfig};
 use felio_hal::StoreId;
 use felio_hal::meter::Meters;
 use felio_hal::store::WriteCache;
-use felio_iscsi::config::{Config, Target};
+use felio_iscsi::config::{Config, Portal, Target};
 use felio_iscsi::limits::Limits;
 use felio_iscsi::name::IscsiName;
 use felio_runtime::{Event, Notice, Runtime, RuntimeConfig, StartError};
 use felio_spec::protection;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
@@ -58,11 +59,12 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let ending: &[i32] =
         if threads::is_ignored(SIGHUP) { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
     threads::watch_signals(ending, &[], happenings_in.clone(), Happening::Signal)?;
-    let disks = disks::open(args)?;
+    let mut disks = disks::open(args)?;
     let name = target_name(args, &disks)?;
     let target = paths::target(args, &name, &auth)?;
     let config = runtime_config(args, &disks, &name, target, &access);
     let (runtime, news) = Runtime::start(config).map_err(start_failure)?;
+    disks.iter_mut().for_each(Disk::keep);
     threads::hand_on(news, happenings_in, Happening::Notice)?;
     let mut report = Report::start(style).map_err(|error| threads::no_thread(&error))?;
     report.ready(&ready(args, &disks, &name, &runtime));
@@ -71,6 +73,12 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     }
     let done = serve(&mut report, &runtime, &happenings);
     runtime.join();
+    for disk in disks.iter().filter(|disk| disk.is_deleted()) {
+        report.warning(&format!(
+            "{} was deleted while it was served: nobody will find what is in it",
+            disk.path
+        ));
+    }
     if done.is_ok() {
         report.stopped();
     }
@@ -117,15 +125,11 @@ fn serve(report: &mut Report, runtime: &Runtime, happenings: &Receiver<Happening
                 let _ = crate::failure::report(&failure);
                 std::process::exit(1);
             }
-            Happening::Notice(Notice::LoginRefused { peer, refusal }) => {
-                report.login_refused(peer, &refusal.to_string())
-            }
+            Happening::Notice(Notice::LoginRefused { peer, refusal }) => report.login_refused(peer, &refusal),
             Happening::Notice(Notice::Event(event)) => {
                 if matches!(event, Event::FlushFailed { .. }) {
-                    failed = Some(Failure::new(
-                        Kind::Running,
-                        "a disk could not be made durable; what initiators wrote last may be lost".to_owned(),
-                    ));
+                    let what = "a disk could not be made durable; what initiators wrote last may be lost";
+                    failed = Some(Failure::new(Kind::Running, what.to_owned()).hint(UNFLUSHED_HINT));
                 }
                 report.event(&event);
             }
@@ -145,7 +149,42 @@ fn check(args: &ExportArgs) -> Result<(), Failure> {
     {
         return usage("--physical-block-size: not smaller than --block-size");
     }
-    Ok(())
+    check_size(args)?;
+    match clash(&args.portals) {
+        None => Ok(()),
+        Some((one, other)) => {
+            let what = format!("--portal {one} and --portal {other} would listen at the same address");
+            Err(Failure::new(Kind::Usage, what)
+                .hint("leave one of them out; 0.0.0.0 is every address of IPv4, [::] every one of IPv6"))
+        }
+    }
+}
+
+/// The size of a file that is to be created.
+fn check_size(args: &ExportArgs) -> Result<(), Failure> {
+    let block = u64::from(args.block_size.unwrap_or(BLOCK_BYTES));
+    match args.size {
+        Some(0) => Err(Failure::new(Kind::Usage, "--size 0: a size of zero makes no disk".to_owned())
+            .hint("give a size such as --size 1G")),
+        Some(size) if !size.is_multiple_of(block) => {
+            let what = format!("--size {size}: no multiple of the block size {block}");
+            let up = size.checked_next_multiple_of(block);
+            Err(Failure::new(Kind::Usage, what).maybe_hint(up.map(|up| format!("the next is --size {up}"))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Two portals of which the system would say that the second is in use, by another program as it seems.
+fn clash(portals: &[Portal]) -> Option<(SocketAddr, SocketAddr)> {
+    let addresses: Vec<SocketAddr> = portals.iter().map(|portal| portal.address).collect();
+    let clashes = |one: &SocketAddr, other: &SocketAddr| {
+        let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+        let alike = one.is_ipv4() == other.is_ipv4() && one.port() == other.port();
+        one.port() != 0 && (one == other || any && alike)
+    };
+    let later = |at: usize| addresses.iter().skip(at + 1);
+    (0..).zip(&addresses).find_map(|(at, one)| Some((*one, *later(at).find(|other| clashes(one, other))?)))
 }
 
 fn target_name(args: &ExportArgs, disks: &[Disk]) -> Result<IscsiName, Failure> {

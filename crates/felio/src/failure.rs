@@ -3,6 +3,7 @@
 use core::fmt;
 use felio_control::Refusal;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 /// Exit codes, as `felio export --help` documents them.
@@ -111,6 +112,16 @@ pub(crate) fn portal_hint(portal: std::net::SocketAddr, error: &std::io::Error) 
         ErrorKind::PermissionDenied => {
             Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; iSCSI's own port is 3260".to_owned())
         }
+        ErrorKind::InvalidInput => match portal.ip() {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Some(format!(
+                "a link-local address needs the number of its interface, as `ip link` shows it: --portal [{ip}%2]:{}",
+                portal.port()
+            )),
+            IpAddr::V6(ip) => ip
+                .to_ipv4_mapped()
+                .map(|ip| format!("that is an address of IPv4: --portal {ip}:{}", portal.port())),
+            IpAddr::V4(_) => None,
+        },
         _ => None,
     }
 }

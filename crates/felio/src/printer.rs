@@ -48,6 +48,18 @@ impl Printer {
     }
 }
 
+/// What others may have named, for a terminal: characters that nobody sees, or that change how a line looks, are escaped. Line ends are ours.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' | '\n' => plain.push(c),
+            _ => plain.extend(c.escape_debug()),
+        }
+    }
+    plain
+}
+
 /// Whoever closes our standard output ends the printing, not the serving.
 fn write_all(mut out: impl Write, texts: &Receiver<String>, _ending: Sender<()>) {
     for text in texts {
@@ -59,6 +71,12 @@ fn write_all(mut out: impl Write, texts: &Receiver<String>, _ending: Sender<()>)
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn what_would_make_a_line_look_like_another_is_escaped() {
+        assert_eq!(plain("iqn.ü:\u{202e}a\u{200b}\u{1b}[2K\r"), "iqn.ü:\\u{202e}a\\u{200b}\\u{1b}[2K\\r");
+        assert_eq!(plain("\"it's\" a\\b\n"), "\"it's\" a\\b\n");
+    }
 
     /// Takes nothing before it is told to.
     struct Reluctant {

@@ -2,10 +2,16 @@
 
 use crate::attach::Recipe;
 use crate::identity::show_naa;
-use crate::printer::Printer;
+use crate::printer::{Printer, plain};
 use crate::size;
+use felio_hal::StoreId;
 use felio_hal::port::{LoginKind, LossReason, Refusal};
+use felio_hal::store::Failure as StoreFailure;
+use felio_iscsi::login;
+use felio_iscsi::name::IscsiName;
+use felio_iscsi::pdu::LoginStatus;
 use felio_runtime::Event;
+use rustix::io::Errno;
 use serde::Serialize;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -80,6 +86,8 @@ enum Line<'a> {
     Refused {
         peer: String,
         initiator: Option<&'a str>,
+        /// The one that it asked for, if it came to that.
+        target: Option<&'a str>,
         reason: &'a str,
     },
     Dropped {
@@ -88,6 +96,12 @@ enum Line<'a> {
     },
     Warning {
         text: &'a str,
+    },
+    /// What was written last may be lost.
+    #[serde(rename = "flush_failed")]
+    FlushFailed {
+        lun: u32,
+        message: &'a str,
     },
     Stopping {
         signal: &'a str,
@@ -147,10 +161,15 @@ impl Report {
     }
 
     /// A login came to nothing.
-    pub(crate) fn login_refused(&mut self, peer: SocketAddr, why: &str) {
+    pub(crate) fn login_refused(&mut self, peer: SocketAddr, refusal: &login::Refusal) {
         match self.style {
-            Style::Json => self.json(&Line::Refused { peer: peer.to_string(), initiator: None, reason: why }),
-            Style::Text => self.print(format!("refused  {peer}: {why}\n")),
+            Style::Json => self.json(&Line::Refused {
+                peer: peer.to_string(),
+                initiator: refusal.initiator.as_ref().map(IscsiName::as_str),
+                target: refusal.target.as_ref().map(IscsiName::as_str),
+                reason: &refusal.to_string(),
+            }),
+            Style::Text => self.print(plain(&format!("refused  {}\n", refused(peer, refusal)))),
         }
     }
 
@@ -158,7 +177,7 @@ impl Report {
     pub(crate) fn event(&mut self, event: &Event) {
         match self.style {
             Style::Json => self.event_json(event),
-            Style::Text => self.print(event_text(event)),
+            Style::Text => self.print(plain(&event_text(event))),
         }
     }
 
@@ -194,14 +213,13 @@ impl Report {
                 self.json(&Line::Refused {
                     peer: peer.to_string(),
                     initiator: Some(initiator),
+                    target: None,
                     reason: refusal_name(*refusal),
                 });
             }
             Event::Dropped { peer, cause } => self.json(&Line::Dropped { peer: peer.to_string(), cause }),
             Event::FlushFailed { store, failure } => {
-                self.json(&Line::Warning {
-                    text: &format!("LUN {} could not be flushed: {failure:?}", store.0),
-                });
+                self.json(&Line::FlushFailed { lun: store.0, message: &unflushed(*store, *failure) });
             }
         }
     }
@@ -251,10 +269,42 @@ fn event_text(event: &Event) -> String {
         }
         Event::Dropped { peer, cause } => format!("dropped  {peer}: {cause}\n"),
         Event::FlushFailed { store, failure } => {
-            format!("FAILED   LUN {} could not be flushed: {failure:?}\n", store.0)
+            format!("FAILED   {}\n", unflushed(*store, *failure))
         }
     }
 }
+
+/// Who was refused, and why.
+pub(crate) fn refused(peer: SocketAddr, refusal: &login::Refusal) -> String {
+    let who = refusal.initiator.as_ref().map(|name| format!("{name} from ")).unwrap_or_default();
+    // Elsewhere it is one of ours.
+    let wanted = refusal.target.as_ref().filter(|_| refusal.status == LoginStatus::NOT_FOUND);
+    let wanted = wanted.map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("{who}{peer}: {refusal}{wanted}")
+}
+
+/// The last flush of a disk came to nothing.
+fn unflushed(StoreId(lun): StoreId, failure: StoreFailure) -> String {
+    let why = match failure {
+        StoreFailure::Medium(_) => "the medium fails".to_owned(),
+        StoreFailure::NoSpace => "no space is left on its filesystem".to_owned(),
+        StoreFailure::WriteProtected => "it takes no writes any more".to_owned(),
+        StoreFailure::Gone => "it is gone".to_owned(),
+        StoreFailure::NotPossible => "it cannot be flushed".to_owned(),
+        StoreFailure::Short => "somebody has made it shorter".to_owned(),
+        StoreFailure::Protection { .. } => "blocks and their protection information differ".to_owned(),
+        StoreFailure::Other(errno) => match Errno::from_raw_os_error(errno) {
+            Errno::TIMEDOUT => "it does not answer in time".to_owned(),
+            errno => errno.to_string(),
+        },
+    };
+    format!(
+        "LUN {lun} could not be made durable, what initiators wrote last may be lost: {why}; {UNFLUSHED_HINT}"
+    )
+}
+
+/// What to do then.
+pub(crate) const UNFLUSHED_HINT: &str = "the kernel's log (`dmesg`) says more; check what is on the disk (fsck, or a copy of it) before it is used again";
 
 fn ready_text(ready: &Ready) -> String {
     use core::fmt::Write as _;
@@ -374,5 +424,37 @@ mod tests {
             cause: Some("no answer"),
         };
         assert_eq!(event_text(&event), "logout   iqn.i from 127.0.0.1:9, session 3: no answer\n");
+    }
+
+    #[test]
+    fn a_failed_last_flush_is_told_in_words_and_as_an_event_of_its_own() {
+        let text = |failure| event_text(&Event::FlushFailed { store: StoreId(2), failure });
+        assert!(text(StoreFailure::Medium(None)).starts_with("FAILED   LUN 2 could not be made durable"));
+        assert!(text(StoreFailure::Medium(None)).contains("the medium fails; the kernel's log"));
+        assert!(text(StoreFailure::Other(110)).contains("does not answer in time"));
+        assert!(text(StoreFailure::Other(5)).contains("(os error 5)"));
+        let line = serde_json::to_string(&Line::FlushFailed { lun: 2, message: "m" }).expect("plain values");
+        assert_eq!(line, r#"{"event":"flush_failed","lun":2,"message":"m"}"#);
+    }
+
+    #[test]
+    fn a_refusal_names_who_it_was_and_the_target_that_was_not_found() {
+        let name = |text| IscsiName::parse(text).ok();
+        let why = login::Why::UnknownTarget;
+        let refusal = login::Refusal {
+            status: why.status(),
+            why,
+            initiator: name("iqn.2026-11.i"),
+            target: name("iqn.2026-11.t"),
+        };
+        let text = refused("127.0.0.1:9".parse().expect("valid"), &refusal);
+        let want = "there is no target with this name (iqn.2026-11.t)";
+        assert!(text.starts_with("iqn.2026-11.i from 127.0.0.1:9: ") && text.ends_with(want), "{text}");
+        let why = login::Why::NotAllowed;
+        let text = refused(
+            "127.0.0.1:9".parse().expect("valid"),
+            &login::Refusal { status: why.status(), why, ..refusal },
+        );
+        assert!(text.ends_with("is not on the allow list"), "{text}");
     }
 }

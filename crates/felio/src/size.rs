@@ -1,6 +1,7 @@
 //! Sizes as people write them: `512M`, `1G`, `1.5T`, `65536`.
 //!
-//! K, M, G, T, P are powers of 1024, with or without `iB`; with `B` (`10GB`) powers of 1000.
+//! K, M, G, T, P are powers of 1024, with or without `iB`; with `B` (`10GB`) powers of 1000. What a decimal fraction does not bring to whole
+//! blocks is rounded up to 4 KiB, which is some of every size of block.
 
 use core::fmt;
 
@@ -12,7 +13,11 @@ pub(crate) fn parse(text: &str) -> Result<u64, SizeError> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let whole: u64 = whole.parse().map_err(|_| SizeError)?;
     let whole = whole.checked_mul(unit).ok_or(SizeError)?;
-    whole.checked_add(fraction_bytes(fraction, unit)?).ok_or(SizeError)
+    let bytes = whole.checked_add(fraction_bytes(fraction, unit)?).ok_or(SizeError)?;
+    if fraction.is_empty() || bytes.is_multiple_of(512) {
+        return Ok(bytes);
+    }
+    bytes.checked_next_multiple_of(4096).ok_or(SizeError)
 }
 
 /// A size as people read it.
@@ -54,12 +59,12 @@ fn unit_bytes(text: &str) -> Option<u64> {
     }
 }
 
-/// At most nine decimals: more would not be a size that someone means.
+/// At most nine decimals, and none of a byte: that would not be a size that someone means.
 fn fraction_bytes(digits: &str, unit: u64) -> Result<u64, SizeError> {
     if digits.is_empty() {
         return Ok(0);
     }
-    if digits.len() > 9 {
+    if digits.len() > 9 || unit == 1 {
         return Err(SizeError);
     }
     let scale = 10_u128.pow(u32::try_from(digits.len()).map_err(|_| SizeError)?);
@@ -96,8 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_comes_to_whole_blocks() {
+        check("1.3G", Ok(1_395_867_648));
+        check("15.9T", Ok(17_482_234_884_096));
+        check("1.5GB", Ok(1_500_000_256));
+    }
+
+    #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "G", "1X", "1.2.3G", "-1", "99999999P", "1 G G"] {
+        for text in ["", "G", "1X", "1.2.3G", "-1", "99999999P", "1 G G", "1.5"] {
             check(text, Err(SizeError));
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::WatchArgs;
 use crate::failure::{Failure, Kind};
+use crate::printer::plain;
 use crate::report::Style;
 use crate::threads;
 use felio_client::Events;
@@ -105,7 +106,7 @@ impl Show {
         }
         let line = match self.style {
             Style::Json => serde_json::to_string(&event)?,
-            Style::Text => text(&event),
+            Style::Text => plain(&text(&event)),
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush())?;

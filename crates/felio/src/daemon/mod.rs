@@ -37,7 +37,8 @@ pub(crate) use openapi::document;
 use crate::beacon::Beacon;
 use crate::cli::DaemonArgs;
 use crate::failure::{Failure, Kind};
-use crate::report::Style;
+use crate::printer::plain;
+use crate::report::{self, Style};
 use crate::threads;
 use audit::{Audit, Deed, Who};
 use core::time::Duration;
@@ -558,7 +559,7 @@ impl Desk {
             }
             Notice::Event(event) => self.say("event", &format!("{event:?}")),
             Notice::LoginRefused { peer, refusal } => {
-                self.say("refused", &format!("{peer}: {refusal}"));
+                self.say("refused", &report::refused(peer, &refusal));
                 self.sessions.handle_refused(peer, &refusal, nanos_since(self.since), &self.config);
             }
             Notice::Ended { .. } => {}
@@ -584,7 +585,7 @@ impl Desk {
         // Where nobody reads there is nobody to tell.
         let _ = match self.style {
             Style::Json => writeln!(out, "{}", serde_json::json!({ "event": what, "text": line })),
-            Style::Text => writeln!(out, "{what}: {line}"),
+            Style::Text => writeln!(out, "{what}: {}", plain(line)),
         };
         let _ = out.flush();
     }

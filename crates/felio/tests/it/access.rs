@@ -6,6 +6,7 @@ use crate::common::{Felio, PATIENCE, cdb};
 use felio_iscsi::chap::Algorithm;
 use felio_iscsi::pdu::LoginStatus;
 use felio_iscsi::peer::{Data, PeerEvent, Settings};
+use serde_json::json;
 use std::net::SocketAddr;
 use tempfile::TempDir;
 
@@ -41,6 +42,8 @@ fn a_name_on_the_list_is_let_in_and_no_other() {
     let felio = Felio::start(&["ram:1M", "--allow", ALICE]);
     log_in(&felio, "alice").expect("on the list").log_out();
     assert_eq!(log_in(&felio, "bob").err(), Some(Some(LoginStatus::AUTHORIZATION_FAILURE)));
+    let refused = felio.event("refused");
+    assert_eq!((&refused["initiator"], &refused["target"]), (&json!(BOB), &json!(felio.target())));
     felio.stop();
 }
 
@@ -57,6 +60,11 @@ fn another_target_is_not_found() {
     let felio = Felio::start(&["ram:1M"]);
     let wanted = Wire::try_log_in(felio.portal(), settings("iqn.2026-11.org.example:other", "alice"));
     assert_eq!(wanted.err(), Some(Some(LoginStatus::NOT_FOUND)));
+    let refused = felio.event("refused");
+    assert_eq!(
+        (&refused["initiator"], &refused["target"]),
+        (&json!(ALICE), &json!("iqn.2026-11.org.example:other"))
+    );
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn help_tells_every_exit_code_option_and_event() {
         "\"ready\"",
         "\"login\"",
         "\"logout\"",
+        "\"flush_failed\"",
         "\"stopping\"",
         "\"stopped\"",
     ] {
@@ -105,7 +106,7 @@ fn the_program_alone_shows_its_help_and_fails() {
 #[test]
 fn a_wrong_command_line_is_told_with_what_would_be_right() {
     let folder = folder();
-    let check = |words, says: &[&str]| check(&folder, words, USAGE, says);
+    let check = |words: &str, says: &[&str]| check(&folder, words, USAGE, says);
     check("", &["PATH"]);
     check("ram:1M --iqn disk", &["--iqn", "iqn.2026-11.org.example:disk1"]);
     check("ram:1M --portal nonsense", &["--portal", "ADDR:PORT", "127.0.0.1:3260"]);
@@ -122,6 +123,13 @@ fn a_wrong_command_line_is_told_with_what_would_be_right() {
     check("ram:1M --memory 1M", &["--memory", "32M"]);
     check("ram:much", &["ram:much", "not a size"]);
     check("@/new --size lots", &["--size", "not a size"]);
+    check("@/new --size 0", &["--size 0", "zero", "--size 1G"]);
+    check("@/new --size 1000001", &["--size 1000001", "512", "--size 1000448"]);
+    check("@/new --size 5K --block-size 4096", &["--size 5120", "4096", "--size 8192"]);
+    for (one, other) in [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::]")] {
+        let words = format!("ram:1M --portal {one}:3260,1 --portal [::2]:3260 --portal {other}:3260,2");
+        check(&words, &["--portal", one, other, "same address", "leave one of them out"]);
+    }
     check("ram:1M --chap-user alice", &["--chap-password-file"]);
     check("ram:1M --chap-password-file @/s", &["--chap-user"]);
     check("ram:1M --mutual-chap-user bob --mutual-chap-password-file @/s", &["--chap-user"]);
@@ -180,14 +188,15 @@ fn a_disk_that_cannot_be_opened_is_told_with_what_to_do() {
     file(&folder, "disk", 1 << 20);
     file(&folder, "empty", 0);
     std::os::unix::fs::symlink("disk", folder.path().join("link")).expect("a link");
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).expect("a link");
     let check = |words, says: &[&str]| check(&folder, words, BACKING, says);
     check("@", &["is a directory", "regular file or a block device"]);
     check("/dev/null", &["/dev/null is a character device"]);
     check("@/new", &["does not exist", "--size"]);
     check("@/new --read-only --size 1M", &["does not exist", "--read-only"]);
     check("@/no/such/folder --size 1M", &["folder", "does not exist"]);
-    check("@/new --size 1000001", &["1000001", "512"]);
-    check("@/new --size 5K --block-size 4096", &["5120", "4096"]);
+    check("@/dangling", &["/dangling is a link to nowhere", "mend the link"]);
+    check("@/dangling --size 1M", &["/dangling is a link to nowhere", "mend the link"]);
     check("@/odd", &["1000001", "512", "make it 1000448 bytes long"]);
     check("@/empty", &["is empty", "--size"]);
     check("@/disk --size 2M", &["1048576", "2097152", "leave out --size"]);
@@ -279,6 +288,38 @@ fn a_portal_that_cannot_be_opened_is_told_with_what_to_do() {
         &[&portal, "in use", "ss -ltnp", "--portal 127.0.0.1:0"],
     );
     check(&folder, "ram:1M --portal 192.0.2.1:0", LISTENING, &["192.0.2.1", "ip address"]);
+    check(&folder, "ram:1M --portal [::ffff:127.0.0.1]:0", LISTENING, &["IPv4", "--portal 127.0.0.1:0"]);
+    check(
+        &folder,
+        "ram:1M --portal [fe80::1]:0",
+        LISTENING,
+        &["interface", "ip link", "--portal [fe80::1%2]:0"],
+    );
+}
+
+#[test]
+fn a_start_that_fails_takes_away_what_it_has_made_and_nothing_else() {
+    let folder = folder();
+    let exists = |name: &str| folder.path().join(name).exists();
+    file(&folder, "hole", 1 << 20);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let portal = taken.local_addr().expect("bound");
+    let words = format!("@/hole @/new --size 1M --portal {portal}");
+    check(&folder, &words, LISTENING, &["in use"]);
+    check(&folder, "@/hole @/new @/no/such --size 1M", BACKING, &["/no/such"]);
+    assert!(exists("hole") && !exists("new"));
+}
+
+#[test]
+fn a_disk_that_was_deleted_meanwhile_is_warned_of() {
+    let folder = folder();
+    let path = file(&folder, "disk", 1 << 20);
+    let mut felio = Felio::start(&[&path]);
+    std::fs::remove_file(&path).expect("it is there");
+    felio.signal(Signal::TERM);
+    let warning = felio.event("warning")["text"].as_str().expect("text").to_owned();
+    assert!(warning.contains(&path) && warning.contains("deleted"), "{warning}");
+    assert_eq!(felio.wait(PATIENCE), Some(0));
 }
 
 #[test]
