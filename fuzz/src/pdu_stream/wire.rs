@@ -36,6 +36,9 @@ pub(super) struct Wire {
     pub(super) ended: usize,
 }
 
+/// What every initiator takes in a data segment.
+const SEGMENT_BYTES_MIN: usize = 512;
+
 /// How far the connection is.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -117,7 +120,13 @@ impl Wire {
                 self.asked.push_back(pdu);
                 self.asked.truncate(64);
             }
-            Response::Reject(_) => assert_eq!(data.len(), BHS_BYTES, "a Reject brings the header back"),
+            Response::Reject(_) => {
+                let header =
+                    data.first_chunk().map(|header| Bhs(*header)).expect("a Reject brings the header back");
+                let whole = BHS_BYTES + header.total_ahs_bytes();
+                let no_room = data.len() == BHS_BYTES && whole > SEGMENT_BYTES_MIN;
+                assert!(data.len() == whole || no_room, "{} bytes of {header:?}", data.len());
+            }
             Response::TextResponse(pdu) => {
                 assert_eq!(pdu.final_pdu, pdu.target_transfer_tag.is_reserved(), "{pdu:?}");
                 assert!(!(pdu.final_pdu && pdu.continued), "{pdu:?}");

@@ -9,7 +9,7 @@ use felio_iscsi::discovery::Viewer;
 use felio_iscsi::exchange::{Exchange, answer};
 use felio_iscsi::keys::Parameters;
 use felio_iscsi::login::{
-    Facts, Grant, LOGIN_REQUESTS_MAX, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Reply, Session, Step,
+    Facts, Grant, LOGIN_REQUESTS_MAX, LOGIN_SEGMENT_BYTES_MAX, Login, Peer, Reply, Session, Step, Why,
 };
 use felio_iscsi::pdu::{Bhs, LoginRequest, LoginStatus, Opcode, Sn, Stage, TaskTag, TextRequest};
 use felio_iscsi::text::{TEXT_BYTES_MAX, parse};
@@ -57,7 +57,8 @@ pub(super) fn run(mut script: Script<'_>) {
         requests += 1;
         assert!(requests <= LOGIN_REQUESTS_MAX + 1, "a login comes to an end");
         if script.rarely(64) {
-            let step = login.refuse_other(&Bhs::new(Opcode(script.byte() & 0x3f)));
+            let bhs = Bhs::new(Opcode(script.byte() & 0x3f));
+            let step = login.refuse_header(&bhs, Why::NotLogin(bhs.opcode()));
             let Step::Refuse { reply, .. } = step else { panic!("refused is refused") };
             check_reply(&reply);
             return;
