@@ -59,6 +59,8 @@ pub enum Needs {
     State,
     /// Every unit supports it, but this field means something only where there is a place for what is saved.
     StateFor(Bits),
+    /// The same where the medium can be removed. The command itself refuses the field elsewhere, unless another has it ignored.
+    RemovalFor(Bits),
 }
 
 /// How a command runs: the shape of its life, and the function that knows its meaning.
@@ -162,7 +164,7 @@ impl Entry {
     #[must_use]
     pub fn is_supported_by(&self, unit: &Unit) -> bool {
         match self.needs {
-            Needs::Nothing | Needs::UnmapFor(..) | Needs::StateFor(_) => true,
+            Needs::Nothing | Needs::UnmapFor(..) | Needs::StateFor(_) | Needs::RemovalFor(_) => true,
             Needs::Unmap | Needs::UnmapOrAnchor(_) => unit.geometry.unmap.is_some(),
             Needs::AccessStates => unit.groups.tpgs().bits() != 0,
             Needs::ExplicitAccessStates => unit.groups.tpgs().explicit,
@@ -176,7 +178,11 @@ impl Entry {
     #[must_use]
     pub fn row_for(&self, unit: &Unit) -> Row {
         let mut row = protection::row_for(self.row, unit);
-        for field in self.refused_by(unit) {
+        let ejects = match self.needs {
+            Needs::RemovalFor(field) if !unit.config.removable => Some(field),
+            _ => None,
+        };
+        for field in self.refused_by(unit).chain(ejects) {
             field.write(&mut row.usage, 0);
         }
         row
@@ -253,7 +259,10 @@ pub const TABLE: &[Entry] = &[
     controls(&reserve6::ROW, reservation::reserve),
     controls(&release6::ROW, reservation::release),
     reports(&mode_sense6::ROW, field(mode_sense6::ALLOCATION_LENGTH), mode::mode_sense6),
-    controls(&start_stop_unit::ROW, state::start_stop_unit),
+    Entry {
+        needs: Needs::RemovalFor(start_stop_unit::LOEJ.bits),
+        ..controls(&start_stop_unit::ROW, state::start_stop_unit)
+    },
     reports(
         &receive_diagnostic_results::ROW,
         field(receive_diagnostic_results::ALLOCATION_LENGTH),

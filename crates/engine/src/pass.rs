@@ -60,8 +60,6 @@ const fn handed_on(row: &'static Row) -> Entry {
 pub(crate) fn entry(unit: &Unit, command: &Command) -> Option<&'static Entry> {
     unit.config.limits.passes?;
     let found = find(unit, &command.cdb).ok();
-    let is_same =
-        |row: &Row, other: &Row| (row.opcode, row.service_action) == (other.opcode, other.service_action);
     match found.and_then(|found| TABLE.iter().position(|entry| is_same(entry.row, found.row))) {
         Some(at) if is_ours(TABLE[at].row) => None,
         Some(at) => Some(&KNOWN[at]),

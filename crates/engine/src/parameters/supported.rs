@@ -184,13 +184,16 @@ mod tests {
     #[test]
     fn usage_data_leave_out_what_the_unit_cannot_do() {
         let mut target = fixture::target();
-        let usage = |target: &_| {
-            ask(target, report_operation_codes, &[0xa3, 0x0c, 1, 0x41, 0, 0, 0, 0, 0, 64, 0, 0])
-                .map(|data| data[5])
+        let usage = |target: &_, opcode, byte: usize| {
+            ask(target, report_operation_codes, &[0xa3, 0x0c, 1, opcode, 0, 0, 0, 0, 0, 64, 0, 0])
+                .map(|data| data[4 + byte])
         };
-        assert_eq!(usage(&target), Ok(0x08)); // UNMAP, and never ANCHOR
+        assert_eq!(usage(&target, 0x41, 1), Ok(0x08)); // UNMAP, and never ANCHOR
         target.unit_mut(0).limits.unmap = None;
-        assert_eq!(usage(&target), Ok(0));
+        assert_eq!(usage(&target, 0x41, 1), Ok(0));
+        assert_eq!(usage(&target, 0x1b, 4), Ok(0xf5)); // Not LOEJ.
+        target.unit_mut(0).removable = true;
+        assert_eq!(usage(&target, 0x1b, 4), Ok(0xf7));
     }
 
     #[test]
