@@ -262,7 +262,8 @@ impl Engine {
         let transfer_bytes = data_out.bytes();
         //= SAM-5 "Data-Out Buffer": what the command would have transferred shows in the residual
         let refused = |sense| Refused(Outcome::check(sense, transfer_bytes));
-        if is_reversed(entry.row.direction, transfer_bytes, command) {
+        // Blocks that are not sent cannot be written, and nobody must believe that they were.
+        if entry.row.direction == Direction::Out && transfer_bytes > 0 && is_only_in(command) {
             return Err(refused(Sense::new(code::INVALID_FIELD_IN_COMMAND_IU)));
         }
         let solicit_bytes = data_out.solicit(command.expect_out).map_err(refused)?;
@@ -516,13 +517,9 @@ fn plan(geometry: &Geometry, entry: &Entry, command: &Command) -> Result<(Job, E
     })
 }
 
-/// The initiator announced data, but only in the other direction: what it means cannot be what the CDB says.
-const fn is_reversed(direction: Direction, data_out_bytes: u64, command: &Command) -> bool {
-    match direction {
-        Direction::In => command.expect_in == 0 && command.expect_out > 0,
-        Direction::Out => data_out_bytes > 0 && command.expect_out == 0 && command.expect_in > 0,
-        Direction::None => false,
-    }
+/// The initiator announced Data-In alone.
+const fn is_only_in(command: &Command) -> bool {
+    command.expect_out == 0 && command.expect_in > 0
 }
 
 /// No room for a command.

@@ -31,7 +31,9 @@ impl FullFeature {
             self.abandon(tag, io);
             return;
         }
-        let pdu = response_pdu(*itt, command, status, transfer_bytes);
+        // Data for an initiator that announced only Data-Out: of that, nothing was transferred.
+        let reversed = data.is_some() && command.expect_in == 0 && command.expect_out > 0;
+        let pdu = response_pdu(*itt, command, status, if reversed { 0 } else { transfer_bytes });
         let room = to_usize(command.expect_in);
         let payload = match data {
             Some(buf) if !buf.is_empty() && room > 0 => {

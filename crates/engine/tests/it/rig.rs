@@ -474,7 +474,7 @@ impl Rig {
         self.send_to(Lun::default(), attribute, nexus, cdb, data_out)
     }
 
-    /// Sends a command without data that announces some.
+    /// Sends a command that announces other data than it has.
     pub(crate) fn run_announcing(
         &mut self,
         nexus: NexusId,

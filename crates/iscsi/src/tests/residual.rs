@@ -9,6 +9,12 @@ fn check(data: Data, transfer_bytes: u64, want: i64) {
     let mut world = World::logged_in(&[]);
     world.engine = Engine::Silent;
     let read = matches!(data, Data::In(_));
+    check_answered(&mut world, data, read, transfer_bytes, want);
+}
+
+/// The same, where the engine answers with data or without.
+#[track_caller]
+fn check_answered(world: &mut World, data: Data, read: bool, transfer_bytes: u64, want: i64) {
     world.peer.command(0, &[0x28; 10], data);
     world.run();
     let tag = world.told_command().tag;
@@ -40,6 +46,13 @@ fn a_longer_read_overflows_and_is_cut() {
 #[test]
 fn a_read_without_room_overflows() {
     check(Data::None, 512, 512);
+}
+
+#[test]
+fn a_read_that_was_announced_as_a_write_underflows_by_all_of_it() {
+    let mut world = World::logged_in(&[]);
+    world.engine = Engine::Silent;
+    check_answered(&mut world, Data::Out(vec![0; 512]), true, 512, -512);
 }
 
 #[test]
