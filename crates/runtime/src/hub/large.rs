@@ -72,6 +72,7 @@ impl Large {
         self.fresh = None;
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -111,7 +112,12 @@ impl Large {
     }
 
     /// What a completion is to whoever asked for the whole: nothing while parts are missing.
-    pub(super) fn handle_completion(&mut self, mut completion: Completion) -> Option<Completion> {
+    #[inline]
+    pub(super) fn handle_completion(&mut self, completion: Completion) -> Option<Completion> {
+        if self.begun.is_empty() { Some(completion) } else { self.handle_part(completion) }
+    }
+
+    fn handle_part(&mut self, mut completion: Completion) -> Option<Completion> {
         let Some(index) = self.begun.iter().position(|begun| begun.task == completion.task) else {
             return Some(completion);
         };
@@ -169,6 +175,7 @@ impl Begun {
 }
 
 /// Bytes that an operation moves.
+#[inline]
 pub(super) fn bytes_of(op: &Op) -> usize {
     match op {
         Op::Read { buf, .. }

@@ -392,7 +392,9 @@ impl<P: Port> Hub<P> {
             }
             moved = true;
         }
-        while let Some(submission) = self.large.pop() {
+        while !self.large.is_empty()
+            && let Some(submission) = self.large.pop()
+        {
             if let Err(submission) = io.stores().submit(submission) {
                 self.large.put_back(submission);
                 break;
