@@ -282,7 +282,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(crate) iqn: Option<IscsiName>,
 
-    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). 0.0.0.0:3260 is every address of IPv4, [::]:3260 every one of IPv6
+    /// Where to listen; repeat for several, IPv4 or IPv6 (in brackets). `0.0.0.0:3260` is every address of IPv4, `[::]:3260` every one of IPv6
     /// and none of IPv4; both may be given. Port 0 picks a free one. Portals with the same portal group tag TAG
     /// (1 to 65535, without one: 1) form a target port; several ports are several paths, see --alua.
     #[arg(long = "portal", value_name = "ADDR:PORT[,TAG]", value_parser = parse_portal, default_value = "127.0.0.1:3260")]
