@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use common::{ENGINES, Loop, Rig, SIZE, config, devices, files, folders, memory, skip, spec, stores};
 use felio_backstore::fault::{Action, Fault, Kind, Rule};
 use felio_backstore::{
-    CacheMode, Engine, Lane, LaneConfig, LaneError, Null, OpenError, Opened, Ram, Source, Spec, Store, open,
+    Attempt, CacheMode, Engine, Lane, LaneConfig, LaneError, Null, OpenError, Opened, Ram, Source, Spec,
+    Store, open,
 };
 use felio_hal::buf::Budget;
 use felio_hal::store::{Done, Durability, Failure, Mapping, Op, StoreQueue, Submission, WriteCache};
@@ -477,6 +478,19 @@ fn a_store_that_hangs_leaves_the_others_room() {
 #[test]
 fn memory_has_no_write_cache_to_flush() {
     memory(|rig| assert_eq!(rig.store().limits().write_cache, WriteCache::Off));
+}
+
+/// A device's node may be in a filesystem in memory, which says nothing of the device.
+#[test]
+fn what_a_device_has_to_be_asked_for_is_not_done_on_the_spot() {
+    devices(|mut rig| {
+        if rig.store().limits().write_cache == WriteCache::On {
+            return; // The page cache may have it.
+        }
+        let buf = rig.pattern(BLOCK, 1);
+        let attempt = rig.store().attempt(Op::Write { at: 0, buf, durability: Durability::Durable });
+        assert!(matches!(attempt, Attempt::Later(_)));
+    });
 }
 
 #[test]
