@@ -1,6 +1,6 @@
 //! How felio ends: in order, at once, or killed; and what is then on the disk.
 
-use crate::common::wire::{Wire, pattern, settings};
+use crate::common::wire::{Wire, pattern, sense, settings};
 use crate::common::{Felio, PATIENCE, cdb};
 use felio_iscsi::pdu::{AsyncEvent, R2t};
 use felio_iscsi::peer::{Answers, Data, PeerEvent, Settings};
@@ -62,6 +62,24 @@ fn under_nohup_a_hangup_is_no_reason_to_end() {
     log_in(&felio, "late").log_out();
     felio.signal(Signal::TERM);
     assert_eq!(felio.event("stopping")["signal"], "SIGTERM");
+}
+
+#[test]
+fn a_file_that_may_not_grow_fails_a_write_and_ends_nothing() {
+    let (_folder, path) = disk();
+    std::fs::File::create(&path).and_then(|file| file.set_len(16 << 20)).expect("a file");
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--fsize={}", 1 << 20)).arg(env!("CARGO_BIN_EXE_felio"));
+    command.arg("export").arg(&path).args(["ram:1M", "--json", "--portal", "127.0.0.1:0"]);
+    let felio = Felio::launch(command);
+    let mut wire = log_in(&felio, "writer");
+    wire.good(0, &cdb::TEST_UNIT_READY, &Data::None);
+    let done = wire.execute(0, &cdb::write(8192, 8), Data::Out(pattern(1, 4096)));
+    assert_eq!((done.status, sense(&done)), (2, (7, 0x27, 7)), "SPACE ALLOCATION FAILED WRITE PROTECT");
+    wire.write(0, 0, pattern(2, 4096));
+    wire.good(1, &cdb::TEST_UNIT_READY, &Data::None);
+    wire.log_out();
+    felio.stop();
 }
 
 #[test]
