@@ -1,7 +1,7 @@
 //! Peers that stop, and what becomes of them.
 
 use super::*;
-use crate::pdu::{Bhs, LoginRequest, LoginStatus, LogoutReason, Sn, Stage, TaskTag, field};
+use crate::pdu::{Bhs, LoginRequest, LoginStatus, LogoutReason, Sn, TaskTag, field};
 use crate::peer::{Answers, Data};
 use core::time::Duration;
 use felio_hal::port::LossReason;
@@ -204,10 +204,10 @@ fn what_is_no_login_is_not_waited_for() {
 #[test]
 fn what_is_no_part_of_a_login_ends_it() {
     let mut world = World::new(settings(&[]));
-    let _ = world.peer.take_output();
+    let login = login(&mut world);
     let text = b"InitiatorName=iqn.2024-01.org.example:host\0SessionType=Discovery\0";
     let data_segment_bytes = u32::try_from(text.len()).unwrap();
-    world.peer.send(LoginRequest { transit: false, data_segment_bytes, ..LOGIN }.into(), text);
+    world.peer.send(LoginRequest { transit: false, data_segment_bytes, ..login }.into(), text);
     world.raw = true;
     world.run();
     assert_eq!(world.fatal, None);
@@ -220,8 +220,7 @@ fn what_is_no_part_of_a_login_ends_it() {
 fn a_login_request_that_is_too_long_is_answered() {
     for (additional, data) in [(&[][..], &[b'x'; 8193][..]), (&[0; 4], &[])] {
         let mut world = World::new(settings(&[]));
-        let _ = world.peer.take_output();
-        let mut bhs = Bhs(LOGIN.emit());
+        let mut bhs = Bhs(login(&mut world).emit());
         bhs.set(field::DATA_SEGMENT_BYTES, u32::try_from(data.len()).unwrap());
         bhs.set(field::TOTAL_AHS_WORDS, u8::try_from(additional.len() / 4).unwrap());
         world.peer.send_bytes(&bhs.0, additional, data);
@@ -231,21 +230,11 @@ fn a_login_request_that_is_too_long_is_answered() {
     }
 }
 
-const LOGIN: LoginRequest = LoginRequest {
-    transit: true,
-    continued: false,
-    current_stage: Stage::OPERATIONAL,
-    next_stage: Stage::FULL_FEATURE,
-    version_max: 0,
-    version_min: 0,
-    data_segment_bytes: 0,
-    isid: [0x80, 0, 0, 0, 0, 1],
-    tsih: 0,
-    initiator_task_tag: TaskTag(0),
-    cid: 0,
-    cmd_sn: Sn(0),
-    exp_stat_sn: Sn(0),
-};
+/// The login request that the initiator was about to send.
+fn login(world: &mut World) -> LoginRequest {
+    let bhs = Bhs(*world.peer.take_output().first_chunk().expect("a header"));
+    LoginRequest::parse(&bhs).expect("a login request")
+}
 
 #[test]
 fn output_that_is_not_taken_is_kept_from_others_for_a_second() {

@@ -19,6 +19,12 @@ fn pass(world: &mut World, millis: u64) {
     world.now = world.now + Duration::from_millis(millis);
 }
 
+/// What the connection is dropped for if buffers are wanting then.
+fn hoards_after(world: &mut World, millis: u64) -> Option<Fatal> {
+    pass(world, millis);
+    world.port.hoards(world.now)
+}
+
 /// The next bytes of what was sent arrive.
 fn arrive(world: &mut World, sent: &mut Vec<u8>, bytes: usize) {
     world.pending.extend(sent.drain(..bytes));
@@ -59,10 +65,8 @@ fn part(r2t: &R2t, data_sn: u32, offset: u32, bytes: u32) -> ScsiDataOut {
 #[test]
 fn a_buffer_for_a_pdu_that_stops_is_kept_from_others_for_a_second() {
     let (mut world, _) = stopped_after_the_header();
-    pass(&mut world, 900);
-    assert_eq!(world.port.hoards(world.now), None);
-    pass(&mut world, 100);
-    assert_eq!(world.port.hoards(world.now), PDU);
+    assert_eq!(hoards_after(&mut world, 900), None);
+    assert_eq!(hoards_after(&mut world, 100), PDU);
 }
 
 #[test]
@@ -71,8 +75,7 @@ fn a_buffer_for_a_ping_that_stops_is_kept_from_others_for_a_second() {
     world.peer.ping(&[1; 8192]);
     let mut sent = world.peer.take_output();
     arrive(&mut world, &mut sent, 100);
-    pass(&mut world, 1000);
-    assert_eq!(world.port.hoards(world.now), PDU);
+    assert_eq!(hoards_after(&mut world, 1000), PDU);
 }
 
 #[test]
@@ -101,8 +104,7 @@ fn a_pdu_that_stops_and_keeps_no_buffer_may_have_its_time() {
     world.peer.ping(&[1; 8192]);
     let mut sent = world.peer.take_output();
     arrive(&mut world, &mut sent, 40);
-    pass(&mut world, 10_000);
-    assert_eq!(world.port.hoards(world.now), None);
+    assert_eq!(hoards_after(&mut world, 10_000), None);
 }
 
 #[test]
@@ -111,10 +113,8 @@ fn a_write_behind_a_gap_keeps_its_buffer_from_others_for_a_second() {
     world.peer.cmd_sn = world.peer.cmd_sn.next();
     world.peer.command(0, &[0x2a; 10], Data::Out(bytes(512)));
     world.run();
-    pass(&mut world, 900);
-    assert_eq!(world.port.hoards(world.now), None);
-    pass(&mut world, 100);
-    assert_eq!(world.port.hoards(world.now), GAP);
+    assert_eq!(hoards_after(&mut world, 900), None);
+    assert_eq!(hoards_after(&mut world, 100), GAP);
 }
 
 #[test]
@@ -123,8 +123,7 @@ fn a_ping_behind_a_gap_keeps_its_buffer_from_others_for_a_second() {
     world.peer.cmd_sn = world.peer.cmd_sn.next();
     world.peer.ping(&[1; 8192]);
     world.run();
-    pass(&mut world, 1000);
-    assert_eq!(world.port.hoards(world.now), GAP);
+    assert_eq!(hoards_after(&mut world, 1000), GAP);
 }
 
 #[test]
@@ -133,8 +132,7 @@ fn what_keeps_no_buffer_behind_a_gap_may_have_its_time() {
     world.peer.cmd_sn = world.peer.cmd_sn.next();
     world.peer.command(0, &[0x28; 10], Data::In(512));
     world.run();
-    pass(&mut world, 10_000);
-    assert_eq!(world.port.hoards(world.now), None);
+    assert_eq!(hoards_after(&mut world, 10_000), None);
 }
 
 #[test]
@@ -245,8 +243,7 @@ fn what_a_finished_session_still_has_to_send_is_kept_from_others_for_a_second() 
     world.peer.log_out(LogoutReason::CLOSE_SESSION, 0);
     world.run();
     assert!(world.port.is_finished());
-    pass(&mut world, 1000);
-    assert_eq!(world.port.hoards(world.now), OUTPUT);
+    assert_eq!(hoards_after(&mut world, 1000), OUTPUT);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! Bounds, so that no connection starves another: a turn receives at most [`RECEIVE_BYTES`] and makes one send for each connection,
 //! and starts only so many bytes of large store operations, small ones first. Where several connections are active these bounds are
 //! tight ([`SEND_BYTES_SHARED`], [`STORE_BYTES_SHARED`]), for one alone they are wide. Beside a connection that moves little they are
-//! tightest ([`SEND_BYTES_LIGHT`]): a turn has a long send or a large store operation, not both, for it waits for the turn. Connections without
+//! tightest ([`SEND_BYTES_LIGHT`]): a turn has a long send or a part of a large store operation ([`PART_BYTES`]), not both, for it waits for the turn. Connections without
 //! work cost nothing.
 //!
 //! Reading order: here, `flow` (bytes), `route` (events, requests, messages), `sessions` (who may exist), `stop`.
