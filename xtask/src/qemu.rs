@@ -104,6 +104,8 @@ fn exercise(program: &Path, work: &Path, digest: &str, cache: &str) -> anyhow::R
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success() && !text.contains("verification failed"), "qemu-io: {text}");
     ensure!(Felio::export(program, &words).is_err(), "a second felio took the same file");
+    let beside = Command::new("qemu-io").args(["-f", "raw", "-c", "flush"]).arg(&image).output()?;
+    ensure!(!beside.status.success(), "QEMU opened for writing what felio serves");
     refused_without_secret(&felio)?;
     tool("qemu-img", &["convert"], &["--image-opts", "-O", "raw", &wrapped, &back.display().to_string()])?;
     felio.stop()?;
